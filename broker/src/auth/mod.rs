@@ -1,0 +1,1 @@
+//! Who is connecting: token verification, keys and revocation.

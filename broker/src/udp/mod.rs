@@ -1,0 +1,1 @@
+//! UDP sockets for shards: batched receive and send, steering by connection id.
