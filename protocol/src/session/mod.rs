@@ -1,1 +1,5 @@
-//! Both ends of a session as state machines.
+//! Both ends of a session as state machines. The rules are in `spec/session.md`.
+
+pub mod server;
+
+pub use server::Server;
