@@ -147,7 +147,7 @@ impl<'a> Attributes<'a> {
         let (&length, rest) = value.split_first().ok_or(invalid.clone())?;
         let (name, value) = rest.split_at_checked(usize::from(length)).ok_or(invalid.clone())?;
         let name = std::str::from_utf8(name).map_err(|_| invalid.clone())?;
-        if name.is_empty() {
+        if name.is_empty() || name.chars().any(char::is_control) {
             return Err(invalid);
         }
         if self.headers.len() == HEADERS_MAX {
@@ -173,8 +173,7 @@ pub fn raw(bytes: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Error>> {
 }
 
 fn take(bytes: &[u8]) -> Result<(u8, &[u8], &[u8]), Error> {
-    let truncated =
-        |needed| Error::Truncated { field: "attribute", needed, had: bytes.len() };
+    let truncated = |needed| Error::Truncated { field: "attribute", needed, had: bytes.len() };
     let [tag, low, high, rest @ ..] = bytes else { return Err(truncated(3)) };
     let length = usize::from(u16::from_le_bytes([*low, *high]));
     let (value, rest) = rest.split_at_checked(length).ok_or(truncated(3 + length))?;
@@ -231,10 +230,10 @@ pub fn put_number(out: &mut BytesMut, tag: Tag, value: u64) {
 /// Appends one application header.
 ///
 /// # Errors
-/// `Invalid` if the name is empty or longer than 255 bytes.
+/// `Invalid` if the name is empty, longer than 255 bytes or holds a control character.
 pub fn put_header(out: &mut BytesMut, name: &str, value: &[u8]) -> Result<(), Error> {
     let length = u8::try_from(name.len()).map_err(|_| Error::Invalid { field: "header" })?;
-    if length == 0 {
+    if length == 0 || name.chars().any(char::is_control) {
         return Err(Error::Invalid { field: "header" });
     }
     let mut joined = Vec::with_capacity(1 + name.len() + value.len());
@@ -295,7 +294,9 @@ mod tests {
         put(&mut control, Tag::Event, b"a\nb");
         let mut big = BytesMut::new();
         put_number(&mut big, Tag::Version, NUMBER_MAX + 1);
-        for bad in [&doubled[..], &long, &control, &big, &[3, 9, 0, b'k'], &[3], &[11, 0, 0]] {
+        let header = [11, 3, 0, 1, b'\r', b'v'];
+        let short: [&[u8]; 4] = [&[3, 9, 0, b'k'], &[3], &[11, 0, 0], &header];
+        for bad in [&doubled[..], &long, &control, &big].into_iter().chain(short) {
             assert!(Attributes::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -196,12 +196,7 @@ impl Header {
     ///
     /// # Errors
     /// `TooLarge` if the attributes are; nothing is appended then.
-    pub fn write(
-        self,
-        out: &mut BytesMut,
-        attributes: &[u8],
-        body: &[u8],
-    ) -> Result<(), Error> {
+    pub fn write(self, out: &mut BytesMut, attributes: &[u8], body: &[u8]) -> Result<(), Error> {
         let lengths = self.lengths(attributes.len(), body.len())?;
         out.reserve(HEADER_BYTES + attributes.len() + body.len());
         out.put_slice(&self.to_bytes(lengths.0, lengths.1));

@@ -23,7 +23,7 @@ pub enum Error {
     BadByte(usize),
     /// `*` or `>` in a topic name, or not alone in its token, or `>` not last.
     Wildcard,
-    /// A `%` that is not followed by two upper-case hexadecimal digits.
+    /// A `%` that is not followed by two upper-case hexadecimal digits of a byte that needs them.
     BadEscape,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Error {
             Error::EmptyToken => f.write_str("the name has an empty token"),
             Error::BadByte(at) => write!(f, "byte {at} is not allowed; encode ids with `token`"),
             Error::Wildcard => f.write_str("a wildcard stands where it may not"),
-            Error::BadEscape => f.write_str("`%` needs two upper-case hexadecimal digits"),
+            Error::BadEscape => f.write_str("`%` takes two upper-case digits of an unplain byte"),
         }
     }
 }
@@ -172,10 +172,7 @@ fn check_token(token: &str, at: usize, wildcards: bool, last: bool) -> Result<()
         match byte {
             b'*' | b'>' => return Err(Error::Wildcard),
             b'%' => {
-                let hex = |b: Option<&u8>| matches!(b, Some(b'0'..=b'9' | b'A'..=b'F'));
-                if !hex(bytes.get(i + 1)) || !hex(bytes.get(i + 2)) {
-                    return Err(Error::BadEscape);
-                }
+                escaped(&bytes[i + 1..]).ok_or(Error::BadEscape)?;
                 i += 2;
             }
             _ if is_plain(byte) => {}
@@ -184,6 +181,18 @@ fn check_token(token: &str, at: usize, wildcards: bool, last: bool) -> Result<()
         i += 1;
     }
     Ok(())
+}
+
+/// The byte that the two digits after a `%` stand for. Plain bytes are never escaped, so that no
+/// id has two tokens.
+fn escaped(digits: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    };
+    let byte = digit(*digits.first()?)? << 4 | digit(*digits.get(1)?)?;
+    (!is_plain(byte)).then_some(byte)
 }
 
 /// Turns any id into one token, so that `>` or `python3.11` is a name and not a pattern.
@@ -205,19 +214,20 @@ pub fn token(id: &str) -> String {
     out
 }
 
-/// Turns a token back into the id it was made from; `None` if it is not UTF-8 underneath or holds a
-/// broken escape.
+/// Turns a token back into the id it was made from; `None` if [`token`] makes no such token.
 #[must_use]
 pub fn token_to_id(token: &str) -> Option<String> {
     let mut out = Vec::with_capacity(token.len());
-    let mut bytes = token.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let digit = |b: Option<u8>| char::from(b?).to_digit(16);
-            let value = digit(bytes.next())? * 16 + digit(bytes.next())?;
-            out.push(u8::try_from(value).ok()?);
-        } else {
-            out.push(byte);
+    let mut rest = token.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'%' => {
+                out.push(escaped(rest)?);
+                rest = &rest[2..];
+            }
+            _ if is_plain(byte) => out.push(byte),
+            _ => return None,
         }
     }
     String::from_utf8(out).ok()
@@ -286,6 +296,7 @@ mod tests {
             ("a b", Err(Error::BadByte(1))),
             ("a.%2e", Err(Error::BadEscape)),
             ("a.%", Err(Error::BadEscape)),
+            ("a.%41", Err(Error::BadEscape)),
             ("ก", Err(Error::BadByte(0))),
         ];
         for (name, expected) in cases {
