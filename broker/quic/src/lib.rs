@@ -1,0 +1,1 @@
+//! quinn-proto joined to the sessions of sampan-core.
