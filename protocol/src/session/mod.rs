@@ -1,5 +1,6 @@
 //! Both ends of a session as state machines. The rules are in `spec/session.md`.
 
+pub mod client;
 pub mod server;
 
 pub use server::Server;

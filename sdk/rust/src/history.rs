@@ -1,0 +1,16 @@
+//! Pages of kept messages.
+
+use crate::Received;
+
+/// One page of a topic's kept messages.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Epoch of the offsets.
+    pub epoch: u64,
+    /// First offset still kept.
+    pub floor: u64,
+    /// Offset to continue from with `HistoryFrom::Offset`.
+    pub next: u64,
+    /// The messages, by rising offset.
+    pub messages: Vec<Received>,
+}

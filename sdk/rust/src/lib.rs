@@ -1,0 +1,62 @@
+//! Sampan's client for Rust.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), sampan_client::Error> {
+//! use sampan_client::{Client, Delivery, Message, Options, Start, Token, Topic};
+//!
+//! let token = Token::Static("eyJ...".to_owned());
+//! let client = Client::connect(Options::new("quic://broker.example:3001", token)).await?;
+//!
+//! let topic = Topic::parse("order.42").map_err(sampan_client::invalid)?;
+//! let mut orders = client.subscribe(&topic, Start::Now).await?;
+//! let ack = client.publish(Message::new(topic, "{}").event("order:updated")).await?;
+//! println!("published at offset {}", ack.offset);
+//!
+//! while let Some(delivery) = orders.next().await {
+//!     if let Delivery::Message(message) = delivery {
+//!         println!("{} {:?}", message.offset(), message.payload());
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Client`] is one session and survives its connections: after a loss it connects again by
+//! itself with full jitter, resumes every subscription after the last message seen, and sends every
+//! unacknowledged publish again under its first sequence, so that nothing is lost or doubled. All
+//! methods need a tokio runtime. Dropping the last handle of a client ends its session at once;
+//! [`Client::close`] flushes first.
+
+mod authorizer;
+mod client;
+mod endpoint;
+mod error;
+mod history;
+mod message;
+mod options;
+mod presence;
+mod publisher;
+mod received;
+mod responder;
+mod status;
+mod subscription;
+
+pub use authorizer::{Authorizer, Question};
+pub use client::Client;
+pub use endpoint::Endpoint;
+pub use error::{Error, invalid};
+pub use history::Page;
+pub use message::{Ack, Message};
+pub use options::{Options, Token, TokenProvider, Trust};
+pub use presence::{Change, Presence, Watch};
+pub use protocol::control::{
+    Action, From as HistoryFrom, GapReason, Member, Members, Start, TopicPosition,
+};
+pub use protocol::link::Broker;
+pub use protocol::topic::token as topic_token;
+pub use protocol::{AckLevel, Class, Code, Pattern, Position, Reaction, Topic};
+pub use publisher::{Acks, PendingAck, Publisher, Settled};
+pub use received::{Delivery, Gap, Received};
+pub use responder::{Call, Reply, Responder};
+pub use status::{Events, Event, State, Status};
+pub use subscription::Subscription;
