@@ -23,7 +23,7 @@ struct Header {
 
 const FORMAT: &str = "sampan-revocations-1";
 
-/// A full list is about 30 MB; more is some other file.
+/// A full list of the longest ids is under 40 MB; more is some other file.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// Reads the list; empty when there is no file.

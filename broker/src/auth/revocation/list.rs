@@ -16,8 +16,8 @@ use crate::auth::identity::{Identity, is_id};
 /// Longest life of a token that revocation counts on unless told otherwise: 7 days.
 pub const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Revocations in force at most, over tokens and users. Memory is about 200 B each, twice that
-/// while one is added.
+/// Revocations in force at most, over tokens and users. The list is copied while one is
+/// added, so its memory counts twice for that moment.
 const REVOCATIONS_MAX: usize = 100_000;
 
 /// The revocations in force. Shared by all verifying threads; looking up never waits.
