@@ -3,4 +3,5 @@
 pub mod client;
 pub mod server;
 
+pub use client::Client;
 pub use server::Server;

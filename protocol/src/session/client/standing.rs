@@ -1,0 +1,382 @@
+//! What stands until it is taken back and survives reconnects: subscriptions, offers to answer,
+//! presence entries and presence watches.
+
+use std::time::Duration;
+
+use super::output::{Event, Failure, Joined};
+use super::requests::Wants;
+use super::{Client, NotTaken, Phase};
+use crate::code::Code;
+use crate::control::{
+    self, Members, MembersChanged, Presence, PresenceAct, Serve, Start, Subscribe, Subscribed,
+    TopicPosition,
+};
+use crate::error::Error;
+use crate::frame::{Frame, Header, Kind};
+use crate::position::Position;
+use crate::time::Now;
+use crate::topic::{Pattern, Topic};
+
+/// Standing registrations of all sorts together.
+pub const STANDING_MAX: usize = 8192;
+
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) what: What,
+    /// The broker has confirmed it once.
+    ready: bool,
+    /// The number it was asked under on this connection.
+    asked: Option<u64>,
+    /// Refusals in a row since the last confirmation.
+    refusals: u32,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Subscription {
+        pattern: Pattern,
+        start: Start,
+        /// Where topics without a position resume; known once the broker has confirmed.
+        joined_ms: Option<u64>,
+    },
+    /// Role 1 answers requests, role 2 authorization questions.
+    Offer {
+        pattern: Pattern,
+        role: u8,
+    },
+    Entry {
+        topic: Topic,
+    },
+    Watch {
+        topic: Topic,
+        /// Sequence of the last change seen, once the members are known.
+        sequence: Option<u64>,
+    },
+}
+
+impl Standing {
+    pub(super) fn disconnected(&mut self) {
+        self.asked = None;
+        if let What::Watch { sequence, .. } = &mut self.what {
+            *sequence = None;
+        }
+    }
+}
+
+impl Client {
+    /// Subscribes. [`Event::Ready`] confirms it, [`Event::Ended`] refuses it.
+    ///
+    /// # Errors
+    /// `Full` with [`STANDING_MAX`] registrations, `Closed`.
+    pub fn subscribe(&mut self, pattern: Pattern, start: Start) -> Result<u64, NotTaken> {
+        let positions = match &start {
+            Start::Resume { positions, .. } => positions.clone(),
+            _ => Vec::new(),
+        };
+        let what = What::Subscription { pattern: pattern.clone(), start, joined_ms: None };
+        let number = self.stand(what)?;
+        self.topics.subscribed(number, &pattern);
+        for TopicPosition { topic, epoch, offset } in positions {
+            // A broken or foreign name is left to the broker to refuse.
+            if let Ok(topic) = Topic::parse(&topic)
+                && pattern.matches(&topic)
+            {
+                self.topics.joined(number, topic, Position { epoch, offset });
+            }
+        }
+        Ok(number)
+    }
+
+    /// Ends a subscription. Nothing more is told about it.
+    pub fn unsubscribe(&mut self, number: u64) {
+        if let Some(asked) = self.withdraw_from(number) {
+            self.send(Header::new(Kind::Unsubscribe).number(asked).bare());
+        }
+        self.topics.unsubscribed(number);
+    }
+
+    /// Offers to answer requests on a pattern; each comes as [`Event::Call`].
+    ///
+    /// # Errors
+    /// `Full`, `Closed`.
+    pub fn serve(&mut self, pattern: Pattern) -> Result<u64, NotTaken> {
+        self.stand(What::Offer { pattern, role: 1 })
+    }
+
+    /// Offers to answer authorization questions; each comes as [`Event::Question`].
+    ///
+    /// # Errors
+    /// `Full`, `Closed`.
+    pub fn authorize(&mut self, pattern: Pattern) -> Result<u64, NotTaken> {
+        self.stand(What::Offer { pattern, role: 2 })
+    }
+
+    /// Takes an offer back. Nothing more is told about it.
+    pub fn withdraw(&mut self, number: u64) {
+        if let Some(asked) = self.withdraw_from(number) {
+            self.send(Header::new(Kind::Withdraw).number(asked).bare());
+        }
+    }
+
+    /// Makes the session's user present in a topic.
+    ///
+    /// # Errors
+    /// `Full`, `Closed`.
+    pub fn enter(&mut self, topic: Topic) -> Result<u64, NotTaken> {
+        self.stand(What::Entry { topic })
+    }
+
+    /// Takes an entry back. The broker is told when no other entry in the topic is left; answers
+    /// the number of that request.
+    pub fn leave(&mut self, number: u64) -> Option<u64> {
+        let topic = match &self.standing.get(&number)?.what {
+            What::Entry { topic } => topic.clone(),
+            _ => return None,
+        };
+        self.withdraw_from(number)?;
+        let same = |what: &What| matches!(what, What::Entry { topic: other } if *other == topic);
+        if self.standing.values().any(|standing| same(&standing.what)) {
+            return None;
+        }
+        self.presence(&topic, PresenceAct::Leave, Wants::Done).ok()
+    }
+
+    /// Watches the members of a topic: all of them first, then every change.
+    ///
+    /// # Errors
+    /// `Full`, `Closed`.
+    pub fn watch(&mut self, topic: Topic) -> Result<u64, NotTaken> {
+        self.stand(What::Watch { topic, sequence: None })
+    }
+
+    /// Ends a watch. Nothing more is told about it.
+    pub fn unwatch(&mut self, number: u64) {
+        let Some(Standing { what: What::Watch { topic, .. }, .. }) = self.standing.get(&number)
+        else {
+            return;
+        };
+        let topic = topic.clone();
+        let asked = self.withdraw_from(number).is_some();
+        let same =
+            |what: &What| matches!(what, What::Watch { topic: other, .. } if *other == topic);
+        if asked && !self.standing.values().any(|standing| same(&standing.what)) {
+            let act = PresenceAct::Unwatch.number();
+            let body = Presence { topic: topic.as_str().to_owned(), act };
+            let number = self.requests.number();
+            if let Ok(frame) = control::encode(&body, number) {
+                self.send(frame);
+            }
+        }
+    }
+
+    fn stand(&mut self, what: What) -> Result<u64, NotTaken> {
+        if matches!(self.phase, Phase::Closed(_)) {
+            return Err(NotTaken::Closed);
+        }
+        if self.standing.len() >= STANDING_MAX {
+            return Err(NotTaken::Full);
+        }
+        let number = self.requests.number();
+        let standing = Standing { what, ready: false, asked: None, refusals: 0 };
+        self.standing.insert(number, standing);
+        if self.phase.is_live() {
+            self.register(number);
+        }
+        Ok(number)
+    }
+
+    /// Forgets a registration; the number it was asked under if the broker knows it.
+    fn withdraw_from(&mut self, number: u64) -> Option<u64> {
+        self.standing.remove(&number)?.asked
+    }
+
+    /// Asks for everything that stands, in the order in which it was first asked for.
+    pub(super) fn register_all(&mut self) {
+        for number in self.standing.keys().copied().collect::<Vec<_>>() {
+            self.register(number);
+        }
+    }
+
+    /// Asks the broker for one registration.
+    fn register(&mut self, number: u64) {
+        let Some(standing) = self.standing.get(&number) else { return };
+        // A watch is asked for again while the old one stands, which needs a number of its own.
+        let asked = if matches!(standing.what, What::Watch { .. }) && standing.ready {
+            self.requests.number()
+        } else {
+            number
+        };
+        let Some(standing) = self.standing.get_mut(&number) else { return };
+        let presence = |topic: &Topic, act: PresenceAct| {
+            let body = Presence { topic: topic.as_str().to_owned(), act: act.number() };
+            control::encode(&body, asked)
+        };
+        let frame = match &standing.what {
+            What::Subscription { pattern, start, joined_ms } => {
+                let start = match (joined_ms, start) {
+                    (None, start) => start.clone(),
+                    (Some(joined_ms), _) => Start::Resume {
+                        joined_ms: *joined_ms,
+                        positions: self.topics.positions(number),
+                    },
+                };
+                let body = Subscribe { pattern: pattern.as_str().to_owned(), start };
+                control::encode(&body, asked)
+            }
+            What::Offer { pattern, role } => {
+                let body = Serve { pattern: pattern.as_str().to_owned(), role: *role };
+                control::encode(&body, asked)
+            }
+            What::Entry { topic } => presence(topic, PresenceAct::Enter),
+            What::Watch { topic, .. } => presence(topic, PresenceAct::Watch),
+        };
+        standing.asked = Some(asked);
+        match frame {
+            Ok(frame) => self.send(frame),
+            Err(error) => {
+                let failure = Failure::refused(error.code(), 0, error.to_string());
+                self.end_standing(number, failure);
+            }
+        }
+    }
+
+    /// Asks again for a registration whose refusal was temporary.
+    pub(super) fn ask_again(&mut self, number: u64) {
+        let refused = self.standing.get(&number).is_some_and(|s| s.asked.is_none());
+        if refused && self.phase.is_live() {
+            self.register(number);
+        }
+    }
+
+    fn end_standing(&mut self, number: u64, failure: Failure) {
+        self.topics.unsubscribed(number);
+        self.standing.remove(&number);
+        self.event(Event::Ended { number, failure });
+    }
+
+    /// The registration that was asked for under a number.
+    fn standing_of(&self, asked: u64) -> Option<u64> {
+        let direct = self.standing.get(&asked).filter(|s| s.asked == Some(asked));
+        let found = || self.standing.iter().find(|(_, s)| s.asked == Some(asked));
+        direct.map(|_| asked).or_else(|| found().map(|(number, _)| *number))
+    }
+
+    /// The broker refused a registration; whether there is one under this number. One that was
+    /// confirmed before is asked for again where the refusal can pass.
+    pub(super) fn standing_refused(&mut self, now: Now, asked: u64, failure: Failure) -> bool {
+        let Some(number) = self.standing_of(asked) else { return false };
+        let Some(standing) = self.standing.get_mut(&number) else { return false };
+        // An authorizer that has not come back after a restart may say yes a little later.
+        let passes = failure.code.is_retryable()
+            || failure.retry_after_ms > 0
+            || (failure.code == Code::NOT_AUTHORIZED && standing.refusals < 4);
+        if standing.ready && passes {
+            standing.asked = None;
+            standing.refusals += 1;
+            let jitter = self.chance.backoff(standing.refusals);
+            let wait = Duration::from_millis(failure.retry_after_ms.into()) + jitter;
+            self.set_timer(now.mono + wait, number);
+        } else {
+            self.end_standing(number, failure);
+        }
+        true
+    }
+
+    /// DONE for a registration; whether there is one under this number.
+    pub(super) fn standing_done(&mut self, asked: u64) -> bool {
+        let Some(number) = self.standing_of(asked) else { return false };
+        self.ready(number, None);
+        true
+    }
+
+    pub(super) fn subscribed(&mut self, frame: &Frame) -> Result<(), Error> {
+        let body: Subscribed = control::decode(frame)?;
+        let number = frame.header.number;
+        let position = body.positions.into_iter().next();
+        let Some(Standing { what: What::Subscription { pattern, start, joined_ms }, .. }) =
+            self.standing.get_mut(&number)
+        else {
+            self.counters.unmatched += 1;
+            return Ok(());
+        };
+        if joined_ms.is_none() {
+            *joined_ms = Some(match start {
+                Start::Since(since_ms) => body.joined_ms.min(*since_ms),
+                Start::Resume { joined_ms, .. } if *joined_ms > 0 => *joined_ms,
+                _ => body.joined_ms,
+            });
+            // A single topic resumes before what it was to replay, until a message says better.
+            let replayed = match start {
+                Start::Last(count) => Some(u64::from(*count)),
+                Start::Since(_) => None,
+                Start::Now | Start::Resume { .. } => Some(0),
+            };
+            if let (Some(topic), Some(at), Some(replayed)) =
+                (pattern.as_topic(), &position, replayed)
+            {
+                let offset = at.offset.saturating_sub(replayed);
+                self.topics.joined(number, topic, Position { epoch: at.epoch, offset });
+            }
+        }
+        self.ready(number, Some(Joined { joined_ms: body.joined_ms, position }));
+        Ok(())
+    }
+
+    fn ready(&mut self, number: u64, joined: Option<Joined>) {
+        let Some(standing) = self.standing.get_mut(&number) else { return };
+        standing.refusals = 0;
+        if !std::mem::replace(&mut standing.ready, true) {
+            self.event(Event::Ready { number, joined });
+        }
+    }
+
+    /// MEMBERS: for a watch, or the answer to a read.
+    pub(super) fn all_members(&mut self, frame: &Frame) -> Result<(), Error> {
+        let members: Members = control::decode(frame)?;
+        let asked = frame.header.number;
+        if self.requests.take_if(asked, |wants| *wants == Wants::Members).is_some() {
+            self.answer_with(asked, super::Answer::Members(members));
+            return Ok(());
+        }
+        let Some(watch) = self.standing_of(asked) else {
+            self.counters.unmatched += 1;
+            return Ok(());
+        };
+        if let Some(Standing { what: What::Watch { sequence, .. }, .. }) =
+            self.standing.get_mut(&watch)
+        {
+            *sequence = Some(members.sequence);
+            self.ready(watch, None);
+            self.event(Event::Members { watch, members });
+        }
+        Ok(())
+    }
+
+    /// MEMBERS_CHANGED: goes to every watch of its topic. A hole makes a watch start over.
+    pub(super) fn members_changed(&mut self, frame: &Frame) -> Result<(), Error> {
+        let change: MembersChanged = control::decode(frame)?;
+        let mut broken = Vec::new();
+        let mut next = Vec::new();
+        for (number, standing) in &mut self.standing {
+            let What::Watch { topic, sequence } = &mut standing.what else { continue };
+            let Some(known) = *sequence else { continue };
+            if topic.as_str() != change.topic || change.sequence <= known {
+                continue;
+            }
+            if change.sequence == known + 1 {
+                *sequence = Some(change.sequence);
+                next.push(*number);
+            } else {
+                *sequence = None;
+                broken.push(*number);
+            }
+        }
+        for watch in next {
+            self.event(Event::MembersChanged { watch, change: change.clone() });
+        }
+        for watch in broken {
+            self.register(watch);
+        }
+        Ok(())
+    }
+}
