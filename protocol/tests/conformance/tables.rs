@@ -2,6 +2,7 @@
 
 use sampan_protocol::attribute::{Attributes, Tag};
 use sampan_protocol::control::{Action, GapReason, PresenceAct};
+use sampan_protocol::session::{client, server};
 use sampan_protocol::{AckLevel, Class, Code, Kind, limits};
 
 use crate::fields::{body_name, kind_name};
@@ -133,4 +134,38 @@ fn wire_md_lists_every_small_enumeration() {
     assert_eq!(range("Presence", "act"), acts);
     let levels = list(AckLevel::ALL.iter().map(|l| (l.number(), l.name())).collect());
     assert!(table(&text, "Flags").rows[0][3].contains(&levels), "{levels}");
+}
+
+#[test]
+fn session_md_lists_the_times_and_bounds_of_both_ends() {
+    let ms = |time: std::time::Duration| time.as_millis();
+    let values = [
+        ("GREETING_TIMEOUT", ms(server::GREETING_TIMEOUT)),
+        ("EXPIRY_WARNING", ms(server::EXPIRY_WARNING)),
+        ("CONNECT_TIMEOUT", ms(client::CONNECT_TIMEOUT)),
+        ("STABLE_AFTER", ms(client::STABLE_AFTER)),
+        ("BACKOFF_MIN", ms(client::BACKOFF_MIN)),
+        ("BACKOFF_MAX", ms(client::BACKOFF_MAX)),
+        ("STANDING_MAX", client::STANDING_MAX as u128),
+        ("OPEN_MAX", client::OPEN_MAX as u128),
+        ("TOPICS_MAX", client::TOPICS_MAX as u128),
+    ];
+    let rows = table(&spec("session.md"), "Times and bounds").rows;
+    assert_eq!(rows.len(), values.len());
+    for (row, (name, value)) in rows.iter().zip(values) {
+        assert_eq!((row[0].as_str(), row[1].replace(',', "")), (name, value.to_string()));
+    }
+}
+
+#[test]
+fn delivery_md_lists_every_level_and_every_reason_for_a_gap() {
+    let text = spec("delivery.md");
+    let gaps = table(&text, "Gaps").rows;
+    assert_eq!(gaps.len(), GapReason::ALL.len());
+    for (row, reason) in gaps.iter().zip(GapReason::ALL) {
+        assert_eq!((row[0].as_str(), row[2] == "yes"), (reason.name(), reason.is_loss()));
+    }
+    let acks = tables(&text).into_iter().find(|t| t.heading == "Acks").expect("a table").rows;
+    let levels: Vec<&str> = AckLevel::ALL.iter().map(|level| level.name()).collect();
+    assert_eq!(acks.iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), levels);
 }
