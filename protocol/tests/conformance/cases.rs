@@ -350,7 +350,7 @@ fn presence() -> Vec<Case> {
         ),
         control(
             "members_changed",
-            4,
+            0,
             &MembersChanged {
                 topic: topic(),
                 sequence: 4,
@@ -361,7 +361,7 @@ fn presence() -> Vec<Case> {
         ),
         control(
             "members_changed_only_left",
-            4,
+            0,
             &MembersChanged {
                 topic: "p".into(),
                 sequence: 5,
