@@ -1,0 +1,337 @@
+//! The settings as they are written down: sections, keys, units, defaults.
+//!
+//! `sampan config` and the sample file print the doc comments of this file (see `docs`), so they
+//! are written for an operator.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use sampan_core::config as core;
+use sampan_core::journal;
+use serde::{Deserialize, Serialize};
+
+use super::{auth_section, classes};
+use crate::auth;
+use crate::udp::BufferSizes;
+
+/// Every setting of the broker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct File {
+    /// Where clients reach the broker.
+    pub listen: Listen,
+    /// What the broker keeps on disk.
+    pub data: Data,
+    /// The threads that carry messages.
+    pub shards: Shards,
+    /// What is logged, on standard error.
+    pub log: LogSettings,
+    /// The certificate that clients see.
+    pub tls: Tls,
+    /// Which tokens are accepted.
+    #[serde(serialize_with = "auth_section::serialize")]
+    pub auth: auth::Config,
+    /// Tokens that are ended before their time.
+    pub revocation: Revocation,
+    /// Bounds on what one client or one topic may take.
+    pub limits: Limits,
+    /// Publishes and requests per second, by the role of the token. Each may come in a burst of
+    /// twice the rate. 0 is no limit.
+    pub rates: Rates,
+    /// How the broker stops.
+    pub drain: DrainTimes,
+    /// What each role may do, as lists of patterns. A role that is given replaces all that ships
+    /// for it. `{user}` stands for the user of the token; a `?` after a pattern leaves the answer
+    /// to the authorizer that is registered for the topic.
+    pub roles: Roles,
+    /// Which class a topic has. Rules are added to those that ship, and one with the same pattern
+    /// replaces it; the most specific pattern that matches a topic counts. A topic that none
+    /// matches is durable.
+    #[serde(deserialize_with = "classes::on_top_of_shipped")]
+    pub classes: Vec<ClassRule>,
+}
+
+/// Where clients reach the broker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// UDP address for QUIC; port 0 takes any free one. An address that is not loopback needs a
+    /// certificate under `[tls]` and a secret or keys under `[auth]`.
+    pub quic: SocketAddr,
+    /// TCP address for `/healthz`, `/readyz` and `/metrics`.
+    pub http: SocketAddr,
+}
+
+/// What the broker keeps on disk.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Data {
+    /// Directory for keys, the development certificate and secret, and revocations. One broker at
+    /// a time. The variable `SAMPAN_DATA` names it too.
+    pub dir: PathBuf,
+}
+
+/// The threads that carry messages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shards {
+    /// How many, at most 64. 0 is one per core.
+    pub count: u8,
+    /// Bytes of kernel buffer per socket and direction. The system may cap it
+    /// (`net.core.rmem_max`, `net.core.wmem_max`), which is warned of at the start.
+    pub socket_buffer_bytes: usize,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// `error`, `warn`, `info`, `debug` or `trace`, also by module: `info,sampan::auth=debug`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The certificate that clients see.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the certificate and its chain, leaf first; read again on SIGHUP. Without it
+    /// the broker makes a development certificate for localhost, which the command line trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_file: Option<PathBuf>,
+    /// PEM file with the certificate's private key; read again on SIGHUP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// Tokens that are ended before their time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Revocation {
+    /// Seconds after which a revocation is forgotten. Must be the longest life that any issuer
+    /// gives a token, since a token that lives longer comes back.
+    pub remember_s: u64,
+}
+
+/// Bounds on what one client or one topic may take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of one payload, at most 1 MiB.
+    pub payload_bytes_max: u32,
+    /// Sessions of one shard.
+    pub sessions_max: usize,
+    /// Topics of the whole broker.
+    pub topics_max: usize,
+    /// Subscriptions of one session.
+    pub subscriptions_max: u32,
+    /// Bytes of one topic that may wait for one session, before the rule of the topic's class for
+    /// slow readers applies.
+    pub subscription_bytes: usize,
+    /// Bytes that may wait for one session.
+    pub connection_bytes: usize,
+    /// Bytes that may wait for all sessions of one shard.
+    pub shard_bytes: usize,
+    /// Values that one topic of class latest keeps.
+    pub latest_keys_max: usize,
+    /// Bytes that all topics of class latest keep, per shard.
+    pub latest_bytes_max: usize,
+    /// Bytes of history that durable topics keep in memory, per shard.
+    pub durable_bytes_max: usize,
+    /// Seconds that a request may wait for its answer.
+    pub request_timeout_max_s: u64,
+    /// Seconds for which a publish is remembered, so that sending it again does not double it.
+    pub dedupe_window_s: u64,
+}
+
+/// Publishes and requests per second.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rates {
+    /// Per connection of a customer.
+    pub customer_per_s: u32,
+    /// Per connection of an agent.
+    pub agent_per_s: u32,
+    /// Per connection of an admin.
+    pub admin_per_s: u32,
+    /// Per connection of a service.
+    pub service_per_s: u32,
+    /// One user's connections together may do this many times what one may.
+    pub user_factor: u32,
+    /// One network address's connections together may do this many times what one may: a shop or
+    /// an office shares one address.
+    pub address_factor: u32,
+}
+
+/// How the broker stops.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrainTimes {
+    /// Seconds over which clients are told to leave, so that they do not all come back at once.
+    pub spread_s: u64,
+    /// Seconds that a client has to leave after it was told; then its connection is closed.
+    pub linger_s: u64,
+}
+
+/// What each role may do.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Roles {
+    /// End users of the shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<RoleGrants>,
+    /// Support agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<RoleGrants>,
+    /// Operators of the shop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<RoleGrants>,
+    /// Backend programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<RoleGrants>,
+}
+
+/// What one role may do: patterns by action.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoleGrants {
+    /// Send messages and requests.
+    pub publish: Vec<String>,
+    /// Receive live messages.
+    pub subscribe: Vec<String>,
+    /// Enter, watch and read presence.
+    pub presence: Vec<String>,
+    /// Read kept messages.
+    pub history: Vec<String>,
+    /// Answer requests and authorization questions.
+    pub serve: Vec<String>,
+}
+
+/// Which class the topics of a pattern have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassRule {
+    /// Topics that the rule is for: `*` is one token, `>` the rest.
+    pub pattern: String,
+    /// `ephemeral`, `latest` or `durable`.
+    pub class: String,
+    /// Whether ephemeral messages may leave as datagrams where they fit. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub datagrams: bool,
+    /// Deliveries per second, key and subscriber of a latest topic. Default no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_hz: Option<u32>,
+    /// Seconds that a durable message is kept. Default 7 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_s: Option<u64>,
+    /// Bytes that are kept of one durable topic. Default 1 GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_bytes: Option<u64>,
+    /// Messages that are kept of one durable topic. Default no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_count: Option<u64>,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        File {
+            listen: Listen::default(),
+            data: Data::default(),
+            shards: Shards::default(),
+            log: LogSettings::default(),
+            tls: Tls::default(),
+            auth: auth::Config::default(),
+            revocation: Revocation::default(),
+            limits: Limits::default(),
+            rates: Rates::default(),
+            drain: DrainTimes::default(),
+            roles: Roles::default(),
+            classes: classes::shipped(),
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 3001));
+        Listen { quic: loopback, http: loopback }
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Data { dir: PathBuf::from("./sampan-data") }
+    }
+}
+
+impl Default for Shards {
+    fn default() -> Self {
+        Shards { count: 0, socket_buffer_bytes: BufferSizes::default().recv }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        LogSettings { level: "info".to_owned(), format: LogFormat::default() }
+    }
+}
+
+impl Default for Revocation {
+    fn default() -> Self {
+        Revocation { remember_s: auth::MAX_TOKEN_LIFETIME.as_secs() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let core = core::Limits::default();
+        Limits {
+            payload_bytes_max: core.payload_bytes_max,
+            sessions_max: core.sessions_max,
+            topics_max: core.topics_max,
+            subscriptions_max: core.subscriptions_max,
+            subscription_bytes: core.subscription_bytes,
+            connection_bytes: core.connection_bytes,
+            shard_bytes: core.node_bytes,
+            latest_keys_max: core.latest_keys_max,
+            latest_bytes_max: core.latest_bytes_max,
+            durable_bytes_max: journal::Config::default().capacity_bytes,
+            request_timeout_max_s: core.request_timeout_max.as_secs(),
+            dedupe_window_s: core.dedupe_window.as_secs(),
+        }
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        let core = core::Limits::default();
+        let (one, user, address) = (core.connection_rate, core.user_rate, core.address_rate);
+        let factor = |many: u32| many / one.customer.per_s.max(1);
+        Rates {
+            customer_per_s: one.customer.per_s,
+            agent_per_s: one.agent.per_s,
+            admin_per_s: one.admin.per_s,
+            service_per_s: one.service.per_s,
+            user_factor: factor(user.customer.per_s),
+            address_factor: factor(address.customer.per_s),
+        }
+    }
+}
+
+impl Default for DrainTimes {
+    fn default() -> Self {
+        DrainTimes { spread_s: 10, linger_s: 5 }
+    }
+}

@@ -1,0 +1,109 @@
+//! The directory where a broker keeps what must outlive it: keys, the development certificate and
+//! secret, revocations.
+//!
+//! One broker holds it at a time, by a [`Lock`]; the command line reads the secret and certificate
+//! beside it. It holds no messages.
+
+mod certificate;
+mod error;
+mod keys;
+mod lock;
+mod private;
+#[cfg(test)]
+mod tests;
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+pub use certificate::Certificate;
+pub use error::Error;
+pub use keys::Keys;
+pub use lock::Lock;
+
+use crate::auth::{Secret, secret};
+
+/// A data directory. Making one touches no file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataDir(PathBuf);
+
+impl DataDir {
+    /// The data directory at `path`, which need not exist.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        DataDir(path.into())
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes the directory, for its owner only, unless it is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn create(&self) -> Result<(), Error> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.map_err(|error| Error::Io(self.0.clone(), error))
+    }
+
+    /// Takes the directory for this process until the lock is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] while another broker has it; [`Error::Io`].
+    pub fn lock(&self) -> Result<Lock, Error> {
+        Lock::take(&self.0)
+    }
+
+    /// The secret of development tokens, made at the first call.
+    ///
+    /// # Errors
+    /// [`Error::Secret`].
+    pub fn secret_or_new(&self) -> Result<Secret, Error> {
+        let path = self.secret_path();
+        secret::load_or_create(&path).map_err(|error| Error::Secret(path, error))
+    }
+
+    /// The secret of development tokens, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Secret`], also when there is no such file.
+    pub fn secret(&self) -> Result<Secret, Error> {
+        let path = self.secret_path();
+        secret::load(&path).map_err(|error| Error::Secret(path, error))
+    }
+
+    /// The development certificate and its key, made at the first call. Needs the lock.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Certificate`].
+    pub fn certificate_or_new(&self, _: &Lock) -> Result<Certificate, Error> {
+        Certificate::load_or_create(&self.certificate_path(), &self.0.join("dev-key.pem"))
+    }
+
+    /// Where the development certificate is, for clients that are to trust it.
+    #[must_use]
+    pub fn certificate_path(&self) -> PathBuf {
+        self.0.join("dev-certificate.pem")
+    }
+
+    /// The broker's own keys, made at the first call. Needs the lock.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Keys`].
+    pub fn keys_or_new(&self, _: &Lock) -> Result<Keys, Error> {
+        Keys::load_or_create(&self.0.join("keys"))
+    }
+
+    /// Where revocations are kept.
+    #[must_use]
+    pub fn revocations_path(&self) -> PathBuf {
+        self.0.join("revocations")
+    }
+
+    fn secret_path(&self) -> PathBuf {
+        self.0.join("jwt-secret")
+    }
+}
