@@ -10,6 +10,7 @@ mod layout;
 mod malformed;
 mod markdown;
 mod positions;
+mod refusals;
 mod tables;
 mod topics;
 mod vectors;
