@@ -9,7 +9,7 @@ use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
 use sampan_protocol::topic::{token, token_to_id};
 use sampan_protocol::{Error, Frame, FrameReader, Header, Kind, Pattern, Position, Topic};
 
-pub use session::server_session;
+pub use session::{client_session, server_session};
 
 /// The frames in `chunks`, and the error that ends them.
 fn read<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<Frame>, Option<Error>) {

@@ -65,4 +65,4 @@ macro_rules! targets {
         })*
     };
 }
-targets! { frame_reader attributes control_bodies topics positions server_session }
+targets! { frame_reader attributes control_bodies topics positions server_session client_session }
