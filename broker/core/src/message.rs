@@ -1,0 +1,181 @@
+//! What shards tell each other. Between two shards messages keep their order, which is what joins
+//! history and live: a reply that says "live from N" is followed by every delivery from N on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sampan_protocol::control::{self, PresenceAct};
+use sampan_protocol::{AckLevel, Code, Frame, Pattern, Position};
+
+use crate::directory::Entry;
+use crate::grant::Role;
+use crate::journal::{Run, Start};
+use crate::outbox::Compact;
+use crate::session::SessionKey;
+
+/// A session anywhere in the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The shard where the session lives.
+    pub shard: u8,
+    /// The session there.
+    pub session: SessionKey,
+}
+
+/// A feed of a session: where pages of a catch-up go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedRef {
+    /// The session.
+    pub origin: Origin,
+    /// The feed's index in its session.
+    pub feed: u32,
+    /// Distinguishes feeds that use the same index one after the other.
+    pub nonce: u32,
+}
+
+/// Offsets that are not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// Epoch of the offsets.
+    pub epoch: u64,
+    /// First missing offset.
+    pub from: u64,
+    /// Last missing offset.
+    pub to: u64,
+    /// Why.
+    pub reason: control::GapReason,
+}
+
+/// Publishes of one session that are acknowledged together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AckRun {
+    /// Sequence of the last one.
+    pub sequence: u64,
+    /// Offset of the last one.
+    pub offset: u64,
+    /// How many consecutive sequences and offsets, 1 or more.
+    pub count: u64,
+    /// What has happened to them.
+    pub level: AckLevel,
+    /// DUPLICATE or STALE, only when `count` is 1.
+    pub flags: u8,
+}
+
+/// From where a topic is delivered to a joining session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinPoint {
+    /// The topic's epoch.
+    pub epoch: u64,
+    /// Offset that the next live delivery will have.
+    pub next: u64,
+    /// Where catch-up starts; `None` joins at `next`.
+    pub from: Option<Start>,
+    /// What the resume position lost, if anything.
+    pub hole: Option<Hole>,
+}
+
+/// A message between shards.
+#[derive(Debug)]
+pub enum Message {
+    /// Order this publish. To the topic's owner.
+    Publish { origin: Origin, entry: Arc<Entry>, producer: u64, frame: Frame },
+    /// These publishes are done.
+    Published { session: SessionKey, topic_id: u64, epoch: u64, run: AckRun },
+    /// This publish was refused.
+    PublishRefused { session: SessionKey, sequence: u64, topic_id: u64, code: Code, retry_ms: u32 },
+    /// New messages for the subscribers of one topic.
+    Deliver { entry: Arc<Entry>, epoch: u64, run: Arc<Run>, hole: Option<Hole> },
+    /// A session subscribes to one topic. To its owner.
+    Join { origin: Origin, number: u64, entry: Arc<Entry>, start: JoinStart },
+    /// The answer: the session is fed from here on.
+    Joined { session: SessionKey, number: u64, entry: Arc<Entry>, point: JoinPoint },
+    /// No session of this shard wants the topic by name any more. To its owner.
+    Leave { shard: u8, topic_id: u64 },
+    /// A session subscribes to a pattern. To every shard.
+    Watch { origin: Origin, number: u64, pattern: Pattern, start: WatchStart },
+    /// The answer of one owner: its matching topics with something to replay.
+    Watched {
+        session: SessionKey,
+        number: u64,
+        owner: u8,
+        topics: Vec<(Arc<Entry>, JoinPoint)>,
+        overflow: bool,
+    },
+    /// One subscription of this shard to the pattern has ended. To every shard.
+    Unwatch { shard: u8, pattern: Pattern },
+    /// Send a page to this feed. To the topic's owner.
+    Page { to: FeedRef, topic_id: u64, epoch: u64, from: Start, max_bytes: usize },
+    /// The page: runs, each with the hole before it, then the hole at the end.
+    Paged {
+        to: FeedRef,
+        entry: Arc<Entry>,
+        epoch: u64,
+        runs: Vec<(Option<Hole>, Arc<Run>)>,
+        hole: Option<Hole>,
+        next: u64,
+        caught_up: bool,
+    },
+    /// The page could not be read; it may be asked for again later.
+    PageFailed { to: FeedRef, from: Start },
+    /// Send one page of history. To the topic's owner.
+    History { origin: Origin, number: u64, entry: Arc<Entry>, from: Start, limit: u32 },
+    /// A frame for the session's control stream.
+    Control { session: SessionKey, frame: Bytes },
+    /// The same frame for the control streams of several sessions.
+    Spread { sessions: Vec<SessionKey>, frame: Bytes },
+    /// Presence of one topic. To its owner.
+    Presence {
+        origin: Origin,
+        number: u64,
+        entry: Arc<Entry>,
+        act: PresenceAct,
+        user: Arc<str>,
+        role: Role,
+    },
+    /// The session has ended, with what it held in the presence of this topic. To its owner.
+    PresenceEnded { origin: Origin, topic_id: u64 },
+    /// A session offers to answer. To every shard.
+    Serve { origin: Origin, number: u64, pattern: Pattern, authorizer: bool },
+    /// One shard knows of the offer.
+    Served { session: SessionKey, number: u64 },
+    /// The offer ends. To every shard.
+    Withdraw { origin: Origin, number: u64, pattern: Pattern, authorizer: bool },
+    /// A request or question for a responder's control stream.
+    Call { responder: SessionKey, call: u64, from: u8, frame: Bytes },
+    /// The responder's answer. To the shard of the call.
+    Reply { responder: Origin, frame: Frame },
+    /// The authorizer's answer. To the shard of the call.
+    Answer { responder: Origin, number: u64, answer: control::Answer },
+    /// The responder is not there any more. To the shard of the call, or to every shard.
+    ResponderGone { responder: Origin },
+}
+
+/// Where a single-topic subscription starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinStart {
+    /// With the next message.
+    Now,
+    /// With kept messages.
+    From(Start),
+    /// After this position.
+    After(Position),
+}
+
+/// Where a pattern subscription starts, topic by topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchStart {
+    /// With the next messages.
+    Now,
+    /// With kept messages.
+    From(Start),
+    /// After these positions (in name order), or at the join time for topics without one.
+    Resume { joined_ms: u64, positions: Arc<[(Arc<str>, Position)]> },
+}
+
+impl Hole {
+    /// The GAP frame that tells of the hole.
+    pub(crate) fn frame(&self, topic_id: u64) -> Bytes {
+        let topic = Compact { topic_id, epoch: self.epoch };
+        crate::outbox::gap(topic, self.from, self.to, self.reason)
+    }
+}

@@ -1,0 +1,203 @@
+//! A topic's live state at its owner: offsets, what waits to be flushed, who is interested.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sampan_protocol::control::GapReason;
+use sampan_protocol::limits::NUMBER_MAX;
+use sampan_protocol::{AckLevel, Class, Now};
+
+use crate::batch::Batch;
+use crate::dedupe::{self, Dedupe};
+use crate::directory::Entry;
+use crate::journal::{self, Run, Start, Ticket};
+use crate::latest::Latest;
+use crate::message::{AckRun, Hole, JoinPoint, JoinStart, Message, Origin};
+
+/// One topic at its owner.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) epoch: u64,
+    /// Offset that the next message gets.
+    pub(crate) next: u64,
+    /// One above the last offset handed to subscribers.
+    pub(crate) visible: u64,
+    /// First offset still kept; `next` when nothing is.
+    pub(crate) floor: u64,
+    last_ms: u64,
+    pub(crate) batch: Batch,
+    /// Publishers that wait for the batch to be flushed.
+    pub(crate) acks: Vec<(Origin, AckRun)>,
+    /// Batches that the journal has been given.
+    pub(crate) in_flight: VecDeque<InFlight>,
+    /// Shards with a session that subscribes to the topic by name, as bits.
+    pub(crate) named_by: u64,
+    /// Shards with a matching pattern, as bits, and the pattern generation that this is of.
+    pub(crate) matched_by: (u64, u64),
+    pub(crate) latest: Option<Box<Latest>>,
+    pub(crate) dedupe: Option<Box<Dedupe>>,
+    /// When a throttled `latest` topic may speak next, and from which offset on it has been silent.
+    pub(crate) throttle: Option<Throttle>,
+    /// Whether the room is in the list of those to be flushed.
+    pub(crate) dirty: bool,
+    /// When the room was last used, for the sweep.
+    pub(crate) touched: Instant,
+    /// Messages that wait until the journal has said where the topic stands.
+    pub(crate) opening: Option<Vec<Message>>,
+    /// Offsets that a crash took, so that readers are told why they are missing.
+    pub(crate) lost: Vec<journal::Hole>,
+}
+
+/// A batch on its way to the journal.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) ticket: Ticket,
+    pub(crate) run: Arc<Run>,
+    /// Publishers that wait for the journal.
+    pub(crate) acks: Vec<(Origin, AckRun)>,
+    /// What is known of it.
+    pub(crate) state: Stored,
+}
+
+/// What the journal has said about a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    Waiting,
+    Visible,
+    Failed,
+}
+
+/// The pace of a `latest` topic with `max_hz`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Throttle {
+    pub(crate) free_at: Instant,
+    /// First offset not yet told, while waiting for `free_at`.
+    pub(crate) silent_from: Option<u64>,
+}
+
+impl Room {
+    /// A room without history. The epoch is the wall clock at its making, so that it rises over
+    /// restarts of a broker that keeps nothing.
+    pub(crate) fn new(entry: Arc<Entry>, now: Now, window: std::time::Duration) -> Self {
+        let class = entry.rule.class;
+        Room {
+            epoch: now.unix_ms.max(1),
+            next: 1,
+            visible: 1,
+            floor: 1,
+            last_ms: 0,
+            batch: Batch::default(),
+            acks: Vec::new(),
+            in_flight: VecDeque::new(),
+            named_by: 0,
+            matched_by: (0, 0),
+            latest: (class == Class::Latest).then(Box::default),
+            dedupe: (class != Class::Ephemeral).then(|| Box::new(Dedupe::new(window, dedupe::Limits::default()))),
+            throttle: None,
+            dirty: false,
+            touched: now.mono,
+            opening: None,
+            lost: Vec::new(),
+            entry,
+        }
+    }
+
+    /// The time stamp of the next message: never before the previous one's.
+    pub(crate) fn stamp(&mut self, now: Now) -> u64 {
+        self.last_ms = self.last_ms.max(now.unix_ms);
+        self.last_ms
+    }
+
+    /// Notes that `origin` waits for the message with this sequence and offset; extends the run of
+    /// the previous one where both follow it.
+    pub(crate) fn await_ack(&mut self, origin: Origin, sequence: u64, offset: u64, level: AckLevel) {
+        if let Some((last, run)) = self.acks.last_mut() {
+            let follows = run.sequence + 1 == sequence && run.offset + 1 == offset;
+            if *last == origin && follows && run.level == level && run.flags == 0 {
+                *run = AckRun { sequence, offset, count: run.count + 1, ..*run };
+                return;
+            }
+        }
+        self.acks.push((origin, AckRun { sequence, offset, count: 1, level, flags: 0 }));
+    }
+
+    /// The hole `from..=to` with its reason: lost in a crash if any of it was, below the floor by
+    /// retention, else never used, since a message that fails to be stored is refused.
+    pub(crate) fn hole(&self, from: u64, to: u64) -> Option<Hole> {
+        if from > to {
+            return None;
+        }
+        let crashed = self.lost.iter().any(|lost| lost.from <= to && from <= lost.to);
+        let reason = match (crashed, to < self.floor) {
+            (true, _) => GapReason::UnsyncedLost,
+            (false, true) => GapReason::Retention,
+            (false, false) => GapReason::NeverUsed,
+        };
+        Some(Hole { epoch: self.epoch, from, to, reason })
+    }
+
+    /// From where a subscription with this start is fed.
+    pub(crate) fn join(&self, start: JoinStart) -> JoinPoint {
+        let next = self.visible;
+        let mut point = JoinPoint { epoch: self.epoch, next, from: None, hole: None };
+        let from = match start {
+            JoinStart::Now => match &self.latest {
+                Some(latest) if latest.len() > 0 => Start::Offset(1),
+                _ => return point,
+            },
+            JoinStart::From(start) => self.resolve(start),
+            JoinStart::After(seen) if seen.epoch == self.epoch => Start::Offset(seen.offset + 1),
+            JoinStart::After(seen) => {
+                let (from, to) = (seen.offset + 1, NUMBER_MAX);
+                let reason = GapReason::UnsyncedLost;
+                point.hole = Some(Hole { epoch: seen.epoch, from, to, reason });
+                Start::Offset(1)
+            }
+        };
+        match (self.entry.rule.class, from) {
+            (_, Start::Offset(offset)) if offset >= next => {}
+            (Class::Ephemeral, Start::Offset(offset)) if matches!(start, JoinStart::After(_)) => {
+                let reason = GapReason::Retention;
+                let missed = Hole { epoch: self.epoch, from: offset, to: next - 1, reason };
+                point.hole = point.hole.or(Some(missed));
+            }
+            (Class::Ephemeral, _) => {}
+            _ => point.from = Some(from),
+        }
+        point
+    }
+
+    /// A start as an offset, where that does not need the journal.
+    pub(crate) fn resolve(&self, start: Start) -> Start {
+        match (start, &self.latest) {
+            (Start::Last(count), Some(latest)) => Start::Offset(latest.last(count as usize)),
+            (Start::Since(ms), Some(latest)) => Start::Offset(latest.since(ms, self.visible)),
+            (Start::Last(count), None) => {
+                Start::Offset(self.visible.saturating_sub(count.into()).max(self.floor))
+            }
+            (start, _) => start,
+        }
+    }
+
+    /// Whether nothing would be forgotten with the room.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.entry.rule.class == Class::Ephemeral
+            && self.named_by == 0
+            && self.batch.is_empty()
+            && self.acks.is_empty()
+    }
+
+    /// Takes the front batches that are settled, with what to tell subscribers of each: the run,
+    /// and the hole before it.
+    pub(crate) fn settled(&mut self) -> Vec<(Arc<Run>, bool)> {
+        let mut out = Vec::new();
+        while self.in_flight.front().is_some_and(|batch| batch.state != Stored::Waiting) {
+            if let Some(batch) = self.in_flight.pop_front() {
+                out.push((batch.run, batch.state == Stored::Visible));
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,195 @@
+//! What a client may ask for: rates, grants, authorizers, then the command itself.
+
+use std::time::Duration;
+
+use sampan_protocol::attribute::Attributes;
+use sampan_protocol::control::{self, Action, Start};
+use sampan_protocol::session::server::{self, Command};
+use sampan_protocol::{Code, Error, Now, Pattern, Topic};
+
+use super::Shard;
+use crate::call::Question;
+use crate::grant::Verdict;
+use crate::journal;
+use crate::message::Message;
+use crate::session::SessionKey;
+
+impl Shard {
+    /// A command of a live session.
+    pub(super) fn command(&mut self, now: Now, key: SessionKey, command: Command) {
+        if let Err(wait) = self.pay(now, key, &command) {
+            return self.refuse(key, &command, Code::RATE_LIMITED, wait);
+        }
+        if matches!(&command, Command::Publish(frame) if self.publish_known(key, frame)) {
+            return;
+        }
+        let (action, pattern) = match subject(&command) {
+            Ok(Some(subject)) => subject,
+            Ok(None) => return self.execute(now, key, command),
+            Err(error) => return self.refuse(key, &command, error.code(), Duration::ZERO),
+        };
+        match self.check(key, action, &pattern) {
+            Verdict::Yes => self.execute(now, key, command),
+            Verdict::Ask => self.ask(now, key, action, &pattern, command),
+            Verdict::No => self.refuse(key, &command, Code::NOT_GRANTED, Duration::ZERO),
+        }
+    }
+
+    /// What the session's grants say. Replaying kept messages needs the history grant too.
+    fn check(&self, key: SessionKey, action: Action, pattern: &Pattern) -> Verdict {
+        let Some(session) = self.peek(key) else { return Verdict::No };
+        match (&session.grants, &session.identity) {
+            (Some(grants), Some(identity)) => grants.check(&identity.user, action, pattern),
+            _ => Verdict::No,
+        }
+    }
+
+    /// Takes the command's cost from the buckets of connection, user and address.
+    fn pay(&mut self, now: Now, key: SessionKey, command: &Command) -> Result<(), Duration> {
+        let Some(session) = self.sessions.get_mut(key.index as usize) else { return Ok(()) };
+        let Some(identity) = &session.identity else { return Ok(()) };
+        match command {
+            Command::Publish(_) | Command::Request(_) => {
+                session.publishes.take(now.mono, 1)?;
+                let role = identity.role as usize;
+                if self.config.limits.user_rate.of(identity.role).per_s > 0 {
+                    self.user_rates[role].take(&identity.user, now.mono, 1)?;
+                }
+                match session.peer.address {
+                    Some(address) if self.config.limits.address_rate.of(identity.role).per_s > 0 => {
+                        self.address_rates[role].take(&address, now.mono, 1)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Command::Reply(_) | Command::Answer { .. } => Ok(()),
+            _ => session.controls.take(now.mono, 1),
+        }
+    }
+
+    /// Does what the session has been found to be allowed to do.
+    pub(super) fn execute(&mut self, now: Now, key: SessionKey, command: Command) {
+        match command {
+            Command::Publish(frame) => self.publish(key, frame),
+            Command::Subscribe { number, pattern, start } => {
+                self.subscribe(now, key, number, pattern, start);
+            }
+            Command::Unsubscribe { number } => self.unsubscribe(key, number),
+            Command::History { number, topic, from, limit } => {
+                let Some(entry) = self.directory.find(&topic) else {
+                    return self.refuse_request(key, number, Code::UNKNOWN_TOPIC, Duration::ZERO);
+                };
+                let origin = self.origin(key);
+                let from = start_of(from);
+                self.send(entry.owner, Message::History { origin, number, entry, from, limit });
+            }
+            Command::Request(frame) => self.request(now, key, frame),
+            Command::Reply(frame) => self.pass_reply(key, frame),
+            Command::Serve { number, pattern, authorizer } => {
+                self.offer(key, number, pattern, authorizer);
+            }
+            Command::Answer { number, answer } => self.pass_answer(key, number, answer),
+            Command::Withdraw { number } => self.withdraw(key, number),
+            Command::Presence { number, topic, act } => {
+                self.ask_presence(key, number, &topic, act);
+            }
+        }
+    }
+
+    /// Puts a command off until an authorizer has answered. Commands with the same question wait
+    /// in order behind the same asking.
+    fn ask(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        action: Action,
+        pattern: &Pattern,
+        command: Command,
+    ) {
+        let Some(identity) = self.peek(key).and_then(|s| s.identity.as_ref()) else { return };
+        let (user, role) = (identity.user.clone(), identity.role.name());
+        let question = Question::new(user, role, action, pattern.as_str());
+        match self.answers.find(now.mono, &question) {
+            Some(true) => self.execute(now, key, command),
+            Some(false) => self.refuse(key, &command, Code::NOT_AUTHORIZED, Duration::ZERO),
+            None => self.put_question(now, key, question, pattern, command),
+        }
+    }
+
+    /// Tells the client that its command was refused.
+    pub(super) fn refuse(&mut self, key: SessionKey, command: &Command, code: Code, wait: Duration) {
+        match command {
+            Command::Publish(frame) => {
+                let header = frame.header;
+                let wait = millis(wait);
+                self.refuse_publish(key, header.number, header.topic_id, code, wait);
+            }
+            Command::Request(frame) | Command::Reply(frame) => {
+                self.refuse_request(key, frame.header.number, code, wait);
+            }
+            Command::Subscribe { number, .. }
+            | Command::Unsubscribe { number }
+            | Command::History { number, .. }
+            | Command::Serve { number, .. }
+            | Command::Answer { number, .. }
+            | Command::Withdraw { number }
+            | Command::Presence { number, .. } => self.refuse_request(key, *number, code, wait),
+        }
+    }
+
+    /// REFUSED for a numbered request of a session of this shard.
+    pub(super) fn refuse_request(&mut self, key: SessionKey, number: u64, code: Code, wait: Duration) {
+        *self.counters.refused.entry(code.0).or_default() += 1;
+        self.tell(key, refused(number, code, wait));
+    }
+
+    /// DONE for a numbered request of a session of this shard.
+    pub(super) fn done(&mut self, key: SessionKey, number: u64) {
+        self.tell(key, server::done(number));
+    }
+}
+
+/// A REFUSED frame.
+pub(super) fn refused(number: u64, code: Code, wait: Duration) -> bytes::Bytes {
+    let body = control::refused(code, millis(wait), code.text());
+    // The body is the broker's own and within its limits.
+    control::encode(&body, number).unwrap_or_default()
+}
+
+pub(super) fn millis(wait: Duration) -> u32 {
+    // Rounded up, so that a client that waits exactly as told is not early.
+    u32::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+pub(super) fn start_of(from: control::From) -> journal::Start {
+    match from {
+        control::From::Offset(offset) => journal::Start::Offset(offset),
+        control::From::Last(count) => journal::Start::Last(count),
+        control::From::Since(ms) => journal::Start::Since(ms),
+    }
+}
+
+/// What a command needs a grant for.
+fn subject(command: &Command) -> Result<Option<(Action, Pattern)>, Error> {
+    let named = |attributes: &Attributes<'_>| -> Result<Pattern, Error> {
+        let name = attributes.topic.ok_or(Error::Invalid { field: "topic" })?;
+        Ok(Pattern::from(&Topic::parse(name)?))
+    };
+    Ok(match command {
+        Command::Publish(frame) | Command::Request(frame) => {
+            Some((Action::Publish, named(&frame.attributes()?)?))
+        }
+        Command::Subscribe { pattern, start, .. } => {
+            let replay = matches!(start, Start::Last(_) | Start::Since(_));
+            let action = if replay { Action::History } else { Action::Subscribe };
+            Some((action, pattern.clone()))
+        }
+        Command::History { topic, .. } => Some((Action::History, Pattern::from(topic))),
+        Command::Serve { pattern, .. } => Some((Action::Serve, pattern.clone())),
+        Command::Presence { topic, .. } => Some((Action::Presence, Pattern::from(topic))),
+        Command::Unsubscribe { .. }
+        | Command::Reply(_)
+        | Command::Answer { .. }
+        | Command::Withdraw { .. } => None,
+    })
+}

@@ -1,0 +1,681 @@
+//! One shard: its sessions, the topics that it owns, and what it tells other shards.
+//!
+//! Inputs are the methods `open`, `frame`, `broken`, `closed`, `verdict`, `message` and `time`.
+//! After a batch of them the caller calls [`Shard::settle`] once, then takes [`Shard::poll`] until
+//! it is empty, then serves [`Shard::next_ready`], and calls again at [`Shard::deadline`].
+//! Everything is `&mut self`: no lock, no task, no clock.
+//!
+//! The files of this folder hold one concern each, all as `impl Shard`:
+//! `commands` (limits and permission), `publish` (ordering at the owner), `subscribe` (joining),
+//! `deliver` (fan-out, slow readers, catch-up), `calls` (requests and authorizers), `presence`.
+
+mod calls;
+mod commands;
+mod deliver;
+mod presence;
+mod publish;
+mod replay;
+mod subscribe;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use sampan_protocol::session::server;
+use sampan_protocol::{Code, Error, Frame, Now, Topic};
+use slab::Slab;
+
+use crate::audience::Audience;
+use crate::bucket::Buckets;
+use crate::call::{Answers, Call, Offers};
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::directory::Directory;
+use crate::grant::{Identity, Role};
+use crate::hash::{IdHash, IdMap};
+use crate::journal::Journal;
+use crate::message::{Message, Origin};
+use crate::outbox::Channel;
+use crate::presence::Presence;
+use crate::room::Room;
+use crate::session::{Peer, Session, SessionKey};
+use crate::timer::{Timer, Timers};
+use crate::trie::Trie;
+
+/// Shards that one broker may have: interest is kept as bits of a word.
+pub const SHARDS_MAX: u8 = 64;
+/// How often idle rooms are looked for, and how long one must have been idle.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How long sessions that wait for room in the shard wait before they try again.
+const STARVED: Duration = Duration::from_millis(100);
+
+/// What a shard is made of.
+pub struct Setup {
+    /// Limits, classes, roles.
+    pub config: Arc<Config>,
+    /// This shard's number, below `shards`.
+    pub shard: u8,
+    /// How many shards there are, 1 to [`SHARDS_MAX`].
+    pub shards: u8,
+    /// Random id of the broker process.
+    pub boot: u64,
+    /// The directory that all shards share.
+    pub directory: Arc<dyn Directory>,
+    /// Where durable topics are kept.
+    pub journal: Box<dyn Journal + Send>,
+    /// Topics of this shard that the journal holds from before.
+    pub topics: Vec<Topic>,
+    /// The time at which the shard is made.
+    pub now: Now,
+}
+
+/// What the caller must do for the shard.
+#[derive(Debug)]
+pub enum Output {
+    /// Pass this to another shard, in order.
+    ToShard(u8, Message),
+    /// Judge the token and answer with [`Shard::verdict`].
+    Authenticate {
+        /// The session that presented it.
+        key: SessionKey,
+        /// The token.
+        token: String,
+    },
+    /// The session has become live; its transport may be given more room.
+    Live {
+        /// The session.
+        key: SessionKey,
+    },
+}
+
+/// One shard of the broker.
+pub struct Shard {
+    config: Arc<Config>,
+    me: u8,
+    shards: u8,
+    boot: u64,
+    directory: Arc<dyn Directory>,
+    journal: Box<dyn Journal + Send>,
+
+    sessions: Slab<Session>,
+    nonce: u32,
+    ready: VecDeque<SessionKey>,
+    user_rates: [Buckets<Arc<str>>; 4],
+    address_rates: [Buckets<IpAddr>; 4],
+
+    /// Topics that flow to sessions of this shard, by id, and their ids by name.
+    audiences: IdMap<Audience>,
+    audience_names: Trie<u64>,
+    /// Pattern subscriptions of this shard's sessions.
+    patterns: Trie<Vec<(SessionKey, u64)>>,
+    /// Bytes that wait on lanes of all sessions.
+    lane_bytes: usize,
+
+    /// Topics that this shard owns, by id, and their ids by name.
+    rooms: IdMap<Room>,
+    room_names: Trie<u64>,
+    dirty: Vec<u64>,
+    /// Rooms that the journal has not yet opened; pattern joins wait for them.
+    opening: usize,
+    deferred: Vec<Message>,
+    latest_bytes: usize,
+    /// Patterns of every shard's sessions: how many of each shard.
+    watches: Trie<BTreeMap<u8, u32>>,
+    watch_generation: u64,
+    presences: IdMap<Presence<Origin>>,
+    /// Journal requests that are out, by ticket.
+    tickets: BTreeMap<u64, replay::Ticketed>,
+    next_ticket: u64,
+
+    requests: Offers,
+    authorizers: Offers,
+    answers: Answers,
+    calls: BTreeMap<u64, Call>,
+    next_call: u64,
+
+    inbox: VecDeque<Message>,
+    outputs: VecDeque<Output>,
+    timers: Timers,
+    counters: Counters,
+    /// Reused by every session, so that an idle one owns none.
+    session_outputs: VecDeque<server::Output>,
+    attributes: BytesMut,
+}
+
+impl Shard {
+    /// A shard with no sessions.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let Setup { config, shard, shards, boot, directory, journal, topics, now } = setup;
+        let limits = &config.limits;
+        let roles = [Role::Customer, Role::Agent, Role::Admin, Role::Service];
+        let mut new = Shard {
+            me: shard,
+            shards,
+            boot,
+            directory,
+            journal,
+            sessions: Slab::new(),
+            nonce: 0,
+            ready: VecDeque::new(),
+            user_rates: roles.map(|r| Buckets::new(limits.user_rate.of(r), limits.sessions_max)),
+            address_rates: roles
+                .map(|r| Buckets::new(limits.address_rate.of(r), limits.sessions_max)),
+            audiences: IdMap::with_hasher(IdHash),
+            audience_names: Trie::new(),
+            patterns: Trie::new(),
+            lane_bytes: 0,
+            rooms: IdMap::with_hasher(IdHash),
+            room_names: Trie::new(),
+            dirty: Vec::new(),
+            opening: 0,
+            deferred: Vec::new(),
+            latest_bytes: 0,
+            watches: Trie::new(),
+            watch_generation: 1,
+            presences: IdMap::with_hasher(IdHash),
+            tickets: BTreeMap::new(),
+            next_ticket: 1,
+            requests: Offers::default(),
+            authorizers: Offers::default(),
+            answers: Answers::default(),
+            calls: BTreeMap::new(),
+            next_call: 1,
+            inbox: VecDeque::new(),
+            outputs: VecDeque::new(),
+            timers: Timers::default(),
+            counters: Counters::default(),
+            session_outputs: VecDeque::new(),
+            attributes: BytesMut::new(),
+            config,
+        };
+        for topic in topics {
+            if let Ok(entry) = new.directory.resolve(&topic) {
+                new.room(now, &entry);
+            }
+        }
+        new.timers.set(now.mono + SWEEP, Timer::Sweep);
+        new
+    }
+
+    /// Attaches a client whose transport is up.
+    ///
+    /// # Errors
+    /// `OVERLOADED` when the shard holds as many sessions as it may.
+    pub fn open(&mut self, now: Now, peer: Peer) -> Result<SessionKey, Code> {
+        if self.sessions.len() >= self.config.limits.sessions_max {
+            return Err(Code::OVERLOADED);
+        }
+        self.nonce = self.nonce.wrapping_add(1);
+        let vacant = self.sessions.vacant_entry();
+        let index = u32::try_from(vacant.key()).map_err(|_| Code::OVERLOADED)?;
+        let key = SessionKey { index, nonce: self.nonce };
+        vacant.insert(Session::new(key, peer, now, &self.config.limits));
+        self.counters.sessions_opened += 1;
+        self.arm(key);
+        Ok(key)
+    }
+
+    /// A frame arrived from the client, on any of its channels.
+    pub fn frame(&mut self, now: Now, key: SessionKey, frame: Frame) {
+        self.input(now, key, server::Input::Frame(frame));
+    }
+
+    /// A stream of the client cannot be cut into frames any further.
+    pub fn broken(&mut self, now: Now, key: SessionKey, error: Error) {
+        self.counters.malformed += 1;
+        self.input(now, key, server::Input::Broken(error));
+    }
+
+    /// Ends a session from the broker's side.
+    pub fn close(&mut self, now: Now, key: SessionKey, code: Code, retry_after: Duration) {
+        self.input(now, key, server::Input::Close { code, retry_after });
+    }
+
+    /// The answer to [`Output::Authenticate`]. A verdict for a session that is gone is ignored.
+    pub fn verdict(&mut self, now: Now, key: SessionKey, verdict: Result<Identity, Code>) {
+        let limits = self.config.limits.clone();
+        let boot = self.boot;
+        let number = (u64::from(self.me) << 56) | (key.number() & ((1 << 56) - 1));
+        let Some(session) = self.session(key) else { return };
+        // A refresh must name the same user: a session never changes hands.
+        let verdict = match (verdict, &session.identity) {
+            (Ok(new), Some(old)) if new.user != old.user => Err(Code::BAD_TOKEN),
+            (verdict, _) => verdict,
+        };
+        let accepted = verdict.map(|identity| {
+            let accepted = server::Accepted {
+                user: identity.user.to_string(),
+                role: identity.role.name().to_owned(),
+                expires_ms: identity.expires_ms,
+                session: number,
+                boot,
+                payload_bytes_max: limits.payload_bytes_max,
+                subscriptions_max: limits.subscriptions_max,
+                keep_alive: limits.keep_alive,
+            };
+            (identity, accepted)
+        });
+        let input = match accepted {
+            Ok((identity, accepted)) => {
+                self.admit(now, key, identity);
+                Ok(accepted)
+            }
+            Err(code) => Err(code),
+        };
+        self.input(now, key, server::Input::Verdict(input));
+    }
+
+    /// Gives the session what its token allows.
+    fn admit(&mut self, now: Now, key: SessionKey, identity: Identity) {
+        let config = self.config.clone();
+        let Some(session) = self.session(key) else { return };
+        let rate = config.limits.connection_rate.of(identity.role);
+        session.publishes = crate::bucket::Bucket::new(rate, now.mono);
+        session.grants = Some(config.roles.grants(identity.role).clone());
+        session.publishable.clear();
+        let user = identity.user.clone();
+        session.identity = Some(identity);
+        self.answers.forget(&user);
+    }
+
+    /// The client's transport is gone: everything that the session held ends.
+    pub fn closed(&mut self, now: Now, key: SessionKey) {
+        if self.session(key).is_none() {
+            return;
+        }
+        let session = self.sessions.remove(key.index as usize);
+        if session.identity.is_some() && session.server.is_live() {
+            self.counters.sessions_live -= 1;
+        }
+        let code = session.closing.as_ref().map_or(0, |(code, _)| code.0);
+        *self.counters.sessions_closed.entry(code).or_default() += 1;
+        self.lane_bytes -= session.outbox.lane_bytes();
+        self.end_subscriptions(key, &session);
+        self.end_calls(now, key, &session);
+        let origin = self.origin(key);
+        for topic_id in session.presence {
+            let owner = self.directory.by_id(topic_id).map_or(self.me, |entry| entry.owner);
+            self.send(owner, Message::PresenceEnded { origin, topic_id });
+        }
+    }
+
+    /// A message from another shard.
+    pub fn message(&mut self, now: Now, message: Message) {
+        match message {
+            Message::Publish { origin, entry, producer, frame } => {
+                self.order(now, origin, entry, producer, frame);
+            }
+            Message::Published { session, topic_id, epoch, run } => {
+                self.acknowledge(session, topic_id, epoch, run);
+            }
+            Message::PublishRefused { session, sequence, topic_id, code, retry_ms } => {
+                self.refuse_publish(session, sequence, topic_id, code, retry_ms);
+            }
+            Message::Deliver { entry, epoch, run, hole } => self.deliver(&entry, epoch, &run, hole),
+            Message::Join { origin, number, entry, start } => {
+                self.join(now, origin, number, entry, start);
+            }
+            Message::Joined { session, number, entry, point } => {
+                self.joined(now, session, number, &entry, &point);
+            }
+            Message::Leave { shard, topic_id } => {
+                if let Some(room) = self.rooms.get_mut(&topic_id) {
+                    room.named_by &= !(1 << shard);
+                }
+            }
+            Message::Watch { .. } if self.opening > 0 => self.deferred.push(message),
+            Message::Watch { origin, number, pattern, start } => {
+                self.watch(origin, number, &pattern, &start);
+            }
+            Message::Watched { session, number, owner, topics, overflow } => {
+                self.watched(now, session, number, owner, topics, overflow);
+            }
+            Message::Unwatch { shard, pattern } => self.unwatch(shard, &pattern),
+            Message::Page { to, topic_id, epoch, from, max_bytes } => {
+                self.page(now, to, topic_id, epoch, from, max_bytes);
+            }
+            Message::Paged { to, entry, epoch, runs, hole, next, caught_up } => {
+                self.paged(now, to, &entry, epoch, &runs, hole, next, caught_up);
+            }
+            Message::PageFailed { to, from } => self.page_failed(now, to, from),
+            Message::History { origin, number, entry, from, limit } => {
+                self.history(now, origin, number, entry, from, limit);
+            }
+            Message::Control { session, frame } => self.tell(session, frame),
+            Message::Spread { sessions, frame } => {
+                for session in sessions {
+                    self.tell(session, frame.clone());
+                }
+            }
+            Message::Presence { origin, number, entry, act, user, role } => {
+                self.presence(now, origin, number, &entry, act, user, role);
+            }
+            Message::PresenceEnded { origin, topic_id } => {
+                self.presence_ended(now, origin, topic_id);
+            }
+            Message::Serve { origin, number, pattern, authorizer } => {
+                self.serve(origin, number, &pattern, authorizer);
+            }
+            Message::Served { session, number } => self.served(session, number),
+            Message::Withdraw { origin, number, pattern, authorizer } => {
+                self.offers(authorizer).remove(pattern.as_str(), origin, number);
+            }
+            Message::Call { responder, call, from, frame } => {
+                self.hand_over(responder, call, from, frame);
+            }
+            Message::Reply { responder, frame } => self.reply(responder, frame),
+            Message::Answer { responder, number, answer } => {
+                self.answer(now, responder, number, &answer);
+            }
+            Message::ResponderGone { responder } => self.responder_gone(now, responder),
+        }
+    }
+
+    /// Handles every deadline that has come.
+    pub fn time(&mut self, now: Now) {
+        while let Some(timer) = self.timers.due(now.mono) {
+            match timer {
+                Timer::Session(key) => {
+                    if let Some(session) = self.session(key) {
+                        session.armed = None;
+                        self.input(now, key, server::Input::Time);
+                    }
+                }
+                Timer::Starved(key) => self.pump(now, key),
+                Timer::Room(topic_id) => self.unthrottle(now, topic_id),
+                Timer::Presence(topic_id) => self.presence_time(now, topic_id),
+                Timer::Call(call) => self.call_timed_out(now, call),
+                Timer::Sweep => {
+                    self.sweep(now);
+                    self.timers.set(now.mono + SWEEP, Timer::Sweep);
+                }
+            }
+        }
+    }
+
+    /// Carries everything through that the inputs since the last call have caused: journal,
+    /// fan-out, acks. Call once after a batch of inputs, so that messages of a topic coalesce.
+    pub fn settle(&mut self, now: Now) {
+        loop {
+            while let Some(message) = self.inbox.pop_front() {
+                self.message(now, message);
+            }
+            for topic_id in std::mem::take(&mut self.dirty) {
+                self.flush(now, topic_id);
+            }
+            while let Some(completion) = self.journal.poll(now) {
+                self.completed(completion);
+            }
+            if self.opening == 0 && !self.deferred.is_empty() {
+                self.inbox.extend(std::mem::take(&mut self.deferred));
+            }
+            if self.inbox.is_empty() && self.dirty.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// When [`Shard::time`] and [`Shard::settle`] must be called next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match (self.timers.next(), self.journal.deadline()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// The next thing that the caller must do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The next session that has something to send or is to be closed; each is named once until
+    /// something new is queued for it.
+    pub fn next_ready(&mut self) -> Option<SessionKey> {
+        while let Some(key) = self.ready.pop_front() {
+            if let Some(session) = self.session(key) {
+                session.ready = false;
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Whether the session has anything to send on this channel.
+    #[must_use]
+    pub fn has(&self, key: SessionKey, channel: Channel) -> bool {
+        self.peek(key).is_some_and(|session| session.outbox.has(channel))
+    }
+
+    /// Hands what waits on the channel to `write`, which takes as much as it can from the front of
+    /// each chunk; it is called until it leaves a rest. Room that this makes is used by readers
+    /// that had fallen behind.
+    pub fn transfer(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        channel: Channel,
+        write: &mut dyn FnMut(&mut Bytes),
+    ) {
+        let Some(session) = self.session(key) else { return };
+        let left = session.transfer(channel, write);
+        let behind = !session.behind.is_empty();
+        self.lane_bytes -= left;
+        if behind {
+            self.pump(now, key);
+        }
+    }
+
+    /// The session's next datagram.
+    pub fn pop_datagram(&mut self, key: SessionKey) -> Option<Bytes> {
+        self.session(key)?.outbox.pop_datagram()
+    }
+
+    /// Why the session's transport is to be closed once its control channel is empty.
+    #[must_use]
+    pub fn closing(&self, key: SessionKey) -> Option<(Code, &str)> {
+        let (code, reason) = self.peek(key)?.closing.as_ref()?;
+        Some((*code, reason))
+    }
+
+    /// Whether the session has been admitted.
+    #[must_use]
+    pub fn is_live(&self, key: SessionKey) -> bool {
+        self.peek(key).is_some_and(|session| session.server.is_live())
+    }
+
+    /// The sessions there are, in a fixed order.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionKey> {
+        self.sessions.iter().map(|(_, session)| session.key).collect()
+    }
+
+    /// Tells one session to go and connect elsewhere or again.
+    pub fn drain(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        reconnect_within: Duration,
+        close_after: Duration,
+    ) {
+        self.input(now, key, server::Input::Drain { reconnect_within, close_after });
+    }
+
+    /// Ends every session whose identity matches, as a revocation does. Answers how many.
+    pub fn close_where(
+        &mut self,
+        now: Now,
+        code: Code,
+        matches: &mut dyn FnMut(&Identity) -> bool,
+    ) -> usize {
+        let hit = |s: &Session| s.identity.as_ref().is_some_and(&mut *matches);
+        let mut hit = hit;
+        let keys: Vec<SessionKey> =
+            self.sessions.iter().filter(|(_, s)| hit(s)).map(|(_, s)| s.key).collect();
+        for key in &keys {
+            self.close(now, *key, code, Duration::ZERO);
+        }
+        keys.len()
+    }
+
+    /// What the shard has counted, with its gauges read now.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let control: usize = self.sessions.iter().map(|(_, s)| s.outbox.control_bytes()).sum();
+        Counters {
+            outbox_bytes: (self.lane_bytes + control) as u64,
+            rooms: self.rooms.len() as u64,
+            audiences: self.audiences.len() as u64,
+            latest_bytes: self.latest_bytes as u64,
+            ..self.counters.clone()
+        }
+    }
+
+    /// The topics that this shard owns, in name order, at most `max`.
+    #[must_use]
+    pub fn topics(&self, max: usize) -> Vec<TopicStatus> {
+        let mut all: Vec<&Room> = self.rooms.values().collect();
+        all.sort_by(|a, b| a.entry.topic.cmp(&b.entry.topic));
+        let status = |room: &Room| TopicStatus {
+            topic: room.entry.topic.clone(),
+            class: room.entry.rule.class,
+            epoch: room.epoch,
+            floor: room.floor,
+            next: room.visible,
+            shards: self.interest_of(room).count_ones(),
+        };
+        all.into_iter().take(max).map(status).collect()
+    }
+
+    /// Forgets ephemeral rooms that nobody has used for a while.
+    fn sweep(&mut self, now: Now) {
+        let idle = |room: &Room| room.is_idle() && now.mono >= room.touched + SWEEP;
+        let gone: Vec<u64> =
+            self.rooms.values().filter(|room| idle(room)).map(|room| room.entry.id).collect();
+        for topic_id in gone {
+            if let Some(room) = self.rooms.remove(&topic_id) {
+                self.room_names.remove(room.entry.topic.as_str());
+            }
+        }
+    }
+
+    /// Feeds one input to the session's own state machine and carries out what it answers.
+    fn input(&mut self, now: Now, key: SessionKey, input: server::Input) {
+        let mut outputs = std::mem::take(&mut self.session_outputs);
+        if let Some(session) = self.session(key) {
+            session.server.handle(now, input, &mut outputs);
+        }
+        for output in outputs.drain(..) {
+            self.session_output(now, key, output);
+        }
+        self.session_outputs = outputs;
+        self.arm(key);
+    }
+
+    fn session_output(&mut self, now: Now, key: SessionKey, output: server::Output) {
+        match output {
+            server::Output::Authenticate { token } => {
+                self.outputs.push_back(Output::Authenticate { key, token });
+            }
+            server::Output::Live { producer, features, client: _ } => {
+                let Some(session) = self.session(key) else { return };
+                session.producer = producer;
+                session.features = features;
+                self.counters.sessions_live += 1;
+                self.outputs.push_back(Output::Live { key });
+            }
+            server::Output::Command(command) => self.command(now, key, command),
+            server::Output::Send(frame) => self.tell(key, frame),
+            server::Output::Close { code, reason } => {
+                let Some(session) = self.session(key) else { return };
+                let was_live = session.identity.is_some() && session.closing.is_none();
+                session.closing = Some((code, reason));
+                if was_live && self.counters.sessions_live > 0 {
+                    self.counters.sessions_live -= 1;
+                }
+                self.mark_ready(key);
+            }
+        }
+    }
+
+    /// Queues a frame for the session's control stream. A client that has stopped reading is
+    /// closed, since its answers cannot be dropped.
+    fn tell(&mut self, key: SessionKey, frame: Bytes) {
+        let max = self.config.limits.control_bytes;
+        let Some(session) = self.session(key) else { return };
+        if session.outbox.control_bytes() + frame.len() > max {
+            session.closing.get_or_insert((Code::ABUSE, "answers are not read".to_owned()));
+        } else {
+            session.outbox.push_control(frame);
+        }
+        self.mark_ready(key);
+    }
+
+    fn mark_ready(&mut self, key: SessionKey) {
+        if let Some(session) = self.session(key)
+            && !session.ready
+        {
+            session.ready = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Sets a timer for the session's deadline, unless an earlier one will ask again.
+    fn arm(&mut self, key: SessionKey) {
+        let Some(session) = self.session(key) else { return };
+        let Some(deadline) = session.server.deadline() else { return };
+        if session.armed.is_none_or(|armed| deadline < armed) {
+            session.armed = Some(deadline);
+            self.timers.set(deadline, Timer::Session(key));
+        }
+    }
+
+    /// Sends to a shard, which may be this one.
+    fn send(&mut self, shard: u8, message: Message) {
+        if shard == self.me {
+            self.inbox.push_back(message);
+        } else {
+            self.outputs.push_back(Output::ToShard(shard, message));
+        }
+    }
+
+    fn send_to_all(&mut self, message: impl Fn() -> Message) {
+        for shard in 0..self.shards {
+            self.send(shard, message());
+        }
+    }
+
+    fn origin(&self, session: SessionKey) -> Origin {
+        Origin { shard: self.me, session }
+    }
+
+    fn session(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.sessions.get_mut(key.index as usize).filter(|session| session.key == key)
+    }
+
+    fn peek(&self, key: SessionKey) -> Option<&Session> {
+        self.sessions.get(key.index as usize).filter(|session| session.key == key)
+    }
+}
+
+/// What is known about one topic at its owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicStatus {
+    /// The topic's name.
+    pub topic: Topic,
+    /// Its class.
+    pub class: sampan_protocol::Class,
+    /// Its epoch.
+    pub epoch: u64,
+    /// First offset still kept.
+    pub floor: u64,
+    /// Offset that the next delivery will have.
+    pub next: u64,
+    /// Shards with subscribers.
+    pub shards: u32,
+}

@@ -1,0 +1,152 @@
+use sampan_protocol::control::GapReason;
+
+use super::*;
+use crate::config::Limits;
+use crate::journal::Faults;
+
+fn tight() -> Arc<Config> {
+    let limits = Limits {
+        subscription_bytes: 4_000,
+        connection_bytes: 8_000,
+        page_bytes: 1_000,
+        ..Limits::default()
+    };
+    Arc::new(Config { limits, ..(*Config::shipped()).clone() })
+}
+
+fn world() -> World {
+    World::with(2, tight(), journal::Config::default())
+}
+
+#[test]
+fn a_slow_durable_reader_detaches_and_loses_nothing() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut slow = world.client(1, "slow", Role::Service);
+    let mut fast = world.client(1, "fast", Role::Service);
+    world.subscribe(&mut slow, "order.1", Start::Now);
+    world.subscribe(&mut fast, "order.1", Start::Now);
+    let (mut slow_got, mut fast_got) = (Vec::new(), Vec::new());
+    for n in 1..=500 {
+        world.publish(&mut publisher, "order.1", &format!("{n:0100}"));
+        world.receive(&mut publisher);
+        slow_got.extend(world.receive_some(&mut slow, 10));
+        fast_got.extend(world.receive(&mut fast));
+    }
+    assert_eq!(account(&fast_got, 1).0.len(), 500);
+    assert!(world.shards[1].counters().outbox_bytes < 10_000);
+    assert!(world.shards[1].counters().detached > 0);
+    slow_got.extend(world.receive(&mut slow));
+    let (offsets, gaps) = account(&slow_got, 1);
+    assert_eq!(offsets, (1..=500).collect::<Vec<u64>>());
+    assert!(gaps.is_empty());
+    assert_eq!(world.shards[1].counters().reattached, world.shards[1].counters().detached);
+}
+
+#[test]
+fn a_slow_ephemeral_reader_is_told_of_every_offset_that_it_misses() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut slow = world.client(1, "slow", Role::Service);
+    world.subscribe(&mut slow, "bench.1", Start::Now);
+    let mut got = Vec::new();
+    for n in 1..=1000 {
+        world.publish(&mut publisher, "bench.1", &format!("{n:0100}"));
+        world.receive(&mut publisher);
+        got.extend(world.receive_some(&mut slow, 7));
+    }
+    assert!(world.shards[1].counters().outbox_bytes < 6_000);
+    got.extend(world.receive(&mut slow));
+    let (offsets, gaps) = account(&got, 1);
+    let missed: u64 = gaps.iter().map(|gap| gap.to - gap.from + 1).sum();
+    assert_eq!(offsets.len() as u64 + missed, 1000);
+    assert!(missed > 0);
+    assert!(gaps.iter().all(|gap| gap.reason == GapReason::SlowReader.number()));
+    assert_eq!(offsets.last(), Some(&1000), "the newest are kept");
+}
+
+#[test]
+fn a_slow_ephemeral_reader_keeps_the_newest_of_every_key() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut slow = world.client(1, "slow", Role::Service);
+    world.subscribe(&mut slow, "bench.1", Start::Now);
+    let rare: &[(Tag, &[u8])] = &[(Tag::Key, b"rare")];
+    let often: &[(Tag, &[u8])] = &[(Tag::Key, b"often")];
+    world.publish_with(&mut publisher, "bench.1", "rare", rare, 0);
+    for n in 1..=200 {
+        world.publish_with(&mut publisher, "bench.1", &format!("{n:0100}"), often, 0);
+        world.receive(&mut publisher);
+    }
+    let frames = world.receive(&mut slow);
+    account(&frames, 1);
+    let got = payloads(&frames);
+    assert_eq!(got[0], "rare");
+    assert_eq!(got.last().map(|s| s.trim_start_matches('0')), Some("200"));
+    assert!(got.len() < 40, "{}", got.len());
+}
+
+#[test]
+fn a_slow_latest_reader_gets_the_newest_values_only() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut slow = world.client(1, "slow", Role::Service);
+    let topic = "inventory.product.1";
+    world.subscribe(&mut slow, topic, Start::Now);
+    for n in 1..=300_u32 {
+        let key = format!("k{}", n % 3);
+        let extra: &[(Tag, &[u8])] = &[(Tag::Key, key.as_bytes())];
+        world.publish_with(&mut publisher, topic, &format!("{n:0100}"), extra, 0);
+        world.receive(&mut publisher);
+    }
+    let frames = world.receive(&mut slow);
+    account(&frames, 1);
+    let got = payloads(&frames);
+    let newest: Vec<&str> =
+        got.iter().rev().take(3).rev().map(|s| s.trim_start_matches('0')).collect();
+    assert_eq!(newest, ["298", "299", "300"]);
+    assert!(got.len() < 60, "{}", got.len());
+}
+
+#[test]
+fn a_client_that_reads_no_answers_is_closed() {
+    let limits = Limits { control_bytes: 2_000, ..Limits::default() };
+    let config = Arc::new(Config { limits, ..(*Config::shipped()).clone() });
+    let mut world = World::with(1, config, journal::Config::default());
+    let mut publisher = world.client(0, "p", Role::Service);
+    for _ in 0..100 {
+        world.publish(&mut publisher, "bench.1", "x");
+    }
+    let closing = world.shards[0].closing(publisher.key).map(|(code, _)| code);
+    assert_eq!(closing, Some(sampan_protocol::Code::ABUSE));
+    assert!(world.shards[0].counters().outbox_bytes <= 2_000);
+}
+
+#[test]
+fn a_failed_append_is_refused_and_its_offsets_are_told_as_never_used() {
+    let faults = Faults { fail_ppm: 300_000, ..Faults::default() };
+    let journal = journal::Config { faults, seed: 7, ..journal::Config::default() };
+    let mut world = World::with(2, Config::shipped(), journal);
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut reader = world.client(1, "r", Role::Service);
+    world.subscribe(&mut reader, "order.1", Start::Now);
+    let (mut acked, mut refused) = (0, 0);
+    for n in 0..100 {
+        let sequence = world.publish(&mut publisher, "order.1", &n.to_string());
+        world.sleep(Duration::from_millis(10));
+        let frames = world.receive(&mut publisher);
+        match refusal(&frames, sequence) {
+            Some(code) => {
+                assert_eq!(code, sampan_protocol::Code::STORAGE);
+                refused += 1;
+            }
+            None => acked += of_kind(&frames, Kind::Published).len(),
+        }
+    }
+    assert!(refused > 5, "{refused}");
+    assert_eq!(acked + refused, 100);
+    let (offsets, gaps) = account(&world.receive(&mut reader), 1);
+    assert_eq!(offsets.len(), acked);
+    assert!(gaps.iter().all(|gap| gap.reason == GapReason::NeverUsed.number()));
+    assert!(!gaps.is_empty());
+}

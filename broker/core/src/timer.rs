@@ -1,0 +1,45 @@
+//! The shard's deadlines, soonest first.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+use crate::session::SessionKey;
+
+/// What a deadline is for. An entry whose subject has moved on is ignored when it fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A session's own deadline: greeting, expiry, drain.
+    Session(SessionKey),
+    /// A session whose behind feeds wait for room in the shard.
+    Starved(SessionKey),
+    /// A throttled `latest` room may speak again.
+    Room(u64),
+    /// A topic's presence has changes to tell or graces to end.
+    Presence(u64),
+    /// A request or question has waited long enough.
+    Call(u64),
+    /// Idle rooms are looked for.
+    Sweep,
+}
+
+/// A heap of deadlines.
+#[derive(Debug, Default)]
+pub(crate) struct Timers(BinaryHeap<Reverse<(Instant, Timer)>>);
+
+impl Timers {
+    pub(crate) fn set(&mut self, at: Instant, timer: Timer) {
+        self.0.push(Reverse((at, timer)));
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.0.peek().map(|Reverse((at, _))| *at)
+    }
+
+    pub(crate) fn due(&mut self, now: Instant) -> Option<Timer> {
+        if self.next()? > now {
+            return None;
+        }
+        self.0.pop().map(|Reverse((_, timer))| timer)
+    }
+}
