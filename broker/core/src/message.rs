@@ -75,6 +75,7 @@ pub struct JoinPoint {
 }
 
 /// A message between shards.
+#[allow(missing_docs, reason = "the variant says what the message asks; its fields are its words")]
 #[derive(Debug)]
 pub enum Message {
     /// Order this publish. To the topic's owner.
@@ -169,7 +170,12 @@ pub enum WatchStart {
     /// With kept messages.
     From(Start),
     /// After these positions (in name order), or at the join time for topics without one.
-    Resume { joined_ms: u64, positions: Arc<[(Arc<str>, Position)]> },
+    Resume {
+        /// The join time, Unix milliseconds; 0 means now.
+        joined_ms: u64,
+        /// Last message seen, by topic name.
+        positions: Arc<[(Arc<str>, Position)]>,
+    },
 }
 
 impl Hole {
