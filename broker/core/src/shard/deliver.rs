@@ -27,9 +27,7 @@ impl Shard {
         run: &Arc<Run>,
         hole: Option<Hole>,
     ) {
-        if !self.audiences.contains_key(&entry.id) {
-            self.first_delivery(entry, hole.map_or(run.from, |hole| hole.from));
-        }
+        self.ensure_audience(entry);
         let Some(audience) = self.audiences.get(&entry.id) else { return };
         let mut push = Push {
             entry,
@@ -45,18 +43,8 @@ impl Shard {
                 self.ready.push_back(session.key);
             }
         }
-    }
-
-    /// A topic reaches this shard for the first time because of a pattern.
-    fn first_delivery(&mut self, entry: &Arc<Entry>, from: u64) {
-        let mut wanted = Vec::new();
-        self.patterns.matching(&entry.topic, &mut |list| wanted.extend_from_slice(list));
-        for (key, number) in wanted {
-            let confirmed = self.peek(key).and_then(|s| s.subscriptions.get(&number));
-            if confirmed.is_some_and(|s| s.confirmed & (1 << entry.owner) != 0) {
-                self.add_feed(key, entry, from);
-            }
-        }
+        // Interest that is being taken back still brings a delivery or two.
+        self.prune_audience(entry.id);
     }
 
     /// Lets a topic flow to a session from a join point on. A topic that already flows keeps its
@@ -96,6 +84,7 @@ impl Shard {
         entry: &Arc<Entry>,
         next: u64,
     ) -> Option<(u32, bool)> {
+        self.ensure_audience(entry);
         let known = self.audiences.get(&entry.id).and_then(|audience| {
             let of_session = |member: &&(u32, u32)| member.0 == key.index;
             // Long member lists are asked from the session's side.
@@ -117,7 +106,7 @@ impl Shard {
         }
         self.nonce = self.nonce.wrapping_add(1);
         let nonce = self.nonce;
-        let place = self.audience(entry).members.len();
+        let place = self.audiences.get(&entry.id)?.members.len();
         let session = self.session(key)?;
         let feed = session.feeds.insert(Feed {
             topic_id: entry.id,
@@ -131,7 +120,7 @@ impl Shard {
             state: FeedState::Live,
         });
         let feed = u32::try_from(feed).ok()?;
-        self.audience(entry).members.push((key.index, feed));
+        self.audiences.get_mut(&entry.id)?.members.push((key.index, feed));
         Some((feed, true))
     }
 
@@ -291,12 +280,16 @@ impl Push<'_> {
     /// A live run for a session; whether anything was queued.
     fn live(&mut self, session: &mut Session, feed: u32, run: &Arc<Run>, hole: Option<Hole>) -> bool {
         let Some(state) = session.feeds.get_mut(feed as usize) else { return false };
-        if state.state != FeedState::Live || run.to < state.next || session.closing.is_some() {
+        if state.state != FeedState::Live || session.closing.is_some() {
             return false;
         }
-        // A feed that was made for a topic that already flows starts with what comes first.
-        if state.next == 0 {
+        // A feed that was made for a topic that already flows, or whose room began anew, starts
+        // with what comes first.
+        if state.next == 0 || state.announced.is_some_and(|epoch| epoch != self.epoch) {
             state.next = run.from;
+        }
+        if run.to < state.next {
+            return false;
         }
         let over = state.queued + run.bytes > self.limits.subscription_bytes
             || session.outbox.lane_bytes() + run.bytes > self.limits.connection_bytes

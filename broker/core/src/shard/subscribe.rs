@@ -76,7 +76,10 @@ impl Shard {
         };
         let Some(session) = self.session(key) else { return };
         session.subscriptions.insert(number, subscription);
-        self.audience(&entry).named += 1;
+        self.ensure_audience(&entry);
+        if let Some(audience) = self.audiences.get_mut(&entry.id) {
+            audience.named += 1;
+        }
         let origin = self.origin(key);
         self.send(entry.owner, Message::Join { origin, number, entry, start });
     }
@@ -118,13 +121,22 @@ impl Shard {
         });
     }
 
-    /// The subscribers of a topic on this shard.
-    pub(super) fn audience(&mut self, entry: &Arc<Entry>) -> &mut Audience {
-        let names = &mut self.audience_names;
-        self.audiences.entry(entry.id).or_insert_with(|| {
-            *names.insert(entry.topic.as_str()) = entry.id;
-            Audience::new(entry.clone())
-        })
+    /// Makes sure that the topic has an audience. A new one starts with the sessions whose
+    /// patterns match the topic and have been confirmed by its owner.
+    pub(super) fn ensure_audience(&mut self, entry: &Arc<Entry>) {
+        if self.audiences.contains_key(&entry.id) {
+            return;
+        }
+        *self.audience_names.insert(entry.topic.as_str()) = entry.id;
+        self.audiences.insert(entry.id, Audience::new(entry.clone()));
+        let mut wanted = Vec::new();
+        self.patterns.matching(&entry.topic, &mut |list| wanted.extend_from_slice(list));
+        for (key, number) in wanted {
+            let subscription = self.peek(key).and_then(|s| s.subscriptions.get(&number));
+            if subscription.is_some_and(|s| s.confirmed & (1 << entry.owner) != 0) {
+                self.add_feed(key, entry, 0);
+            }
+        }
     }
 
     /// At the owner: a session of some shard joins the topic.
@@ -157,7 +169,7 @@ impl Shard {
         point: &JoinPoint,
     ) {
         let subscription = self.session(key).and_then(|s| s.subscriptions.get_mut(&number));
-        let Some(subscription) = subscription else {
+        let Some(subscription) = subscription.filter(|s| s.confirmed == 0) else {
             // The session or its subscription has ended in the meantime.
             return self.unname(entry.id);
         };
@@ -211,9 +223,7 @@ impl Shard {
             self.end_subscription(key, number);
             return self.refuse_request(key, number, Code::TOO_MANY, Duration::ZERO);
         }
-        subscription.confirmed |= 1 << owner;
         let (pattern, joined_ms) = (subscription.pattern.clone(), subscription.joined_ms);
-        let complete = subscription.confirmed.count_ones() == u32::from(self.shards);
         // Topics of this owner that already flow here, and have nothing to replay.
         let mut flowing = Vec::new();
         self.audience_names.within(&pattern, &mut |_, id| flowing.push(*id));
@@ -227,8 +237,13 @@ impl Shard {
         }
         for (entry, point) in &topics {
             self.want(now, key, entry, point);
+            self.prune_audience(entry.id);
         }
-        if complete {
+        // Only now, so that the topics above are fed from their own join points.
+        let subscription = self.session(key).and_then(|s| s.subscriptions.get_mut(&number));
+        let Some(subscription) = subscription else { return };
+        subscription.confirmed |= 1 << owner;
+        if subscription.confirmed.count_ones() == u32::from(self.shards) {
             self.confirm(key, number, joined_ms, Vec::new());
         }
     }

@@ -287,3 +287,35 @@ fn everything_is_given_back_when_sessions_end() {
         assert!(shard.topics(10).iter().all(|topic| topic.shards == 0));
     }
 }
+
+#[test]
+fn a_pattern_gets_a_topic_that_another_session_has_named_before_its_first_message() {
+    let mut world = World::new(2);
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut wide = world.client(1, "wide", Role::Service);
+    let mut narrow = world.client(1, "narrow", Role::Service);
+    world.subscribe(&mut wide, "order.*", Start::Now);
+    world.subscribe(&mut narrow, "order.9", Start::Now);
+    world.publish(&mut publisher, "order.9", "one");
+    assert_eq!(payloads(&world.receive(&mut wide)), ["one"]);
+    assert_eq!(payloads(&world.receive(&mut narrow)), ["one"]);
+}
+
+#[test]
+fn an_ephemeral_topic_that_was_forgotten_begins_a_new_epoch_for_its_readers() {
+    let mut world = World::new(2);
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut wide = world.client(1, "wide", Role::Service);
+    world.subscribe(&mut wide, "bench.*", Start::Now);
+    for _ in 0..3 {
+        world.publish(&mut publisher, "bench.1", "early");
+    }
+    world.receive(&mut wide);
+    world.sleep(Duration::from_secs(300));
+    assert!(world.shards.iter().all(|shard| shard.topics(10).is_empty()));
+    world.publish(&mut publisher, "bench.1", "late");
+    let frames = world.receive(&mut wide);
+    let kinds: Vec<Kind> = frames.iter().map(|frame| frame.header.kind).collect();
+    assert_eq!(kinds, [Kind::Topic, Kind::Deliver]);
+    assert_eq!(frames[1].header.number, 1);
+}
