@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use protocol::Code;
+use protocol::session::client::{Cause, Failure};
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,4 +146,17 @@ fn sentence(code: Code, reason: &str) -> &str {
 /// The error for a text that is no topic, pattern or position.
 pub fn invalid(error: impl std::fmt::Display) -> Error {
     Error::Invalid(error.to_string())
+}
+
+/// The error for a failure that the session reports.
+pub(crate) fn failed(failure: Failure) -> Error {
+    let Failure { cause, code, retry_after_ms, reason, may_have_happened } = failure;
+    let retry_after =
+        (retry_after_ms > 0).then(|| Duration::from_millis(u64::from(retry_after_ms)));
+    match cause {
+        Cause::Refused => Error::Refused { code, retry_after, reason, may_have_happened },
+        Cause::Lost => Error::Lost { reason, may_have_happened },
+        Cause::Deadline => Error::Deadline { may_have_happened },
+        _ => Error::Closed { code, reason, may_have_happened },
+    }
 }

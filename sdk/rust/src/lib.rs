@@ -27,19 +27,26 @@
 //! methods need a tokio runtime. Dropping the last handle of a client ends its session at once;
 //! [`Client::close`] flushes first.
 
+mod acks;
 mod authorizer;
 mod client;
 mod endpoint;
 mod error;
 mod history;
+mod link;
 mod message;
 mod options;
 mod presence;
 mod publisher;
+mod queue;
+mod quic;
 mod received;
 mod responder;
+mod shared;
+mod start;
 mod status;
 mod subscription;
+mod transport;
 
 pub use authorizer::{Authorizer, Question};
 pub use client::Client;
@@ -58,5 +65,5 @@ pub use protocol::{AckLevel, Class, Code, Pattern, Position, Reaction, Topic};
 pub use publisher::{Acks, PendingAck, Publisher, Settled};
 pub use received::{Delivery, Gap, Received};
 pub use responder::{Call, Reply, Responder};
-pub use status::{Events, Event, State, Status};
+pub use status::{Event, Events, State, Status};
 pub use subscription::Subscription;

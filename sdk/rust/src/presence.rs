@@ -1,15 +1,25 @@
 //! Who is there.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use protocol::session::client::Answer;
 
-use crate::{Error, Member, Members, Topic};
+use crate::queue::Queue;
+use crate::shared::To;
+use crate::{Client, Error, Member, Members, Topic};
+
+/// Changes that wait for the reader of a watch; a slower one is given the whole list again.
+const CHANGES_MAX: usize = 256;
 
 /// The presence of one topic.
 #[derive(Clone, Debug)]
-pub struct Presence(());
+pub struct Presence {
+    pub(crate) client: Client,
+    pub(crate) topic: Topic,
+}
 
 impl Presence {
     /// Makes this session's user present until [`Presence::leave`] or the end of the client;
@@ -18,7 +28,8 @@ impl Presence {
     /// # Errors
     /// `Refused`, `Closed`.
     pub async fn enter(&self) -> Result<(), Error> {
-        unreachable!()
+        let topic = self.topic.clone();
+        self.client.stand(To::Entry, |session| session.enter(topic)).await.map(|_| ())
     }
 
     /// Takes the presence back.
@@ -26,7 +37,7 @@ impl Presence {
     /// # Errors
     /// `Refused`, `Lost` (the user leaves all the same), `Closed`.
     pub async fn leave(&self) -> Result<(), Error> {
-        unreachable!()
+        self.client.leave(&self.topic).await
     }
 
     /// The members at this moment.
@@ -34,7 +45,10 @@ impl Presence {
     /// # Errors
     /// `Refused`, `Lost`, `Closed`.
     pub async fn read(&self) -> Result<Members, Error> {
-        unreachable!()
+        match self.client.ask(|session, _| session.members(&self.topic)).await? {
+            Answer::Members(members) => Ok(members),
+            _ => Err(crate::client::unexpected()),
+        }
     }
 
     /// The members at this moment and every change from then on; survives reconnects.
@@ -42,13 +56,16 @@ impl Presence {
     /// # Errors
     /// `Refused`, `Closed`.
     pub async fn watch(&self) -> Result<Watch, Error> {
-        unreachable!()
+        let (topic, queue) = (self.topic.clone(), Arc::new(Queue::new(CHANGES_MAX)));
+        let to = queue.clone();
+        let (number, _) = self.client.stand(To::Watch(to), |session| session.watch(topic)).await?;
+        Ok(Watch { client: self.client.clone(), number, queue })
     }
 
     /// The topic.
     #[must_use]
     pub fn topic(&self) -> &Topic {
-        unreachable!()
+        &self.topic
     }
 }
 
@@ -71,19 +88,30 @@ pub enum Change {
 
 /// A stream of presence changes. Dropping it ends the watch.
 #[derive(Debug)]
-pub struct Watch(());
+pub struct Watch {
+    client: Client,
+    number: u64,
+    queue: Arc<Queue<Change>>,
+}
 
 impl Watch {
     /// The next change; `None` when the watch has ended. Cancel-safe.
     pub async fn next(&mut self) -> Option<Change> {
-        unreachable!()
+        std::future::poll_fn(|cx| self.queue.poll_next(cx)).await
     }
 }
 
 impl Stream for Watch {
     type Item = Change;
 
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Change>> {
-        unreachable!()
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Change>> {
+        self.queue.poll_next(cx)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.queue.abandon();
+        self.client.end(self.number);
     }
 }

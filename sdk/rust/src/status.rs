@@ -1,17 +1,21 @@
 //! What the session is doing.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
+use protocol::session::client;
 
-use crate::Error;
+use crate::queue::Queue;
+use crate::{Client, Error};
 
 /// Where the session stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Connecting or greeting.
+    #[default]
     Connecting,
     /// Serving.
     Live,
@@ -24,7 +28,7 @@ pub enum State {
 }
 
 /// The session at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// Where it stands.
     pub state: State,
@@ -50,6 +54,31 @@ pub struct Status {
     pub duplicates: u64,
     /// Datagrams dropped: their topic was not known yet, or a queue was full.
     pub dropped: u64,
+}
+
+impl Status {
+    /// Notes what WELCOME said.
+    pub(crate) fn live(&mut self, live: client::Live) {
+        self.user = live.user;
+        self.role = live.role;
+        self.session = live.session;
+        self.boot = live.boot;
+        self.expires_ms = live.expires_ms;
+    }
+}
+
+impl From<client::State> for State {
+    fn from(state: client::State) -> Self {
+        match state {
+            client::State::Live => State::Live,
+            client::State::Draining => State::Draining,
+            client::State::Waiting => State::Waiting,
+            client::State::Closed => State::Closed,
+            client::State::Idle | client::State::Connecting | client::State::Greeting => {
+                State::Connecting
+            }
+        }
+    }
 }
 
 /// A connection event.
@@ -84,19 +113,28 @@ pub enum Event {
 
 /// A stream of connection events. Keeps the newest 64; older ones are dropped unread.
 #[derive(Debug)]
-pub struct Events(());
+pub struct Events {
+    pub(crate) client: Client,
+    pub(crate) queue: Arc<Queue<Event>>,
+}
 
 impl Events {
     /// The next event; `None` after `Closed`. Cancel-safe.
     pub async fn next(&mut self) -> Option<Event> {
-        unreachable!()
+        std::future::poll_fn(|cx| self.queue.poll_next(cx)).await
     }
 }
 
 impl Stream for Events {
     type Item = Event;
 
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Event>> {
-        unreachable!()
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.queue.poll_next(cx)
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.client.unlisten(&self.queue);
     }
 }

@@ -126,19 +126,29 @@ impl Client {
         self.stand(What::Entry { topic })
     }
 
-    /// Takes an entry back. The broker is told when no other entry in the topic is left; answers
-    /// the number of that request.
-    pub fn leave(&mut self, number: u64) -> Option<u64> {
-        let topic = match &self.standing.get(&number)?.what {
-            What::Entry { topic } => topic.clone(),
-            _ => return None,
-        };
-        self.withdraw_from(number)?;
-        let same = |what: &What| matches!(what, What::Entry { topic: other } if *other == topic);
-        if self.standing.values().any(|standing| same(&standing.what)) {
-            return None;
+    /// Takes the oldest entry in a topic back. The broker is told when none is left; answers the
+    /// number of that request.
+    pub fn leave(&mut self, topic: &Topic) -> Option<u64> {
+        let of_topic = |what: &What| matches!(what, What::Entry { topic: other } if other == topic);
+        let mut entries = self.standing.iter().filter(|(_, standing)| of_topic(&standing.what));
+        let number = *entries.next()?.0;
+        let last = entries.next().is_none();
+        self.standing.remove(&number);
+        last.then(|| self.presence(topic, PresenceAct::Leave, Wants::Done).ok()).flatten()
+    }
+
+    /// Takes anything that stands back, by its number. Nothing more is told about it.
+    pub fn cancel(&mut self, number: u64) {
+        match self.standing.get(&number).map(|standing| &standing.what) {
+            Some(What::Subscription { .. }) => self.unsubscribe(number),
+            Some(What::Offer { .. }) => self.withdraw(number),
+            Some(What::Watch { .. }) => self.unwatch(number),
+            Some(What::Entry { topic }) => {
+                let topic = topic.clone();
+                self.leave(&topic);
+            }
+            None => {}
         }
-        self.presence(&topic, PresenceAct::Leave, Wants::Done).ok()
     }
 
     /// Watches the members of a topic: all of them first, then every change.
@@ -166,6 +176,15 @@ impl Client {
             if let Ok(frame) = control::encode(&body, number) {
                 self.send(frame);
             }
+        }
+    }
+
+    /// Asks for all members again, for a reader that could not follow the changes.
+    pub fn watch_again(&mut self, number: u64) {
+        let Some(standing) = self.standing.get_mut(&number) else { return };
+        let What::Watch { sequence, .. } = &mut standing.what else { return };
+        if sequence.take().is_some() && self.phase.is_live() {
+            self.register(number);
         }
     }
 
