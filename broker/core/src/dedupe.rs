@@ -1,1 +1,341 @@
-//! Being written.
+//! What a topic's owner remembers of its publishers, so that a message sent again is stored once.
+//!
+//! A publish is known by its producer and sequence, and by its idempotency key if it has one. A
+//! producer's sequence rises over all its topics, so that one topic sees it with holes; a sequence
+//! that was never recorded is new, however far it lags behind. Whatever is forgotten counts as new
+//! as well: a message may be doubled after the window, but none is ever taken for another.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How much one topic remembers.
+///
+/// Worst-case memory of the default is 6 MiB: 40 bytes per run and about 300 per key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Producers; the one that has been silent for longest is forgotten. Default 1,024.
+    pub producers_max: usize,
+    /// Runs of one producer. Beyond it, the offsets of its oldest sequences are forgotten, and
+    /// where they have holes the sequences too. A client has fewer publishes in flight. Default
+    /// 1,024.
+    pub runs_max: usize,
+    /// Runs that the producers share: each has an equal part of them, but 16 at least. Default
+    /// 16,384.
+    pub runs_shared: usize,
+    /// Idempotency keys; the oldest is forgotten. Default 4,096.
+    pub keys_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { producers_max: 1024, runs_max: 1024, runs_shared: 16_384, keys_max: 4096 }
+    }
+}
+
+/// The first time a publish was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct First {
+    /// The offset that it was given, or 0 if that is no longer known.
+    pub offset: u64,
+}
+
+/// The memory of one topic. Empty, it holds no allocation.
+///
+/// Remembers for the window at least, within its limits; what is exceeded there is forgotten oldest
+/// first. Offsets are recorded in rising order.
+#[derive(Debug)]
+pub struct Dedupe {
+    window: Duration,
+    limits: Limits,
+    producers: BTreeMap<u64, Producer>,
+    /// Each producer once, with a time at which it was active, roughly from the longest silent on.
+    silent: VecDeque<(Instant, u64)>,
+    /// The offset of each key's message, and when it was recorded.
+    keys: BTreeMap<Arc<str>, (u64, Instant)>,
+    /// Each key once, oldest first.
+    key_order: VecDeque<Arc<str>>,
+}
+
+impl Dedupe {
+    /// How long a publish is remembered by default: 5 minutes.
+    pub const WINDOW: Duration = Duration::from_secs(300);
+
+    /// Remembers nothing yet.
+    #[must_use]
+    pub fn new(window: Duration, limits: Limits) -> Self {
+        Dedupe {
+            window,
+            limits,
+            producers: BTreeMap::new(),
+            silent: VecDeque::new(),
+            keys: BTreeMap::new(),
+            key_order: VecDeque::new(),
+        }
+    }
+
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.producers.is_empty() && self.keys.is_empty()
+    }
+
+    /// The first time that this sequence was seen, if it is remembered.
+    #[must_use]
+    pub fn check(&self, now: Instant, producer: u64, sequence: u64) -> Option<First> {
+        let run = self.producers.get(&producer)?.find(sequence)?;
+        (!self.is_old(now, run.at)).then(|| First { offset: run.offset_of(sequence) })
+    }
+
+    /// Remembers a sequence and the offset that it was given; one that is known keeps its first.
+    pub fn record(&mut self, now: Instant, producer: u64, sequence: u64, offset: u64) {
+        self.expire(now);
+        if !self.producers.contains_key(&producer) {
+            self.make_room();
+            self.silent.push_back((now, producer));
+        }
+        let share = self.share();
+        let entry = self.producers.entry(producer).or_insert_with(|| Producer::new(now));
+        entry.drop_old(now, self.window);
+        entry.record(Run { first: sequence, last: sequence, offset, at: now });
+        entry.trim(share);
+    }
+
+    /// Forgets a sequence, since its message could not be stored: sent again, it is new.
+    pub fn forget(&mut self, producer: u64, sequence: u64) {
+        let share = self.share();
+        if let Some(entry) = self.producers.get_mut(&producer) {
+            entry.forget(sequence);
+            entry.trim(share);
+        }
+    }
+
+    /// The first time that this idempotency key was seen, if it is remembered.
+    #[must_use]
+    pub fn check_key(&self, now: Instant, key: &str) -> Option<First> {
+        let (offset, at) = *self.keys.get(key)?;
+        (!self.is_old(now, at)).then_some(First { offset })
+    }
+
+    /// Remembers an idempotency key and the offset of its message; one that is known keeps its
+    /// first.
+    pub fn record_key(&mut self, now: Instant, key: &str, offset: u64) {
+        self.expire(now);
+        if self.limits.keys_max == 0 || self.keys.contains_key(key) {
+            return;
+        }
+        while self.keys.len() >= self.limits.keys_max {
+            self.drop_oldest_key();
+        }
+        let key = Arc::<str>::from(key);
+        self.keys.insert(key.clone(), (offset, now));
+        self.key_order.push_back(key);
+    }
+
+    /// Forgets an idempotency key, since its message could not be stored.
+    pub fn forget_key(&mut self, key: &str) {
+        if self.keys.remove(key).is_some()
+            && let Some(at) = self.key_order.iter().rposition(|known| **known == *key)
+        {
+            self.key_order.remove(at);
+        }
+    }
+
+    /// Forgets whatever was recorded with this offset, since it could not be stored.
+    ///
+    /// Cheap for the offsets that were recorded last; others cost a walk over all that is newer.
+    pub fn forget_offset(&mut self, offset: u64) {
+        let share = self.share();
+        for entry in self.producers.values_mut().filter(|entry| entry.top_offset >= offset) {
+            if let Some(sequence) = entry.sequence_of(offset) {
+                entry.forget(sequence);
+                entry.trim(share);
+            }
+        }
+        let newest_first = self.key_order.iter().rev();
+        let offsets = newest_first.map(|key| (key, self.keys.get(key).map_or(0, |known| known.0)));
+        let found: Vec<_> = offsets
+            .take_while(|(_, recorded)| *recorded >= offset)
+            .filter(|(_, recorded)| *recorded == offset)
+            .map(|(key, _)| key.clone())
+            .collect();
+        found.iter().for_each(|key| self.forget_key(key));
+    }
+
+    /// Frees what has left the window. Recording does so too; this is for a topic that is silent.
+    pub fn expire(&mut self, now: Instant) {
+        while let Some(&(at, id)) = self.silent.front()
+            && self.is_old(now, at)
+        {
+            self.silent.pop_front();
+            match self.producers.get(&id) {
+                Some(entry) if !self.is_old(now, entry.active) => {
+                    self.silent.push_back((entry.active, id));
+                }
+                _ => {
+                    self.producers.remove(&id);
+                }
+            }
+        }
+        let recorded = |key| self.keys.get(key).is_none_or(|(_, at)| self.is_old(now, *at));
+        let old = self.key_order.iter().take_while(|key| recorded(&***key)).count();
+        (0..old).for_each(|_| self.drop_oldest_key());
+    }
+
+    fn is_old(&self, now: Instant, at: Instant) -> bool {
+        now.saturating_duration_since(at) > self.window
+    }
+
+    /// Runs that each producer may have.
+    fn share(&self) -> usize {
+        let part = self.limits.runs_shared / self.producers.len().max(1);
+        part.max(16).min(self.limits.runs_max).max(1)
+    }
+
+    /// Forgets producers until there is room for one more.
+    fn make_room(&mut self) {
+        while self.producers.len() >= self.limits.producers_max.max(1)
+            && let Some((at, id)) = self.silent.pop_front()
+        {
+            match self.producers.get(&id) {
+                Some(entry) if entry.active > at => self.silent.push_back((entry.active, id)),
+                _ => {
+                    self.producers.remove(&id);
+                }
+            }
+        }
+    }
+
+    fn drop_oldest_key(&mut self) {
+        if let Some(key) = self.key_order.pop_front() {
+            self.keys.remove(&key);
+        }
+    }
+}
+
+/// What is remembered of one producer.
+#[derive(Debug)]
+struct Producer {
+    /// By rising sequence, apart from each other or with offsets that do not join.
+    runs: VecDeque<Run>,
+    /// When something was last recorded.
+    active: Instant,
+    /// Highest offset recorded.
+    top_offset: u64,
+}
+
+/// Consecutive sequences.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u64,
+    last: u64,
+    /// Offset of the first, from which the others count up; 0 if no longer known.
+    offset: u64,
+    /// When the last of them was recorded.
+    at: Instant,
+}
+
+impl Run {
+    fn offset_of(&self, sequence: u64) -> u64 {
+        if self.offset == 0 { 0 } else { self.offset + (sequence - self.first) }
+    }
+
+    /// Whether `next` follows in sequence.
+    fn meets(&self, next: &Run) -> bool {
+        self.last.checked_add(1) == Some(next.first)
+    }
+
+    /// Whether `next` follows in sequence and in offset.
+    fn joins(&self, next: &Run) -> bool {
+        self.meets(next) && self.offset != 0 && self.offset_of(next.first) == next.offset
+    }
+}
+
+impl Producer {
+    fn new(now: Instant) -> Self {
+        Producer { runs: VecDeque::new(), active: now, top_offset: 0 }
+    }
+
+    /// The index of the first run that ends at or after `sequence`.
+    fn seek(&self, sequence: u64) -> usize {
+        match self.runs.back() {
+            Some(last) if last.last < sequence => self.runs.len(),
+            _ => self.runs.partition_point(|run| run.last < sequence),
+        }
+    }
+
+    fn find(&self, sequence: u64) -> Option<&Run> {
+        self.runs.get(self.seek(sequence)).filter(|run| run.first <= sequence)
+    }
+
+    /// Drops the oldest runs that have left the window.
+    fn drop_old(&mut self, now: Instant, window: Duration) {
+        let old = |run: &Run| now.saturating_duration_since(run.at) > window;
+        while self.runs.front().is_some_and(old) {
+            self.runs.pop_front();
+        }
+    }
+
+    /// Adds a run of one sequence.
+    fn record(&mut self, new: Run) {
+        self.active = self.active.max(new.at);
+        self.top_offset = self.top_offset.max(new.offset);
+        let mut index = self.seek(new.first);
+        if let Some(known) = self.runs.get(index)
+            && known.first <= new.first
+        {
+            // Whoever records asked before and was told that it is new, so a run that holds the
+            // sequence is out of the window.
+            self.forget(new.first);
+            index = self.seek(new.first);
+        }
+        match index.checked_sub(1).and_then(|before| self.runs.get_mut(before)) {
+            Some(before) if before.joins(&new) => (before.last, before.at) = (new.last, new.at),
+            _ => self.runs.insert(index, new),
+        }
+    }
+
+    fn forget(&mut self, sequence: u64) {
+        let index = self.seek(sequence);
+        let Some(run) = self.runs.get(index).copied().filter(|run| run.first <= sequence) else {
+            return;
+        };
+        self.runs.remove(index);
+        if sequence < run.last {
+            let first = sequence + 1;
+            self.runs.insert(index, Run { first, offset: run.offset_of(first), ..run });
+        }
+        if run.first < sequence {
+            self.runs.insert(index, Run { last: sequence - 1, ..run });
+        }
+    }
+
+    /// The sequence that was given this offset.
+    fn sequence_of(&self, offset: u64) -> Option<u64> {
+        let known = self.runs.iter().rev().filter(|run| run.offset != 0);
+        let mut spans = known.map(|run| (run, run.offset..=run.offset_of(run.last)));
+        spans
+            .find(|(_, span)| span.contains(&offset))
+            .map(|(run, _)| run.first + (offset - run.offset))
+    }
+
+    /// Gives up the oldest until at most `max` runs are left: first their offsets, by joining runs
+    /// that meet, else the sequences.
+    fn trim(&mut self, max: usize) {
+        while self.runs.len() > max
+            && let (Some(first), Some(second)) = (self.runs.pop_front(), self.runs.pop_front())
+        {
+            let offset = if first.joins(&second) { first.offset } else { 0 };
+            let at = first.at.max(second.at);
+            self.runs.push_front(match first.meets(&second) {
+                true => Run { first: first.first, offset, at, ..second },
+                // Offsets rise with time: the lower run filled a hole late if its offset is higher.
+                false if first.offset > second.offset => first,
+                false => second,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

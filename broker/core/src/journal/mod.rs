@@ -1,1 +1,211 @@
-//! Being written.
+//! The contract between a topic's owner and whatever keeps its messages.
+//!
+//! A journal is asynchronous from the outside: a request carries a [`Ticket`], and completions
+//! that repeat it come out of [`Journal::poll`] later. It knows topics, offsets and bytes; what a
+//! message means, who may read it and who waits for it is the owner's business. [`Memory`] is the
+//! implementation without a disk.
+//!
+//! **Stored order.** One topic's messages are stored by rising offset. Offsets may be missing,
+//! since an append can fail or be lost; they are never given twice. A later append that succeeds
+//! does not prove that an earlier one did.
+//!
+//! **Order of completions.** The last completions of the appends to one topic (`Stored` with
+//! [`Journal::best`], or `Failed`) come in the order in which they were submitted, and so do those
+//! of every lower level. Nothing is promised between topics, or between appends and reads.
+//!
+//! **Epoch.** The incarnation of a topic's history; it changes only when history was lost or cut,
+//! as a whole. The journal names it in `Opened`. The first append to a topic that was never opened
+//! sets it; after that an append with another one fails with [`Error::WrongEpoch`], because its
+//! offsets would belong to a history that no longer exists.
+//!
+//! **Reads** see what is stored at the best level and nothing else, so that nobody is shown a
+//! message that a crash can take back.
+
+mod chance;
+mod log;
+mod memory;
+mod run;
+mod store;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sampan_protocol::{AckLevel, Now, Topic};
+
+pub use memory::{Config, Faults, Lost, Memory};
+pub use run::{Chunk, Deliver, Frames, Run};
+
+/// The caller's name for a request, repeated in its completions. The journal does not compare them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// Where a read starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At this offset, or the first stored after it.
+    Offset(u64),
+    /// With the last so many stored messages.
+    Last(u32),
+    /// With the first stored message at or after this time, Unix milliseconds.
+    Since(u64),
+}
+
+/// What a journal is asked to do.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Tell where a topic stands. Answered by `Opened` or `Failed`.
+    Open {
+        /// Repeated in the answer.
+        ticket: Ticket,
+        /// The topic's id in this broker process; later requests use it.
+        topic_id: u64,
+        /// The topic.
+        topic: Topic,
+    },
+    /// Store a run. Answered by one `Stored` per level up to the best, weakest first, or by
+    /// `Failed`.
+    Append {
+        /// Repeated in the answers.
+        ticket: Ticket,
+        /// The topic's id in this broker process.
+        topic_id: u64,
+        /// The topic.
+        topic: Topic,
+        /// The epoch that the run's offsets belong to.
+        epoch: u64,
+        /// The messages; the first offset is above every one appended before.
+        run: Arc<Run>,
+    },
+    /// Read a page. Answered by `Page` or `Failed`; a topic that was neither opened nor appended to
+    /// is empty.
+    Read {
+        /// Repeated in the answer.
+        ticket: Ticket,
+        /// The topic's id in this broker process.
+        topic_id: u64,
+        /// Where the page starts.
+        from: Start,
+        /// Bytes of frames wanted at most; the first message comes even if it is larger.
+        max_bytes: usize,
+        /// Messages wanted at most.
+        max_count: u32,
+    },
+}
+
+/// Why a request could not be carried out. The messages of a failed append are not stored and never
+/// will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The storage reported an error.
+    Storage,
+    /// The storage reported an error earlier; nothing is written until it is recovered.
+    Fenced,
+    /// The topic's history has another epoch; open the topic again.
+    WrongEpoch,
+    /// The run starts at or below an offset that was appended before.
+    OffsetReused,
+    /// The run is larger than all that the journal may keep.
+    TooLarge,
+    /// The journal holds as many topics as it may.
+    TooManyTopics,
+}
+
+/// Why a request was not taken at all; no completion follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Too much is waiting to be stored.
+    Full {
+        /// When there may be room again.
+        retry_after: Duration,
+    },
+    /// The storage reported an error, and nothing is taken until it is recovered.
+    Fenced,
+}
+
+/// Offsets `from..=to` that a crash took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// First lost offset.
+    pub from: u64,
+    /// Last lost offset.
+    pub to: u64,
+}
+
+/// What has become of a request, or of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// Where the opened topic stands.
+    Opened {
+        /// The request's.
+        ticket: Ticket,
+        /// The topic.
+        topic_id: u64,
+        /// Epoch of its history.
+        epoch: u64,
+        /// First offset that may still be stored; 1 for a new topic.
+        floor: u64,
+        /// First offset that was never given out; 1 for a new topic.
+        next: u64,
+        /// What crashes took from this epoch, ascending and above the floor.
+        lost: Vec<Hole>,
+    },
+    /// The run has reached this level.
+    Stored {
+        /// The request's.
+        ticket: Ticket,
+        /// What is true of the run.
+        level: AckLevel,
+    },
+    /// The request failed.
+    Failed {
+        /// The request's.
+        ticket: Ticket,
+        /// Why.
+        error: Error,
+    },
+    /// A page of a topic's messages.
+    Page {
+        /// The request's.
+        ticket: Ticket,
+        /// First offset that may still be stored.
+        floor: u64,
+        /// The offset at which the page starts: the asked one, or the floor if that is higher, or
+        /// what `Last` or `Since` came to; `next` if they found nothing.
+        from: u64,
+        /// One above the highest offset that is stored or lost. A page without runs that starts
+        /// below it says that nothing is stored between the two.
+        next: u64,
+        /// Messages from `from` on, by rising offset.
+        runs: Vec<Arc<Run>>,
+    },
+    /// Retention or capacity moved a topic's floor.
+    Floor {
+        /// The topic.
+        topic_id: u64,
+        /// First offset that may still be stored.
+        floor: u64,
+    },
+}
+
+/// Keeps the messages of durable topics.
+///
+/// Law: one call of [`Journal::submit`], then [`Journal::poll`] until it answers `None`, then wait
+/// for the next request, for [`Journal::deadline`], or for whatever else the implementation says
+/// wakes its owner.
+pub trait Journal {
+    /// The strongest level that this journal ever gives.
+    fn best(&self) -> AckLevel;
+
+    /// Takes a request.
+    ///
+    /// # Errors
+    /// If it cannot be taken; it has no effect then, and no completion follows.
+    fn submit(&mut self, now: Now, request: Request) -> Result<(), Refused>;
+
+    /// The next completion, if there is one by now.
+    fn poll(&mut self, now: Now) -> Option<Completion>;
+
+    /// When to poll again although nothing was submitted.
+    fn deadline(&self) -> Option<Instant>;
+}

@@ -1,0 +1,335 @@
+//! One topic's stored runs: appending, moving the floor, reading pages.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Error, Hole, Run, Start};
+use crate::class::Retention;
+
+/// Bytes that a stored run costs beside its frames: its allocation, its entry, and one allocation
+/// per chunk.
+const RUN_BYTES: usize = 192;
+const CHUNK_BYTES: usize = 96;
+
+/// Lost ranges remembered per topic; beyond that the floor moves above the oldest.
+const HOLES_MAX: usize = 64;
+
+/// Bytes of memory that a run is counted with.
+pub(super) fn cost(run: &Run) -> usize {
+    run.bytes.saturating_add(RUN_BYTES).saturating_add(run.chunks.len().saturating_mul(CHUNK_BYTES))
+}
+
+/// What is stored of one topic.
+#[derive(Debug)]
+pub(super) struct Log {
+    /// The topic's id in this broker process, once it was named.
+    pub(super) topic_id: Option<u64>,
+    /// Epoch of the history, once it is set.
+    pub(super) epoch: Option<u64>,
+    /// No completion of this topic's appends is due before this.
+    pub(super) due: Option<Instant>,
+    /// When to look at the age of the oldest run.
+    pub(super) looks: Option<Instant>,
+    given: u64,
+    floor: u64,
+    next: u64,
+    runs: VecDeque<Kept>,
+    bytes: u64,
+    holes: VecDeque<Hole>,
+    retention: Retention,
+}
+
+#[derive(Debug)]
+struct Kept {
+    run: Arc<Run>,
+    at: Instant,
+    /// Place in the order of all runs of the journal.
+    place: u64,
+    /// Messages of the topic that were stored before this run.
+    before: u64,
+    /// Latest time of this run and all before it, so that a search by time can halve.
+    latest_ms: u64,
+}
+
+impl Kept {
+    /// Messages stored up to and with this run.
+    fn through(&self) -> u64 {
+        self.before + self.run.count()
+    }
+}
+
+impl Log {
+    pub(super) fn new(retention: Retention) -> Self {
+        Log {
+            topic_id: None,
+            epoch: None,
+            given: 0,
+            due: None,
+            looks: None,
+            floor: 1,
+            next: 1,
+            runs: VecDeque::new(),
+            bytes: 0,
+            holes: VecDeque::new(),
+            retention,
+        }
+    }
+
+    /// First offset that may still be stored.
+    pub(super) fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// One above the highest offset that is stored or lost.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Highest offset that any append carried, stored or not.
+    pub(super) fn given(&self) -> u64 {
+        self.given
+    }
+
+    /// Marks the run's offsets as given out, whatever becomes of it.
+    pub(super) fn give(&mut self, epoch: u64, run: &Run) -> Result<(), Error> {
+        if *self.epoch.get_or_insert(epoch) != epoch {
+            return Err(Error::WrongEpoch);
+        }
+        if run.from <= self.given || run.to < run.from {
+            return Err(Error::OffsetReused);
+        }
+        self.given = run.to;
+        Ok(())
+    }
+
+    /// What crashes took above the floor.
+    pub(super) fn holes(&self) -> Vec<Hole> {
+        self.holes.iter().copied().collect()
+    }
+
+    /// Place of the oldest run in the order of all runs.
+    pub(super) fn oldest_place(&self) -> Option<u64> {
+        self.runs.front().map(|kept| kept.place)
+    }
+
+    /// When the oldest run is too old; `None` if there is none or it never will be.
+    pub(super) fn expires(&self) -> Option<Instant> {
+        self.runs.front()?.at.checked_add(self.retention.age)
+    }
+
+    pub(super) fn push(&mut self, run: Arc<Run>, at: Instant, place: u64) {
+        let before = self.runs.back().map_or(0, Kept::through);
+        let latest_ms = self.runs.back().map_or(0, |kept| kept.latest_ms).max(run.last_ms);
+        self.given = self.given.max(run.to);
+        self.next = run.to + 1;
+        self.bytes += run.bytes as u64;
+        self.runs.push_back(Kept { run, at, place, before, latest_ms });
+    }
+
+    /// Drops the oldest run and moves the floor above it; the memory that it was counted with.
+    pub(super) fn pop(&mut self) -> Option<usize> {
+        let Kept { run, .. } = self.runs.pop_front()?;
+        self.bytes -= run.bytes as u64;
+        self.raise(run.to + 1);
+        Some(cost(&run))
+    }
+
+    /// Whether the oldest run has to go by size or count. The newest run always stays, and a count
+    /// is kept in full: it is exceeded by part of a run at most.
+    pub(super) fn is_over(&self) -> bool {
+        let (Some(oldest), Some(newest)) = (self.runs.front(), self.runs.back()) else {
+            return false;
+        };
+        let kept_without = newest.through() - oldest.through();
+        let count_reached = self.retention.count.is_some_and(|count| kept_without >= count);
+        self.runs.len() > 1 && (self.bytes > self.retention.bytes || count_reached)
+    }
+
+    /// Gives up everything given out and not stored; the range, if there is any.
+    pub(super) fn lose_tail(&mut self) -> Option<Hole> {
+        let hole = Hole { from: self.next, to: self.given };
+        if hole.from > hole.to {
+            return None;
+        }
+        self.next = hole.to + 1;
+        self.holes.push_back(hole);
+        Some(hole)
+    }
+
+    /// Where the floor has to move so that the lost ranges stay bounded.
+    pub(super) fn crowded(&self) -> Option<u64> {
+        (self.holes.len() > HOLES_MAX).then(|| self.holes.front().map(|hole| hole.to + 1))?
+    }
+
+    /// Last offset of the oldest run.
+    pub(super) fn oldest_to(&self) -> Option<u64> {
+        self.runs.front().map(|kept| kept.run.to)
+    }
+
+    /// Moves the floor up; the caller has dropped the runs below.
+    pub(super) fn raise(&mut self, floor: u64) {
+        self.floor = self.floor.max(floor);
+        while self.holes.front().is_some_and(|hole| hole.to < self.floor) {
+            self.holes.pop_front();
+        }
+    }
+
+    /// Starts another epoch above every offset given; the caller has dropped all runs.
+    pub(super) fn restart(&mut self, epoch: u64) {
+        self.epoch = Some(epoch);
+        self.next = self.given + 1;
+        self.raise(self.next);
+    }
+
+    /// The offset at which a page starts, and its messages.
+    pub(super) fn page(
+        &self,
+        start: Start,
+        max_bytes: usize,
+        max_count: u32,
+    ) -> (u64, Vec<Arc<Run>>) {
+        let from = self.resolve(start);
+        let first = self.runs.partition_point(|kept| kept.run.to < from);
+        let (mut runs, mut bytes, mut count) = (Vec::new(), max_bytes, u64::from(max_count));
+        for kept in self.runs.range(first..) {
+            let wanted = u32::try_from(count).unwrap_or(u32::MAX);
+            let Some(part) = kept.run.part(from, wanted, bytes) else { break };
+            if part.bytes > bytes && !runs.is_empty() {
+                break;
+            }
+            let cut = part.to < kept.run.to;
+            bytes = bytes.saturating_sub(part.bytes);
+            count = count.saturating_sub(part.count());
+            runs.push(part);
+            if cut {
+                break;
+            }
+        }
+        (from, runs)
+    }
+
+    fn resolve(&self, start: Start) -> u64 {
+        match start {
+            Start::Offset(offset) => offset.max(self.floor),
+            Start::Last(count) => {
+                let end = self.runs.back().map_or(0, Kept::through);
+                let first = end.saturating_sub(count.into());
+                let index = self.runs.partition_point(|kept| kept.through() <= first);
+                let kept = self.runs.get(index);
+                kept.map_or(self.next, |kept| kept.run.from + first.saturating_sub(kept.before))
+            }
+            Start::Since(ms) => {
+                // The first run whose latest time is late enough holds the message, unless clocks
+                // went back and the late message has left: then it is further on.
+                let index = self.runs.partition_point(|kept| kept.latest_ms < ms);
+                let late = self.runs.range(index..).filter(|kept| kept.run.last_ms >= ms);
+                late.filter_map(|kept| kept.run.first_since(ms)).next().unwrap_or(self.next)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::super::run::tests::run;
+    use super::*;
+
+    fn log(retention: Retention) -> Log {
+        Log::new(retention)
+    }
+
+    #[test]
+    fn a_count_keeps_at_least_that_many_and_bytes_at_most_that_many() {
+        let mut counted = log(Retention { count: Some(3), ..Retention::DEFAULT });
+        for from in [1, 3, 5] {
+            counted.push(run(from, &[1, 1]), Instant::now(), from);
+        }
+        assert!(counted.is_over() && counted.pop().is_some());
+        assert!(!counted.is_over(), "four are left, two would be too few");
+        assert_eq!(counted.floor(), 3);
+        let mut sized = log(Retention { bytes: 10, ..Retention::DEFAULT });
+        sized.push(run(1, &[500]), Instant::now(), 1);
+        assert!(!sized.is_over(), "the newest stays");
+        sized.push(run(2, &[500]), Instant::now(), 2);
+        assert!(sized.is_over());
+    }
+
+    #[test]
+    fn a_lost_tail_is_a_hole_until_the_floor_passes_it() {
+        let mut log = log(Retention::DEFAULT);
+        log.push(run(1, &[1, 1]), Instant::now(), 1);
+        log.given = 7;
+        let hole = Hole { from: 3, to: 7 };
+        assert_eq!((log.lose_tail(), log.lose_tail(), log.next()), (Some(hole), None, 8));
+        log.push(run(8, &[1]), Instant::now(), 2);
+        assert_eq!(log.holes(), [hole]);
+        assert!(log.pop().is_some());
+        assert_eq!((log.floor(), log.holes()), (3, vec![hole]));
+        assert!(log.pop().is_some());
+        assert_eq!((log.floor(), log.holes()), (9, vec![]));
+        log.restart(4);
+        assert_eq!((log.floor(), log.next(), log.epoch), (9, 9, Some(4)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_agrees_with_reading_everything(
+            appends in prop::collection::vec(
+                (0u64..3, prop::collection::vec(0usize..150, 1..5)), 0..12
+            ),
+            pops in 0usize..6, kind in 0u8..3, at in 0u64..60,
+            max_bytes in 0usize..800, max_count in 0u32..20,
+        ) {
+            let mut log = log(Retention::DEFAULT);
+            for (skip, bodies) in &appends {
+                log.push(run(log.next() + skip, bodies), Instant::now(), log.next());
+            }
+            (0..pops).for_each(|_| { log.pop(); });
+            let all: Vec<_> = log.runs.iter().flat_map(|kept| kept.run.frames()).collect();
+            let (start, first) = match kind {
+                0 => (Start::Offset(at), all.iter().position(|f| f.offset >= at)),
+                1 => {
+                    let last = u32::try_from(at).expect("small");
+                    (Start::Last(last), Some(all.len().saturating_sub(last as usize)))
+                }
+                _ => {
+                    let ms = 1000 + at * 7;
+                    (Start::Since(ms), all.iter().position(|f| f.time_ms >= ms))
+                }
+            };
+            let mut expected = all[first.unwrap_or(all.len())..].to_vec();
+            expected.truncate(max_count as usize);
+            let (from, runs) = log.page(start, usize::MAX, max_count);
+            let got: Vec<_> = runs.iter().flat_map(|run| run.frames()).collect();
+            prop_assert!(got.first().is_none_or(|frame| frame.offset >= from));
+            prop_assert_eq!(&got, &expected);
+            if let (Some(frame), 1 | 2) = (expected.first(), kind) {
+                prop_assert_eq!(from, frame.offset);
+            }
+            let (_, runs) = log.page(start, max_bytes, max_count);
+            let cut: Vec<_> = runs.iter().flat_map(|run| run.frames()).collect();
+            let bytes: usize = runs.iter().map(|run| run.bytes).sum();
+            prop_assert!(cut.len() == 1 || bytes <= max_bytes || expected.is_empty());
+            prop_assert_eq!(cut.is_empty(), expected.is_empty());
+            prop_assert_eq!(&expected[..cut.len()], &cut[..]);
+            if let Some(following) = expected.get(cut.len()) {
+                let body = following.body.as_ref().map_or(0, bytes::Bytes::len);
+                let size = following.head.len() + body;
+                prop_assert!(bytes + size > max_bytes, "the page is as full as it may be");
+            }
+        }
+    }
+
+    #[test]
+    fn an_age_that_no_clock_reaches_never_expires() {
+        let mut log = log(Retention { age: Duration::MAX, ..Retention::DEFAULT });
+        assert_eq!(log.expires(), None);
+        log.push(run(1, &[1]), Instant::now(), 1);
+        assert_eq!(log.expires(), None);
+    }
+}
