@@ -169,7 +169,13 @@ impl Outbox {
 
     /// Cuts what waits for an ephemeral `feed` down to about `keep` bytes: an older message of a
     /// key goes before any newest one, then the oldest go. Every hole is announced by a GAP.
-    pub(crate) fn compact(&mut self, lane: u8, feed: u32, keep: usize, topic: Compact) -> Compacted {
+    pub(crate) fn compact(
+        &mut self,
+        lane: u8,
+        feed: u32,
+        keep: usize,
+        topic: Compact,
+    ) -> Compacted {
         let queue = &mut self.lanes[usize::from(lane % LANES)];
         let mut taken = Vec::new();
         let mut rest = VecDeque::with_capacity(queue.len());
@@ -187,7 +193,8 @@ impl Outbox {
         let (Some(first), Some(last)) = (taken.first(), taken.last()) else { return result };
         let (first, last) = (first.from, last.to);
         let kept = newest_per_key(&taken, keep);
-        let mut writer = Survivors { topic, feed, start: first, next: first, out: BytesMut::new(), result };
+        let mut writer =
+            Survivors { topic, feed, start: first, next: first, out: BytesMut::new(), result };
         for frame in kept.into_iter().rev() {
             writer.add(frame, self, lane);
         }

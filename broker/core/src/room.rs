@@ -94,7 +94,8 @@ impl Room {
             named_by: 0,
             matched_by: (0, 0),
             latest: (class == Class::Latest).then(Box::default),
-            dedupe: (class != Class::Ephemeral).then(|| Box::new(Dedupe::new(window, dedupe::Limits::default()))),
+            dedupe: (class != Class::Ephemeral)
+                .then(|| Box::new(Dedupe::new(window, dedupe::Limits::default()))),
             throttle: None,
             dirty: false,
             touched: now.mono,
@@ -112,7 +113,13 @@ impl Room {
 
     /// Notes that `origin` waits for the message with this sequence and offset; extends the run of
     /// the previous one where both follow it.
-    pub(crate) fn await_ack(&mut self, origin: Origin, sequence: u64, offset: u64, level: AckLevel) {
+    pub(crate) fn await_ack(
+        &mut self,
+        origin: Origin,
+        sequence: u64,
+        offset: u64,
+        level: AckLevel,
+    ) {
         if let Some((last, run)) = self.acks.last_mut() {
             let follows = run.sequence + 1 == sequence && run.offset + 1 == offset;
             if *last == origin && follows && run.level == level && run.flags == 0 {

@@ -162,7 +162,11 @@ impl Session {
     }
 
     /// Hands what waits on `channel` to the transport; the bytes that left the lanes.
-    pub(crate) fn transfer(&mut self, channel: Channel, write: &mut dyn FnMut(&mut Bytes)) -> usize {
+    pub(crate) fn transfer(
+        &mut self,
+        channel: Channel,
+        write: &mut dyn FnMut(&mut Bytes),
+    ) -> usize {
         let mut left = 0;
         let feeds = &mut self.feeds;
         self.outbox.transfer(channel, write, &mut |feed, bytes| {

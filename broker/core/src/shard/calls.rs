@@ -81,9 +81,8 @@ impl Shard {
         pattern: &Pattern,
         command: Command,
     ) {
-        let same = |purpose: &Purpose| matches!(purpose, Purpose::Ask { question: q, .. } if *q == question);
-        let open = self.calls.iter_mut().find(|(_, call)| same(&call.purpose));
-        if let Some((_, Call { purpose: Purpose::Ask { waiting, .. }, .. })) = open {
+        let open = self.asking.get(&question).and_then(|call| self.calls.get_mut(call));
+        if let Some(Call { purpose: Purpose::Ask { waiting, .. }, .. }) = open {
             if waiting.len() >= WAITING_MAX {
                 let wait = self.config.limits.ask_timeout;
                 return self.refuse(key, &command, Code::BUSY, wait);
@@ -113,6 +112,9 @@ impl Shard {
         let low = self.next_call & ((1 << CALL_BITS) - 1);
         self.next_call += 1;
         let call = (u64::from(self.me) << CALL_BITS) | low;
+        if let Purpose::Ask { question, .. } = &purpose {
+            self.asking.insert(question.clone(), call);
+        }
         let authorizer = matches!(purpose, Purpose::Ask { .. });
         self.offers(authorizer).opened(responder);
         self.calls.insert(call, Call { responder, purpose });
@@ -123,6 +125,9 @@ impl Shard {
         let call = self.calls.remove(&call)?;
         let authorizer = matches!(call.purpose, Purpose::Ask { .. });
         self.offers(authorizer).closed(call.responder);
+        if let Purpose::Ask { question, .. } = &call.purpose {
+            self.asking.remove(question);
+        }
         if let Purpose::Request { session, .. } = call.purpose
             && let Some(session) = self.session(session)
         {
@@ -256,7 +261,13 @@ impl Shard {
     }
 
     /// SERVE of a session of this shard: every shard is told, and DONE follows when all know.
-    pub(super) fn offer(&mut self, key: SessionKey, number: u64, pattern: Pattern, authorizer: bool) {
+    pub(super) fn offer(
+        &mut self,
+        key: SessionKey,
+        number: u64,
+        pattern: Pattern,
+        authorizer: bool,
+    ) {
         let (max, shards) = (self.config.limits.offers_max, self.shards);
         let Some(session) = self.session(key) else { return };
         let code = match session.offers.len() {
@@ -276,7 +287,13 @@ impl Shard {
     }
 
     /// At every shard: somebody offers to answer.
-    pub(super) fn serve(&mut self, origin: Origin, number: u64, pattern: &Pattern, authorizer: bool) {
+    pub(super) fn serve(
+        &mut self,
+        origin: Origin,
+        number: u64,
+        pattern: &Pattern,
+        authorizer: bool,
+    ) {
         self.offers(authorizer).add(pattern.as_str(), origin, number);
         let session = origin.session;
         self.send(origin.shard, Message::Served { session, number });

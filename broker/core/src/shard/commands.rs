@@ -56,7 +56,9 @@ impl Shard {
                     self.user_rates[role].take(&identity.user, now.mono, 1)?;
                 }
                 match session.peer.address {
-                    Some(address) if self.config.limits.address_rate.of(identity.role).per_s > 0 => {
+                    Some(address)
+                        if self.config.limits.address_rate.of(identity.role).per_s > 0 =>
+                    {
                         self.address_rates[role].take(&address, now.mono, 1)
                     }
                     _ => Ok(()),
@@ -117,7 +119,13 @@ impl Shard {
     }
 
     /// Tells the client that its command was refused.
-    pub(super) fn refuse(&mut self, key: SessionKey, command: &Command, code: Code, wait: Duration) {
+    pub(super) fn refuse(
+        &mut self,
+        key: SessionKey,
+        command: &Command,
+        code: Code,
+        wait: Duration,
+    ) {
         match command {
             Command::Publish(frame) => {
                 let header = frame.header;
@@ -138,7 +146,13 @@ impl Shard {
     }
 
     /// REFUSED for a numbered request of a session of this shard.
-    pub(super) fn refuse_request(&mut self, key: SessionKey, number: u64, code: Code, wait: Duration) {
+    pub(super) fn refuse_request(
+        &mut self,
+        key: SessionKey,
+        number: u64,
+        code: Code,
+        wait: Duration,
+    ) {
         *self.counters.refused.entry(code.0).or_default() += 1;
         self.tell(key, refused(number, code, wait));
     }

@@ -49,7 +49,13 @@ impl Shard {
 
     /// Lets a topic flow to a session from a join point on. A topic that already flows keeps its
     /// place: a session gets one copy.
-    pub(super) fn want(&mut self, now: Now, key: SessionKey, entry: &Arc<Entry>, point: &JoinPoint) {
+    pub(super) fn want(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        entry: &Arc<Entry>,
+        point: &JoinPoint,
+    ) {
         let Some((feed, new)) = self.add_feed(key, entry, point.next) else { return };
         if !new {
             return;
@@ -278,7 +284,13 @@ struct Push<'a> {
 
 impl Push<'_> {
     /// A live run for a session; whether anything was queued.
-    fn live(&mut self, session: &mut Session, feed: u32, run: &Arc<Run>, hole: Option<Hole>) -> bool {
+    fn live(
+        &mut self,
+        session: &mut Session,
+        feed: u32,
+        run: &Arc<Run>,
+        hole: Option<Hole>,
+    ) -> bool {
         let Some(state) = session.feeds.get_mut(feed as usize) else { return false };
         if state.state != FeedState::Live || session.closing.is_some() {
             return false;

@@ -6,15 +6,19 @@
 //! Everything is `&mut self`: no lock, no task, no clock.
 //!
 //! The files of this folder hold one concern each, all as `impl Shard`:
-//! `commands` (limits and permission), `publish` (ordering at the owner), `subscribe` (joining),
-//! `deliver` (fan-out, slow readers, catch-up), `calls` (requests and authorizers), `presence`.
+//! `attached` (sessions), `commands` (limits and permission), `publish`, `owner` (ordering) and
+//! `stored` (the journal), `subscribe` (joining), `deliver` (fan-out, slow readers), `replay`
+//! (pages), `calls` (requests and authorizers), `presence`.
 
+mod attached;
 mod calls;
 mod commands;
 mod deliver;
+mod owner;
 mod presence;
 mod publish;
 mod replay;
+mod stored;
 mod subscribe;
 #[cfg(test)]
 mod tests;
@@ -26,23 +30,23 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use sampan_protocol::session::server;
-use sampan_protocol::{Code, Error, Frame, Now, Topic};
+use sampan_protocol::{Code, Now, Topic};
 use slab::Slab;
 
 use crate::audience::Audience;
 use crate::bucket::Buckets;
-use crate::call::{Answers, Call, Offers};
+use crate::call::{Answers, Call, Offers, Question};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::directory::Directory;
-use crate::grant::{Identity, Role};
+use crate::grant::Role;
 use crate::hash::{IdHash, IdMap};
 use crate::journal::Journal;
 use crate::message::{Message, Origin};
 use crate::outbox::Channel;
 use crate::presence::Presence;
 use crate::room::Room;
-use crate::session::{Peer, Session, SessionKey};
+use crate::session::{Session, SessionKey};
 use crate::timer::{Timer, Timers};
 use crate::trie::Trie;
 
@@ -135,6 +139,8 @@ pub struct Shard {
     authorizers: Offers,
     answers: Answers,
     calls: BTreeMap<u64, Call>,
+    /// Open questions to authorizers.
+    asking: BTreeMap<Question, u64>,
     next_call: u64,
 
     inbox: VecDeque<Message>,
@@ -184,6 +190,7 @@ impl Shard {
             authorizers: Offers::default(),
             answers: Answers::default(),
             calls: BTreeMap::new(),
+            asking: BTreeMap::new(),
             next_call: 1,
             inbox: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -200,108 +207,6 @@ impl Shard {
         }
         new.timers.set(now.mono + SWEEP, Timer::Sweep);
         new
-    }
-
-    /// Attaches a client whose transport is up.
-    ///
-    /// # Errors
-    /// `OVERLOADED` when the shard holds as many sessions as it may.
-    pub fn open(&mut self, now: Now, peer: Peer) -> Result<SessionKey, Code> {
-        if self.sessions.len() >= self.config.limits.sessions_max {
-            return Err(Code::OVERLOADED);
-        }
-        self.nonce = self.nonce.wrapping_add(1);
-        let vacant = self.sessions.vacant_entry();
-        let index = u32::try_from(vacant.key()).map_err(|_| Code::OVERLOADED)?;
-        let key = SessionKey { index, nonce: self.nonce };
-        vacant.insert(Session::new(key, peer, now, &self.config.limits));
-        self.counters.sessions_opened += 1;
-        self.arm(key);
-        Ok(key)
-    }
-
-    /// A frame arrived from the client, on any of its channels.
-    pub fn frame(&mut self, now: Now, key: SessionKey, frame: Frame) {
-        self.input(now, key, server::Input::Frame(frame));
-    }
-
-    /// A stream of the client cannot be cut into frames any further.
-    pub fn broken(&mut self, now: Now, key: SessionKey, error: Error) {
-        self.counters.malformed += 1;
-        self.input(now, key, server::Input::Broken(error));
-    }
-
-    /// Ends a session from the broker's side.
-    pub fn close(&mut self, now: Now, key: SessionKey, code: Code, retry_after: Duration) {
-        self.input(now, key, server::Input::Close { code, retry_after });
-    }
-
-    /// The answer to [`Output::Authenticate`]. A verdict for a session that is gone is ignored.
-    pub fn verdict(&mut self, now: Now, key: SessionKey, verdict: Result<Identity, Code>) {
-        let limits = self.config.limits.clone();
-        let boot = self.boot;
-        let number = (u64::from(self.me) << 56) | (key.number() & ((1 << 56) - 1));
-        let Some(session) = self.session(key) else { return };
-        // A refresh must name the same user: a session never changes hands.
-        let verdict = match (verdict, &session.identity) {
-            (Ok(new), Some(old)) if new.user != old.user => Err(Code::BAD_TOKEN),
-            (verdict, _) => verdict,
-        };
-        let accepted = verdict.map(|identity| {
-            let accepted = server::Accepted {
-                user: identity.user.to_string(),
-                role: identity.role.name().to_owned(),
-                expires_ms: identity.expires_ms,
-                session: number,
-                boot,
-                payload_bytes_max: limits.payload_bytes_max,
-                subscriptions_max: limits.subscriptions_max,
-                keep_alive: limits.keep_alive,
-            };
-            (identity, accepted)
-        });
-        let input = match accepted {
-            Ok((identity, accepted)) => {
-                self.admit(now, key, identity);
-                Ok(accepted)
-            }
-            Err(code) => Err(code),
-        };
-        self.input(now, key, server::Input::Verdict(input));
-    }
-
-    /// Gives the session what its token allows.
-    fn admit(&mut self, now: Now, key: SessionKey, identity: Identity) {
-        let config = self.config.clone();
-        let Some(session) = self.session(key) else { return };
-        let rate = config.limits.connection_rate.of(identity.role);
-        session.publishes = crate::bucket::Bucket::new(rate, now.mono);
-        session.grants = Some(config.roles.grants(identity.role).clone());
-        session.publishable.clear();
-        let user = identity.user.clone();
-        session.identity = Some(identity);
-        self.answers.forget(&user);
-    }
-
-    /// The client's transport is gone: everything that the session held ends.
-    pub fn closed(&mut self, now: Now, key: SessionKey) {
-        if self.session(key).is_none() {
-            return;
-        }
-        let session = self.sessions.remove(key.index as usize);
-        if session.identity.is_some() && session.server.is_live() {
-            self.counters.sessions_live -= 1;
-        }
-        let code = session.closing.as_ref().map_or(0, |(code, _)| code.0);
-        *self.counters.sessions_closed.entry(code).or_default() += 1;
-        self.lane_bytes -= session.outbox.lane_bytes();
-        self.end_subscriptions(key, &session);
-        self.end_calls(now, key, &session);
-        let origin = self.origin(key);
-        for topic_id in session.presence {
-            let owner = self.directory.by_id(topic_id).map_or(self.me, |entry| entry.owner);
-            self.send(owner, Message::PresenceEnded { origin, topic_id });
-        }
     }
 
     /// A message from another shard.
@@ -495,34 +400,6 @@ impl Shard {
         self.sessions.iter().map(|(_, session)| session.key).collect()
     }
 
-    /// Tells one session to go and connect elsewhere or again.
-    pub fn drain(
-        &mut self,
-        now: Now,
-        key: SessionKey,
-        reconnect_within: Duration,
-        close_after: Duration,
-    ) {
-        self.input(now, key, server::Input::Drain { reconnect_within, close_after });
-    }
-
-    /// Ends every session whose identity matches, as a revocation does. Answers how many.
-    pub fn close_where(
-        &mut self,
-        now: Now,
-        code: Code,
-        matches: &mut dyn FnMut(&Identity) -> bool,
-    ) -> usize {
-        let hit = |s: &Session| s.identity.as_ref().is_some_and(&mut *matches);
-        let mut hit = hit;
-        let keys: Vec<SessionKey> =
-            self.sessions.iter().filter(|(_, s)| hit(s)).map(|(_, s)| s.key).collect();
-        for key in &keys {
-            self.close(now, *key, code, Duration::ZERO);
-        }
-        keys.len()
-    }
-
     /// What the shard has counted, with its gauges read now.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -561,77 +438,6 @@ impl Shard {
             if let Some(room) = self.rooms.remove(&topic_id) {
                 self.room_names.remove(room.entry.topic.as_str());
             }
-        }
-    }
-
-    /// Feeds one input to the session's own state machine and carries out what it answers.
-    fn input(&mut self, now: Now, key: SessionKey, input: server::Input) {
-        let mut outputs = std::mem::take(&mut self.session_outputs);
-        if let Some(session) = self.session(key) {
-            session.server.handle(now, input, &mut outputs);
-        }
-        for output in outputs.drain(..) {
-            self.session_output(now, key, output);
-        }
-        self.session_outputs = outputs;
-        self.arm(key);
-    }
-
-    fn session_output(&mut self, now: Now, key: SessionKey, output: server::Output) {
-        match output {
-            server::Output::Authenticate { token } => {
-                self.outputs.push_back(Output::Authenticate { key, token });
-            }
-            server::Output::Live { producer, features, client: _ } => {
-                let Some(session) = self.session(key) else { return };
-                session.producer = producer;
-                session.features = features;
-                self.counters.sessions_live += 1;
-                self.outputs.push_back(Output::Live { key });
-            }
-            server::Output::Command(command) => self.command(now, key, command),
-            server::Output::Send(frame) => self.tell(key, frame),
-            server::Output::Close { code, reason } => {
-                let Some(session) = self.session(key) else { return };
-                let was_live = session.identity.is_some() && session.closing.is_none();
-                session.closing = Some((code, reason));
-                if was_live && self.counters.sessions_live > 0 {
-                    self.counters.sessions_live -= 1;
-                }
-                self.mark_ready(key);
-            }
-        }
-    }
-
-    /// Queues a frame for the session's control stream. A client that has stopped reading is
-    /// closed, since its answers cannot be dropped.
-    fn tell(&mut self, key: SessionKey, frame: Bytes) {
-        let max = self.config.limits.control_bytes;
-        let Some(session) = self.session(key) else { return };
-        if session.outbox.control_bytes() + frame.len() > max {
-            session.closing.get_or_insert((Code::ABUSE, "answers are not read".to_owned()));
-        } else {
-            session.outbox.push_control(frame);
-        }
-        self.mark_ready(key);
-    }
-
-    fn mark_ready(&mut self, key: SessionKey) {
-        if let Some(session) = self.session(key)
-            && !session.ready
-        {
-            session.ready = true;
-            self.ready.push_back(key);
-        }
-    }
-
-    /// Sets a timer for the session's deadline, unless an earlier one will ask again.
-    fn arm(&mut self, key: SessionKey) {
-        let Some(session) = self.session(key) else { return };
-        let Some(deadline) = session.server.deadline() else { return };
-        if session.armed.is_none_or(|armed| deadline < armed) {
-            session.armed = Some(deadline);
-            self.timers.set(deadline, Timer::Session(key));
         }
     }
 

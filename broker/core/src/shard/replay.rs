@@ -87,7 +87,10 @@ impl Shard {
         let runs: Vec<_> = page.runs.into_iter().map(|run| (hole.take(), run)).collect();
         let entry = entry.clone();
         let caught_up = next >= visible;
-        self.send(to.origin.shard, Message::Paged { to, entry, epoch, runs, hole, next, caught_up });
+        self.send(
+            to.origin.shard,
+            Message::Paged { to, entry, epoch, runs, hole, next, caught_up },
+        );
     }
 
     /// At the owner: a session wants a page of history.

@@ -186,7 +186,13 @@ impl Shard {
     }
 
     /// At an owner: some shard has a session with this pattern.
-    pub(super) fn watch(&mut self, origin: Origin, number: u64, pattern: &Pattern, start: &WatchStart) {
+    pub(super) fn watch(
+        &mut self,
+        origin: Origin,
+        number: u64,
+        pattern: &Pattern,
+        start: &WatchStart,
+    ) {
         *self.watches.insert(pattern.as_str()).entry(origin.shard).or_default() += 1;
         self.watch_generation += 1;
         let mut ids = Vec::new();

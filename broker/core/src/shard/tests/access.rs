@@ -2,8 +2,8 @@ use sampan_protocol::Code;
 use sampan_protocol::control::{Answer, Ask, Serve};
 
 use super::*;
-use crate::config::{Limits, Rates};
 use crate::bucket::Rate;
+use crate::config::{Limits, Rates};
 
 fn serve(world: &mut World, client: &mut Client, pattern: &str, role: u8) -> u64 {
     let body = Serve { pattern: pattern.into(), role };
@@ -54,7 +54,10 @@ fn an_authorizer_decides_and_its_answer_is_kept_for_its_time() {
     let number = world.subscribe(&mut customer, "order.1", Start::Now);
     assert!(world.receive(&mut customer).is_empty(), "waits for the authorizer");
     let ask = answer(&mut world, &mut service, true);
-    assert_eq!((ask.user.as_str(), ask.role.as_str(), ask.topic.as_str()), ("anna", "customer", "order.1"));
+    assert_eq!(
+        (ask.user.as_str(), ask.role.as_str(), ask.topic.as_str()),
+        ("anna", "customer", "order.1")
+    );
     let frames = world.receive(&mut customer);
     assert_eq!((frames[0].header.kind, frames[0].header.number), (Kind::Subscribed, number));
     world.subscribe(&mut customer, "order.1", Start::Now);
@@ -151,9 +154,8 @@ fn a_wrong_token_and_a_revoked_user_are_closed_with_their_codes() {
     world.shards[0].frame(world.now, key, frame);
     world.run();
     assert_eq!(world.shards[0].closing(key).map(|c| c.0), Some(Code::BAD_TOKEN));
-    let closed = world.shards[0].close_where(world.now, Code::REVOKED, &mut |identity| {
-        &*identity.user == "anna"
-    });
+    let closed = world.shards[0]
+        .close_where(world.now, Code::REVOKED, &mut |identity| &*identity.user == "anna");
     assert_eq!(closed, 1);
     assert_eq!(world.shards[0].closing(stranger.key).map(|c| c.0), Some(Code::REVOKED));
 }

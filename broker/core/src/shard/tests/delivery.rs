@@ -135,8 +135,7 @@ fn a_position_of_another_epoch_is_told_what_is_lost() {
     let positions = vec![TopicPosition { topic: "order.1".into(), epoch: 3, offset: 40 }];
     world.subscribe(&mut reader, "order.1", Start::Resume { joined_ms: 0, positions });
     let frames = world.receive(&mut reader);
-    let gap: control::Gap =
-        control::decode(of_kind(&frames, Kind::Gap)[0]).expect("a gap is told");
+    let gap: control::Gap = control::decode(of_kind(&frames, Kind::Gap)[0]).expect("a gap is told");
     assert_eq!((gap.epoch, gap.from), (3, 41));
     assert_eq!(gap.reason, GapReason::UnsyncedLost.number());
     assert_eq!(payloads(&frames), ["kept"]);
@@ -244,11 +243,8 @@ fn history_pages_hold_whole_messages_and_say_where_the_topic_stands() {
         world.publish(&mut publisher, "order.1", &n.to_string());
     }
     let mut reader = world.client(1, "r", Role::Service);
-    let ask = control::History {
-        topic: "order.1".into(),
-        from: control::From::Offset(3),
-        limit: 4,
-    };
+    let ask =
+        control::History { topic: "order.1".into(), from: control::From::Offset(3), limit: 4 };
     world.ask(&mut reader, |number| control::encode(&ask, number).expect("valid"));
     let frames = world.receive(&mut reader);
     let page = of_kind(&frames, Kind::Page)[0];

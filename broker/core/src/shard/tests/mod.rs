@@ -165,8 +165,7 @@ impl World {
             token_id: None,
         };
         self.tokens.insert(token.clone(), identity);
-        let mut client =
-            Client { shard, key, readers: BTreeMap::new(), next: 1, sequence: 0 };
+        let mut client = Client { shard, key, readers: BTreeMap::new(), next: 1, sequence: 0 };
         let producer = key.number() + (u64::from(shard) << 40) + 1;
         let hello = control::Hello {
             version: VERSION,

@@ -130,7 +130,6 @@ fn a_watcher_sees_members_come_and_go_after_their_grace() {
     assert!(still.iter().all(|change| change.left.is_empty() && change.count == 1), "{still:?}");
     world.sleep(Duration::from_secs(3));
     let frames = world.receive(&mut watcher);
-    let change: MembersChanged =
-        control::decode(frames.last().expect("told")).expect("valid");
+    let change: MembersChanged = control::decode(frames.last().expect("told")).expect("valid");
     assert_eq!((change.count, change.left), (0, vec!["agent".to_owned()]));
 }

@@ -1,0 +1,274 @@
+//! At a topic's owner: ordering publishes, keeping the newest values, gathering what is to be told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sampan_protocol::attribute;
+use sampan_protocol::control::GapReason;
+use sampan_protocol::frame::{Frame, Header, Kind, flag};
+use sampan_protocol::{AckLevel, Class, Code, Now};
+
+use super::Shard;
+use super::commands::millis;
+use super::replay::Ticketed;
+use crate::directory::Entry;
+use crate::journal::{Chunk, Request};
+use crate::message::{AckRun, Hole, Message, Origin};
+use crate::room::{Room, Throttle};
+use crate::timer::Timer;
+
+/// Messages that a topic may hold back until the journal has said where it stands.
+const OPENING_MAX: usize = 10_000;
+/// Retry-after when there is no better estimate.
+pub(super) const BUSY: Duration = Duration::from_millis(250);
+
+impl Shard {
+    /// The room of a topic that this shard owns. A new durable room first asks the journal where
+    /// the topic stands.
+    pub(super) fn room(&mut self, now: Now, entry: &Arc<Entry>) -> &mut Room {
+        if !self.rooms.contains_key(&entry.id) {
+            let mut room = Room::new(entry.clone(), now, self.config.limits.dedupe_window);
+            if entry.rule.class == Class::Durable {
+                let ticket = self.ticket(Ticketed::Open { topic_id: entry.id });
+                let (topic_id, topic) = (entry.id, entry.topic.clone());
+                if self.journal.submit(now, Request::Open { ticket, topic_id, topic }).is_ok() {
+                    room.opening = Some(Vec::new());
+                    self.opening += 1;
+                }
+            }
+            *self.room_names.insert(entry.topic.as_str()) = entry.id;
+            self.rooms.insert(entry.id, room);
+        }
+        let room = self.rooms.entry(entry.id);
+        let window = self.config.limits.dedupe_window;
+        let room = room.or_insert_with(|| Room::new(entry.clone(), now, window));
+        room.touched = now.mono;
+        room
+    }
+
+    /// Holds a message back while its room is being opened; gives it back otherwise.
+    pub(super) fn hold(
+        &mut self,
+        now: Now,
+        entry: &Arc<Entry>,
+        message: Message,
+    ) -> Option<Message> {
+        match &mut self.room(now, entry).opening {
+            Some(waiting) if waiting.len() < OPENING_MAX => waiting.push(message),
+            Some(_) => {
+                if let Message::Publish { origin, frame, .. } = message {
+                    let header = frame.header;
+                    let (sequence, retry_ms) = (header.number, millis(BUSY));
+                    self.send_refusal(origin, sequence, entry.id, Code::BUSY, retry_ms);
+                }
+            }
+            None => return Some(message),
+        }
+        None
+    }
+
+    /// Gives a publish its place in the topic.
+    pub(super) fn order(
+        &mut self,
+        now: Now,
+        origin: Origin,
+        entry: Arc<Entry>,
+        producer: u64,
+        frame: Frame,
+    ) {
+        let message = Message::Publish { origin, entry: entry.clone(), producer, frame };
+        let Some(Message::Publish { frame, .. }) = self.hold(now, &entry, message) else { return };
+        let sequence = frame.header.number;
+        let refuse = |shard: &mut Shard, code, wait| {
+            shard.send_refusal(origin, sequence, entry.id, code, millis(wait));
+        };
+        let level = match self.level(entry.rule.class, frame.header.flags & flag::LEVEL_MASK) {
+            Ok(level) => level,
+            Err(code) => return refuse(self, code, Duration::ZERO),
+        };
+        let wants_ack = frame.header.flags & flag::NO_ACK == 0;
+        if entry.rule.class != Class::Ephemeral {
+            match self.place(now, origin, &entry, producer, &frame, wants_ack) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(code) => return refuse(self, code, BUSY),
+            }
+        }
+        self.append(now, &entry, origin, &frame, level, wants_ack);
+    }
+
+    /// The ack level that a publish gets, from the number that it asked for.
+    pub(super) fn level(&self, class: Class, asked: u8) -> Result<AckLevel, Code> {
+        let best = if class == Class::Durable { self.journal.best() } else { AckLevel::Routed };
+        match asked {
+            0 => Ok(best.min(AckLevel::Synced)),
+            _ => match AckLevel::from_number(asked) {
+                Some(level) if level <= best => Ok(level),
+                Some(_) => Err(Code::LEVEL_UNAVAILABLE),
+                None => Err(Code::BAD_FIELD),
+            },
+        }
+    }
+
+    /// Duplicates and stale versions are acknowledged here; `Ok(true)` means that the message is
+    /// new.
+    pub(super) fn place(
+        &mut self,
+        now: Now,
+        origin: Origin,
+        entry: &Arc<Entry>,
+        producer: u64,
+        frame: &Frame,
+        wants_ack: bool,
+    ) -> Result<bool, Code> {
+        let attributes = frame.attributes().map_err(|error| error.code())?;
+        let producer = attributes.producer.unwrap_or(producer);
+        let sequence = frame.header.number;
+        let limits = &self.config.limits;
+        let Some(room) = self.rooms.get_mut(&entry.id) else { return Err(Code::BUSY) };
+        let (epoch, next) = (room.epoch, room.next);
+        let mut settled = None;
+        if let Some(dedupe) = &mut room.dedupe {
+            let known = dedupe.check(now.mono, producer, sequence).filter(|_| wants_ack);
+            let key = attributes.idempotency_key;
+            let first = known.or_else(|| dedupe.check_key(now.mono, key?));
+            if let Some(first) = first {
+                self.counters.duplicates += 1;
+                settled = Some((first.offset, flag::DUPLICATE));
+            }
+        }
+        if let (Some(latest), None) = (&room.latest, settled) {
+            let key = attributes.key.unwrap_or("");
+            if let Some(kept) = latest.newer_than(key, attributes.version) {
+                self.counters.stale += 1;
+                settled = Some((kept, flag::STALE));
+            } else if !latest.contains(key)
+                && (latest.len() >= limits.latest_keys_max
+                    || self.latest_bytes >= limits.latest_bytes_max)
+            {
+                return Err(Code::BUSY);
+            }
+        }
+        if let Some((offset, flags)) = settled {
+            let run = AckRun { sequence, offset, count: 1, level: AckLevel::Routed, flags };
+            let session = origin.session;
+            let message = Message::Published { session, topic_id: entry.id, epoch, run };
+            if wants_ack {
+                self.send(origin.shard, message);
+            }
+            return Ok(false);
+        }
+        if let Some(dedupe) = &mut room.dedupe {
+            if wants_ack {
+                dedupe.record(now.mono, producer, sequence, next);
+            }
+            if let Some(key) = attributes.idempotency_key {
+                dedupe.record_key(now.mono, key, next);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Encodes the message with the next offset into the topic's batch.
+    pub(super) fn append(
+        &mut self,
+        now: Now,
+        entry: &Arc<Entry>,
+        origin: Origin,
+        frame: &Frame,
+        level: AckLevel,
+        wants_ack: bool,
+    ) {
+        let mut attributes = std::mem::take(&mut self.attributes);
+        attributes.clear();
+        attribute::relay(&mut attributes, frame.attribute_bytes());
+        let Some(room) = self.rooms.get_mut(&entry.id) else { return };
+        let offset = room.next;
+        room.next += 1;
+        let time_ms = room.stamp(now);
+        let header =
+            Header { kind: Kind::Deliver, flags: 0, topic_id: entry.id, number: offset, time_ms };
+        match &mut room.latest {
+            None => room.batch.push(header, &attributes, frame.body()),
+            Some(latest) => {
+                let parsed = frame.attributes().unwrap_or_default();
+                let key = parsed.key.unwrap_or("");
+                // A value may be kept for long, so it owns its bytes exactly.
+                let head = header.to_frame(&attributes, frame.body_bytes()).unwrap_or_default();
+                let chunk = Chunk { head, body: None };
+                let before = latest.bytes();
+                latest.put(key, offset, time_ms, parsed.version, chunk.clone());
+                self.latest_bytes = self.latest_bytes + latest.bytes() - before;
+                if room.throttle.is_none_or(|throttle| throttle.silent_from.is_none()) {
+                    room.batch.push_shared(header, chunk);
+                }
+            }
+        }
+        if wants_ack {
+            room.await_ack(origin, frame.header.number, offset, level);
+        }
+        self.counters.published += 1;
+        if !room.dirty {
+            room.dirty = true;
+            self.dirty.push(entry.id);
+        }
+        self.attributes = attributes;
+    }
+
+    /// Hands a topic's gathered messages to the journal or to its subscribers.
+    pub(super) fn flush(&mut self, now: Now, topic_id: u64) {
+        let Some(room) = self.rooms.get_mut(&topic_id) else { return };
+        room.dirty = false;
+        let acks = std::mem::take(&mut room.acks);
+        if room.entry.rule.class == Class::Durable {
+            let run = Arc::new(room.batch.take());
+            return self.store(now, topic_id, run, acks);
+        }
+        if !room.batch.is_empty() && !self.throttle(now, topic_id) {
+            let Some(room) = self.rooms.get_mut(&topic_id) else { return };
+            let run = Arc::new(room.batch.take());
+            room.visible = run.to + 1;
+            self.spread(topic_id, run, None);
+        }
+        self.publish_acks(topic_id, acks);
+    }
+
+    /// Whether a `latest` topic must keep silent; if so, what was gathered is told later.
+    pub(super) fn throttle(&mut self, now: Now, topic_id: u64) -> bool {
+        let Some(room) = self.rooms.get_mut(&topic_id) else { return false };
+        let Some(hz) = room.entry.rule.max_hz.filter(|hz| *hz > 0) else { return false };
+        match room.throttle {
+            Some(throttle) if throttle.free_at > now.mono => {
+                let silent_from = Some(room.batch.take().from);
+                room.throttle = Some(Throttle { silent_from, ..throttle });
+                self.timers.set(throttle.free_at, Timer::Room(topic_id));
+                true
+            }
+            _ => {
+                let free_at = now.mono + Duration::from_secs(1) / hz;
+                room.throttle = Some(Throttle { free_at, silent_from: None });
+                false
+            }
+        }
+    }
+
+    /// A throttled topic tells the newest value of every key that changed in its silence.
+    pub(super) fn unthrottle(&mut self, now: Now, topic_id: u64) {
+        let Some(room) = self.rooms.get_mut(&topic_id) else { return };
+        let Some(Throttle { free_at, silent_from: Some(from) }) = room.throttle else { return };
+        if free_at > now.mono {
+            return self.timers.set(free_at, Timer::Room(topic_id));
+        }
+        let Some(latest) = &room.latest else { return };
+        let page = latest.page(from, room.next, usize::MAX, usize::MAX);
+        let hz = room.entry.rule.max_hz.unwrap_or(1).max(1);
+        let free_at = now.mono + Duration::from_secs(1) / hz;
+        room.throttle = Some(Throttle { free_at, silent_from: None });
+        let (epoch, to) = (room.epoch, room.next - 1);
+        room.visible = room.next;
+        let mut hole = Some(Hole { epoch, from, to, reason: GapReason::Conflated });
+        for run in page.runs {
+            self.spread(topic_id, run, hole.take());
+        }
+    }
+}
