@@ -103,7 +103,8 @@ impl Latest {
 
     /// The offset at which the last `count` values start.
     pub(crate) fn last(&self, count: usize) -> u64 {
-        self.keys.keys().rev().take(count).last().copied().unwrap_or(1)
+        let nth = self.keys.keys().nth_back(count.saturating_sub(1));
+        nth.or(self.keys.keys().next()).copied().unwrap_or(1)
     }
 
     /// The offset of the first value at or after `unix_ms`, or `end`.

@@ -187,8 +187,8 @@ impl Outbox {
             }
         }
         *queue = rest;
-        let mut result = Compacted::default();
-        result.before = taken.iter().map(|entry| entry.bytes).sum();
+        let before = taken.iter().map(|entry| entry.bytes).sum();
+        let result = Compacted { before, ..Compacted::default() };
         self.lane_bytes -= result.before;
         let (Some(first), Some(last)) = (taken.first(), taken.last()) else { return result };
         let (first, last) = (first.from, last.to);
