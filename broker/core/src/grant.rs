@@ -236,8 +236,8 @@ impl Table {
     /// - A customer reads its own `user.` topics, sees stock, and asks the services through
     ///   `chat.*`; with an authorizer's yes it reads its orders and conversations and sends and
     ///   sees typing signs.
-    /// - An agent reads all of `chat.`, `order.*`, `inventory.`, `presence.*`, `agents.` and its own
-    ///   `user.` topics, asks the services through `chat.*`, and sends typing signs.
+    /// - An agent reads all of `chat.`, `order.*`, `inventory.`, `presence.*`, `agents.` and its
+    ///   own `user.` topics, asks the services through `chat.*`, and sends typing signs.
     /// - An admin and a service may do everything.
     ///
     /// Nobody but a service or an admin publishes into a conversation or an order, and nobody else

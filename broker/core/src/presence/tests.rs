@@ -284,7 +284,8 @@ proptest! {
             prop_assert_eq!(p.members.len(), model.members().len());
             prop_assert_eq!(p.is_empty(), model.members().is_empty() && watchers.is_empty());
         }
-        for watcher in watchers.values() {
+        // A grace that ended in the last moment is still being gathered.
+        for watcher in watchers.values().filter(|_| p.tell_at.is_none()) {
             prop_assert_eq!(watcher.count as usize, model.members().len());
             if watcher.count as usize <= names_max {
                 prop_assert_eq!(&watcher.members, &model.members());
