@@ -429,8 +429,12 @@ impl Shard {
         all.into_iter().take(max).map(status).collect()
     }
 
-    /// Forgets ephemeral rooms that nobody has used for a while.
+    /// Forgets ephemeral rooms that nobody has used for a while, and publishes that have left the
+    /// dedupe window.
     fn sweep(&mut self, now: Now) {
+        for dedupe in self.rooms.values_mut().filter_map(|room| room.dedupe.as_deref_mut()) {
+            dedupe.expire(now.mono);
+        }
         let idle = |room: &Room| room.is_idle() && now.mono >= room.touched + SWEEP;
         let gone: Vec<u64> =
             self.rooms.values().filter(|room| idle(room)).map(|room| room.entry.id).collect();
