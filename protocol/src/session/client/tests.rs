@@ -1,1 +1,8 @@
-//! Tests.
+//! The client session against a scripted broker, in virtual time.
+
+mod connection;
+mod deliveries;
+mod publishes;
+mod requests;
+mod rig;
+mod standing;
