@@ -1,6 +1,9 @@
 //! The Sampan broker: configuration, shard threads and sockets, authentication, wiring and command line.
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod data_dir;
+pub mod http;
+pub mod serve;
 pub mod udp;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sampan_core::bucket::Rate;
 use sampan_core::config as core;
+use sampan_core::shard::SHARDS_MAX;
 use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
 use tracing_subscriber::EnvFilter;
 
@@ -180,17 +181,13 @@ fn refuse_public(address: SocketAddr, has_certificate: bool, has_keys: bool) -> 
     Err(Error::Public { address, missing })
 }
 
-/// A shard keeps sets of shards as the bits of one number.
-const SHARDS_MAX: u8 = 64;
-
 fn shards(count: u8) -> Result<NonZeroU8, Error> {
-    let max = SHARDS_MAX;
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let count = match count {
-        0 => u8::try_from(cores()).unwrap_or(max).min(max),
+        0 => u8::try_from(cores()).unwrap_or(SHARDS_MAX).min(SHARDS_MAX),
         given => given,
     };
-    range("shards.count", count, 1, max)?;
+    range("shards.count", count, 1, SHARDS_MAX)?;
     NonZeroU8::new(count).ok_or_else(|| value("shards.count", "there is no core"))
 }
 

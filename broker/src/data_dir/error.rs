@@ -15,8 +15,8 @@ pub enum Error {
     Locked(PathBuf, Option<u32>),
     /// The development secret is missing or does not qualify.
     Secret(PathBuf, secret::Error),
-    /// The file of keys is damaged.
-    Keys(PathBuf),
+    /// The transport's secret is damaged.
+    Transport(PathBuf),
     /// A certificate or key file is not one.
     Certificate(PathBuf, &'static str),
     /// The system's cryptography does not work.
@@ -45,9 +45,9 @@ impl std::fmt::Display for Error {
                 )
             }
             Error::Secret(path, error) => write!(f, "secret {}: {error}", path.display()),
-            Error::Keys(path) => write!(
+            Error::Transport(path) => write!(
                 f,
-                "{} is damaged; remove it to have new keys made (clients then reconnect once)",
+                "{} is damaged; remove it to have another made (clients then reconnect once)",
                 path.display()
             ),
             Error::Certificate(path, why) => write!(f, "{}: {why}", path.display()),

@@ -6,11 +6,11 @@
 
 mod certificate;
 mod error;
-mod keys;
 mod lock;
 mod private;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 
 pub use certificate::Certificate;
 pub use error::Error;
-pub use keys::Keys;
 pub use lock::Lock;
 
 use crate::auth::{Secret, secret};
@@ -89,12 +88,13 @@ impl DataDir {
         self.0.join("dev-certificate.pem")
     }
 
-    /// The broker's own keys, made at the first call. Needs the lock.
+    /// The secret of stateless resets, address tokens and session tickets, made at the first call.
+    /// Needs the lock.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Keys`].
-    pub fn keys_or_new(&self, _: &Lock) -> Result<Keys, Error> {
-        Keys::load_or_create(&self.0.join("keys"))
+    /// [`Error::Io`], [`Error::Transport`].
+    pub fn transport_or_new(&self, _: &Lock) -> Result<sampan_quic::Secret, Error> {
+        transport::load_or_create(&self.0.join("transport-secret"))
     }
 
     /// Where revocations are kept.

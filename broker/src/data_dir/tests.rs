@@ -19,21 +19,21 @@ fn mode(path: &Path) -> u32 {
 fn everything_secret_is_for_its_owner_and_stays_the_same() {
     let (_parent, data) = fresh();
     let lock = data.lock().expect("free");
-    let keys = data.keys_or_new(&lock).expect("made");
+    data.transport_or_new(&lock).expect("made");
     let certificate = data.certificate_or_new(&lock).expect("made");
     data.secret_or_new().expect("made");
     assert_eq!(mode(data.path()), 0o700);
-    for name in ["keys", "dev-key.pem", "jwt-secret", "lock"] {
+    for name in ["transport-secret", "dev-key.pem", "jwt-secret", "lock"] {
         assert_eq!(mode(&data.path().join(name)), 0o600, "{name}");
     }
     assert_eq!(mode(&data.certificate_path()), 0o644);
 
-    let again = data.keys_or_new(&lock).expect("read");
-    assert_eq!((again.reset, again.token, again.ticket), (keys.reset, keys.token, keys.ticket));
-    assert_ne!(keys.reset, keys.token);
+    let secret = || std::fs::read(data.path().join("transport-secret")).expect("there");
+    let first = secret();
+    data.transport_or_new(&lock).expect("read");
+    assert_eq!(secret(), first);
     let read = data.certificate_or_new(&lock).expect("read");
     assert_eq!((read.chain, read.key), (certificate.chain, certificate.key));
-    assert_eq!(format!("{keys:?}"), "Keys(..)");
 }
 
 #[test]
@@ -51,8 +51,8 @@ fn a_second_broker_is_refused_until_the_first_is_gone() {
 fn damage_is_told_and_not_repaired() {
     let (_parent, data) = fresh();
     let lock = data.lock().expect("free");
-    std::fs::write(data.path().join("keys"), b"short").expect("written");
-    assert!(matches!(data.keys_or_new(&lock), Err(Error::Keys(_))));
+    std::fs::write(data.path().join("transport-secret"), b"short").expect("written");
+    assert!(matches!(data.transport_or_new(&lock), Err(Error::Transport(_))));
     std::fs::write(data.certificate_path(), b"no certificate").expect("written");
     std::fs::write(data.path().join("dev-key.pem"), b"no key").expect("written");
     assert!(matches!(data.certificate_or_new(&lock), Err(Error::Certificate(..))));

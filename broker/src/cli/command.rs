@@ -1,0 +1,128 @@
+//! The commands and the way into each.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
+use super::exit::Failure;
+use super::{presence, publish, request, revoke, serve, settings, subscribe, system, token};
+
+/// Sampan: a QUIC message broker for commerce
+#[derive(Debug, Parser)]
+#[command(name = "sampan", version, propagate_version = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 the system failed, 2 usage, 3 token, 4 not allowed, 5 refused,
+6 unreachable or timed out.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Token(token::Args),
+    Pub(publish::Args),
+    Sub(subscribe::Args),
+    Request(request::Args),
+    Presence(presence::Args),
+    Topics(system::TopicsArgs),
+    Status(system::StatusArgs),
+    Revoke(revoke::Args),
+    Config(settings::Args),
+}
+
+/// Runs the command of this process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Token(args) => token::run(&args),
+        Command::Config(args) => settings::run(&args),
+        Command::Pub(args) => client(publish::run(args)),
+        Command::Sub(args) => client(subscribe::run(args)),
+        Command::Request(args) => client(request::run(args)),
+        Command::Presence(args) => client(presence::run(args)),
+        Command::Topics(args) => client(system::topics(args)),
+        Command::Status(args) => client(system::status(args)),
+        Command::Revoke(args) => client(revoke::run(args)),
+    }
+}
+
+/// Runs a client command. The session lives on a thread of its own, so that it stays alive while
+/// standard output is blocked.
+fn client(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime: Runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let done = runtime.block_on(work);
+    // A read of standard input may be under way, and would hold the runtime's end.
+    runtime.shutdown_background();
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parses(line: &str) -> bool {
+        Cli::try_parse_from(line.split(' ')).is_ok()
+    }
+
+    #[test]
+    fn the_command_line_is_as_the_contract_words_it() {
+        Cli::command().debug_assert();
+        for line in [
+            "sampan serve",
+            "sampan serve --config f --data d --quic 127.0.0.1:0 --http 127.0.0.1:0",
+            "sampan token --user u --role customer",
+            "sampan token --user u --role service --ttl 15m --data d",
+            "sampan pub t",
+            "sampan pub t payload --event e --ack synced --key k --json",
+            "sampan pub t - --split paragraphs",
+            "sampan pub t -1",
+            "sampan sub t.> --last 5 --count 1 --raw --join nul",
+            "sampan sub t --since 5m --json",
+            "sampan sub t --from 1:2 --raw --join paragraphs",
+            "sampan request t {}",
+            "sampan presence t --json",
+            "sampan topics --url quic://h:1 --token t --data d",
+            "sampan status --json",
+            "sampan revoke --jti j",
+            "sampan revoke --user u",
+            "sampan revoke --issued-before now",
+            "sampan config --config f",
+        ] {
+            assert!(parses(line), "{line}");
+        }
+        for line in [
+            "sampan",
+            "sampan token --user u",
+            "sampan token --user u --role king",
+            "sampan token --user u --role agent --ttl soon",
+            "sampan pub",
+            "sampan pub t - --split words",
+            "sampan pub t p --ack replicated",
+            "sampan sub t --last 1 --since 5m",
+            "sampan sub t --from 12",
+            "sampan sub t --raw --json",
+            "sampan sub t --join nul",
+            "sampan sub t --count 0",
+            "sampan request t",
+            "sampan revoke",
+            "sampan revoke --jti j --user u",
+            "sampan revoke --issued-before yesterday",
+        ] {
+            assert!(!parses(line), "{line}");
+        }
+    }
+}

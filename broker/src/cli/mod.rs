@@ -1,0 +1,26 @@
+//! The command line: one binary, a broker and its tools.
+//!
+//! Names, flags, output and exit codes are a contract that scripts rely on. Results go to standard
+//! output, everything else to standard error.
+
+mod command;
+mod connection;
+mod exit;
+mod json;
+mod outcomes;
+mod output;
+mod pieces;
+mod presence;
+mod publish;
+mod request;
+mod revoke;
+mod serve;
+mod settings;
+mod signals;
+mod stdin;
+mod subscribe;
+mod system;
+mod text;
+mod token;
+
+pub use command::main;

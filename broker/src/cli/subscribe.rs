@@ -1,0 +1,165 @@
+//! `sampan sub`: prints what arrives, across reconnects, until it is told to stop.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use sampan_client::{
+    Client, Delivery, Event, Gap, Pattern, Position, Received, Start, TopicPosition,
+};
+
+use super::connection::Connection;
+use super::exit::Failure;
+use super::json::MessageLine;
+use super::output::Output;
+use super::pieces::Separator;
+use super::signals::Stop;
+use super::text;
+
+/// Subscribe and print what arrives; `ready` on standard error tells that it has begun
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Topic or pattern: `*` stands for one token, a last `>` for the rest
+    pattern: String,
+    /// Begin with the last N messages of each topic
+    #[arg(long, value_name = "N", group = "start")]
+    last: Option<u32>,
+    /// Begin with the messages of the time since, such as 15m
+    #[arg(long, value_name = "DUR", group = "start", value_parser = text::duration)]
+    since: Option<Duration>,
+    /// Begin with this message of a single topic
+    #[arg(long, value_name = "EPOCH:OFFSET", group = "start")]
+    from: Option<Position>,
+    /// End after N messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Print each payload and its separator, and nothing else
+    #[arg(long, group = "form")]
+    raw: bool,
+    /// What follows each raw payload
+    #[arg(long, value_enum, value_name = "WHAT", requires = "raw", default_value = "lines")]
+    join: Separator,
+    /// Print one line of JSON per message
+    #[arg(long, group = "form")]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// How messages are printed.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Raw(Separator),
+    Json,
+    Text,
+}
+
+pub(super) async fn run(args: Args) -> Result<(), Failure> {
+    let pattern = Pattern::parse(&args.pattern)
+        .map_err(|error| Failure::usage(format_args!("pattern {:?}: {error}", args.pattern)))?;
+    let start = start(&args, &pattern)?;
+    let form = match (args.raw, args.json) {
+        (true, _) => Form::Raw(args.join),
+        (_, true) => Form::Json,
+        _ => Form::Text,
+    };
+    let mut stop = Stop::listen()?;
+    Stop::insist()?;
+    let client = args.connection.open().await?;
+    tokio::spawn(tell_events(client.clone()));
+    let mut subscription = client.subscribe(pattern, start).await?;
+    eprintln!("ready");
+
+    let mut output = Output::new()?;
+    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut batch = Vec::new();
+    while left > 0 {
+        let count = tokio::select! {
+            biased;
+            () = stop.signalled() => break,
+            count = subscription.next_many(&mut batch) => count,
+        };
+        if count == 0 {
+            output.flush()?;
+            return match subscription.error() {
+                Some(error) => Err(error.into()),
+                None => Ok(()),
+            };
+        }
+        for delivery in batch.drain(..) {
+            match delivery {
+                Delivery::Message(message) if left > 0 => {
+                    print(&mut output, form, &message)?;
+                    left -= 1;
+                }
+                Delivery::Message(_) => {}
+                Delivery::Gap(gap) => tell_gap(&gap),
+            }
+        }
+        output.flush()?;
+    }
+    output.flush()?;
+    // The work is done; a goodbye that does not get through changes nothing.
+    let _ = tokio::time::timeout(Duration::from_secs(1), client.close()).await;
+    Ok(())
+}
+
+fn start(args: &Args, pattern: &Pattern) -> Result<Start, Failure> {
+    match (args.last, args.since, args.from) {
+        (Some(count), ..) => Ok(Start::Last(count)),
+        (_, Some(since), _) => {
+            let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+            Ok(Start::Since(text::now_ms().saturating_sub(since_ms)))
+        }
+        (.., Some(Position { epoch, offset })) => {
+            let topic = pattern.as_topic().ok_or_else(|| {
+                Failure::usage("--from needs one topic; with a wildcard use --last or --since")
+            })?;
+            // A position names the last message seen, and this one is yet to be seen.
+            let offset = offset.saturating_sub(1);
+            let position = TopicPosition { topic: topic.as_str().to_owned(), epoch, offset };
+            Ok(Start::Resume { joined_ms: 0, positions: vec![position] })
+        }
+        _ => Ok(Start::Now),
+    }
+}
+
+fn print(output: &mut Output, form: Form, message: &Received) -> io::Result<()> {
+    match form {
+        Form::Raw(separator) => {
+            output.write_all(message.payload_bytes())?;
+            output.write_all(separator.bytes())
+        }
+        Form::Json => output.json(&MessageLine::new(message)),
+        Form::Text => {
+            let payload = text::printable(message.payload_bytes());
+            let event = text::printable(message.event().unwrap_or("-").as_bytes());
+            writeln!(
+                output,
+                "{} {} {event} {payload}",
+                message.topic().as_str(),
+                message.position()
+            )
+        }
+    }
+}
+
+fn tell_gap(gap: &Gap) {
+    let Gap { topic, epoch, from, to, reason, .. } = gap;
+    let loss = if gap.is_loss() { "messages were lost" } else { "nothing was lost" };
+    eprintln!("gap: {} {epoch}:{from} to {epoch}:{to}, {}: {loss}", topic.as_str(), reason.name());
+}
+
+/// Tells of lost and regained connections, so that silence is not taken for quiet.
+async fn tell_events(client: Client) {
+    let mut events = client.events();
+    drop(client);
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Waiting { retry_in, cause } => {
+                eprintln!("sampan: {cause}; trying again in {} ms", retry_in.as_millis());
+            }
+            Event::Live { resumed: true } => eprintln!("sampan: connected again"),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Whether the broker is ready: its phase, and when a message last went through it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How old the last delivered probe may be. Probes go out every second.
+const PROBE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Where the broker is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not all of it is up.
+    Starting,
+    /// It takes clients.
+    Serving,
+    /// It tells its clients to leave.
+    Draining,
+}
+
+/// What readiness depends on. Shared by those who know and those who ask.
+#[derive(Debug)]
+pub struct Health(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    delivered: Option<Instant>,
+    /// Why the last probe failed, if it did.
+    failure: Option<String>,
+}
+
+/// Why the broker is not ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotReady {
+    /// It is starting.
+    Starting,
+    /// It is draining.
+    Draining,
+    /// No message has gone through it for too long; why the last one did not.
+    NotDelivering(String),
+}
+
+impl Health {
+    /// A broker that is starting.
+    #[must_use]
+    pub fn starting() -> Self {
+        Health(Mutex::new(State { phase: Phase::Starting, delivered: None, failure: None }))
+    }
+
+    /// Enters a phase.
+    pub fn enter(&self, phase: Phase) {
+        self.state().phase = phase;
+    }
+
+    /// A probe was published and came back.
+    pub fn delivered(&self, now: Instant) {
+        let mut state = self.state();
+        state.delivered = Some(now);
+        state.failure = None;
+    }
+
+    /// A probe was lost.
+    pub fn failed(&self, why: impl std::fmt::Display) {
+        self.state().failure = Some(why.to_string());
+    }
+
+    /// Whether the broker is ready at `now`.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn check(&self, now: Instant) -> Result<(), NotReady> {
+        let state = self.state();
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) <= PROBE_AGE_MAX;
+        match state.phase {
+            Phase::Starting => Err(NotReady::Starting),
+            Phase::Draining => Err(NotReady::Draining),
+            Phase::Serving if state.delivered.is_some_and(is_fresh) => Ok(()),
+            Phase::Serving => {
+                let why = state.failure.clone();
+                let why = why.unwrap_or_else(|| "no probe has come back yet".to_owned());
+                Err(NotReady::NotDelivering(why))
+            }
+        }
+    }
+
+    /// A panic elsewhere leaves the state as whole as it was: each field is set at once.
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Display for NotReady {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NotReady::Starting => f.write_str("starting"),
+            NotReady::Draining => f.write_str("draining: clients are told to leave"),
+            NotReady::NotDelivering(why) => write!(f, "not delivering: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for NotReady {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_means_serving_and_delivering() {
+        let (health, now) = (Health::starting(), Instant::now());
+        assert_eq!(health.check(now), Err(NotReady::Starting));
+        health.enter(Phase::Serving);
+        assert!(matches!(health.check(now), Err(NotReady::NotDelivering(_))));
+        health.delivered(now);
+        assert_eq!(health.check(now), Ok(()));
+        health.failed("lost");
+        assert_eq!(health.check(now + Duration::from_secs(1)), Ok(()));
+        let late = now + Duration::from_secs(6);
+        assert_eq!(health.check(late), Err(NotReady::NotDelivering("lost".to_owned())));
+        health.delivered(late);
+        assert_eq!(health.check(late), Ok(()));
+        health.enter(Phase::Draining);
+        assert_eq!(health.check(late), Err(NotReady::Draining));
+    }
+}

@@ -1,0 +1,109 @@
+//! The TCP listener: bounded in connections, headers, bodies and time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+/// Bounds of the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time; more wait in the system's queue. Default 512.
+    pub connections: usize,
+    /// How long a request's head may take, and how long a connection may be idle. Default 10 s.
+    pub header_timeout: Duration,
+    /// Bytes of a request's head. Default 16 KiB.
+    pub header_bytes: usize,
+    /// Lines of a request's head. Default 64.
+    pub headers: usize,
+    /// Bytes of a request's body. Default 64 KiB.
+    pub body_bytes: usize,
+    /// How long one connection may last. Default 1 h.
+    pub connection_timeout: Duration,
+    /// How long open connections have to finish at the end. Default 2 s.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 512,
+            header_timeout: Duration::from_secs(10),
+            header_bytes: 16 * 1024,
+            headers: 64,
+            body_bytes: 64 * 1024,
+            connection_timeout: Duration::from_secs(3600),
+            shutdown_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Serves HTTP/1.1 on the listener until `shutdown`, then lets requests under way finish.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let router = router.layer(DefaultBodyLimit::max(limits.body_bytes));
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    let accepting = async {
+        loop {
+            let Ok(permit) = room.clone().acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let connection = connection(stream, router.clone(), limits, &graceful);
+                    tokio::spawn(hold(permit, limits.connection_timeout, connection));
+                }
+                Err(error) => {
+                    // Out of file descriptors, mostly: it passes, and a loop would not help.
+                    warn!(%error, "HTTP connection not accepted");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = shutdown => {}
+    }
+    if timeout(limits.shutdown_timeout, graceful.shutdown()).await.is_err() {
+        debug!("HTTP connections were still open at the end");
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    graceful: &GracefulShutdown,
+) -> impl Future<Output = ()> + use<> {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.header_bytes)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let served = graceful.watch(served);
+    async move {
+        if let Err(error) = served.await {
+            debug!(%error, "HTTP connection ended");
+        }
+    }
+}
+
+async fn hold(_: OwnedSemaphorePermit, limit: Duration, connection: impl Future<Output = ()>) {
+    if timeout(limit, connection).await.is_err() {
+        debug!("HTTP connection open for too long");
+    }
+}

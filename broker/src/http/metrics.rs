@@ -1,0 +1,264 @@
+//! The broker's counts as Prometheus text. Names carry units; every label has few values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use sampan_client::{Code, GapReason};
+
+use crate::udp;
+
+/// What one shard has counted.
+#[derive(Clone, Debug, Default)]
+pub struct ShardReading {
+    /// Sessions, rooms, deliveries.
+    pub core: sampan_core::counters::Counters,
+    /// Handshakes and connections.
+    pub quic: sampan_quic::Counters,
+    /// Datagrams.
+    pub udp: udp::Counters,
+}
+
+/// What is read at each scrape.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// One per shard.
+    pub shards: Vec<ShardReading>,
+    /// Keys that tokens are checked with.
+    pub auth_keys: u64,
+    /// Key sets that could not be read or fetched.
+    pub auth_key_failures: u64,
+    /// Revocations in force.
+    pub revocations: u64,
+}
+
+/// How long the broker's own probe takes on its way; one message a second, through a session like
+/// any client's.
+#[derive(Clone, Debug)]
+pub struct Latencies {
+    /// From the publish to its ack.
+    pub ack_seconds: Histogram,
+    /// From the publish to its delivery.
+    pub delivery_seconds: Histogram,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        // 25 us to 3.3 s by doublings.
+        let buckets = || (0..18).map(|step| 25e-6 * f64::from(1_u32 << step));
+        Latencies {
+            ack_seconds: Histogram::new(buckets()),
+            delivery_seconds: Histogram::new(buckets()),
+        }
+    }
+}
+
+/// What `/metrics` shows.
+#[derive(Debug)]
+pub struct Metrics(Registry);
+
+impl Metrics {
+    /// The content type of [`Metrics::encode`].
+    pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    /// Metrics that are read by `read` at each scrape.
+    pub fn new(latencies: &Latencies, read: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
+        let mut registry = Registry::with_prefix("sampan");
+        let Latencies { ack_seconds, delivery_seconds } = latencies.clone();
+        registry.register(
+            "probe_ack_seconds",
+            "Time from the broker's own probe to its ack",
+            ack_seconds,
+        );
+        registry.register(
+            "probe_delivery_seconds",
+            "Time from the broker's own probe to its delivery",
+            delivery_seconds,
+        );
+        registry.register_collector(Box::new(Source(Box::new(read))));
+        Metrics(registry)
+    }
+
+    /// The metrics at this moment.
+    ///
+    /// # Errors
+    /// Only if the text cannot be put together, which is a fault of this program.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.0)?;
+        Ok(text)
+    }
+}
+
+struct Source(Box<dyn Fn() -> Reading + Send + Sync>);
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Source")
+    }
+}
+
+impl Collector for Source {
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        let reading = (self.0)();
+        let mut page = Page { encoder, shards: &reading.shards };
+        page.sessions()?;
+        page.messages()?;
+        page.transport()?;
+        page.udp()?;
+        page.value("auth_keys", "Keys that tokens are checked with", reading.auth_keys)?;
+        page.value("revocations", "Revocations in force", reading.revocations)?;
+        page.total(
+            "auth_key_failures",
+            "Key sets that could not be read or fetched",
+            reading.auth_key_failures,
+        )
+    }
+}
+
+/// One scrape: sums over the shards.
+struct Page<'e, 's> {
+    encoder: DescriptorEncoder<'e>,
+    shards: &'s [ShardReading],
+}
+
+impl Page<'_, '_> {
+    fn sessions(&mut self) -> fmt::Result {
+        self.value("shards", "Shard threads", self.shards.len() as u64)?;
+        self.gauge("sessions", "Live sessions", |s| s.core.sessions_live)?;
+        self.count("sessions_opened", "Sessions opened", |s| s.core.sessions_opened)?;
+        self.by("sessions_closed", "Sessions closed", "code", code, |s| &s.core.sessions_closed)?;
+        self.by("refusals", "Requests and publishes refused", "code", code, |s| &s.core.refused)?;
+        self.count("frames_malformed", "Frames not decoded", |s| s.core.malformed)?;
+        self.gauge("outbox_bytes", "Bytes that wait for clients", |s| s.core.outbox_bytes)?;
+        self.gauge("rooms", "Topics with live state", |s| s.core.rooms)?;
+        self.gauge("audiences", "Topics with subscribers, per shard", |s| s.core.audiences)?;
+        self.gauge("latest_bytes", "Bytes kept for latest topics", |s| s.core.latest_bytes)
+    }
+
+    fn messages(&mut self) -> fmt::Result {
+        self.count("messages_published", "Messages ordered", |s| s.core.published)?;
+        self.count("publishes_duplicate", "Publishes done before", |s| s.core.duplicates)?;
+        self.count("publishes_stale", "Publishes of an old version", |s| s.core.stale)?;
+        self.count("deliveries", "Messages handed to sessions", |s| s.core.deliveries)?;
+        self.count("delivered_bytes", "Bytes handed to sessions", |s| s.core.delivery_bytes)?;
+        self.by("gaps", "Gaps told to readers", "reason", reason, |s| &s.core.gaps)?;
+        let dropped = [
+            ("slow_reader", self.sum(|s| s.core.dropped)),
+            ("datagram_outbox", self.sum(|s| s.core.datagrams_dropped)),
+            ("datagram_transport", self.sum(|s| s.quic.datagrams_dropped)),
+        ];
+        self.labelled("messages_dropped", "Messages dropped", "reason", dropped)?;
+        self.count("feeds_detached", "Feeds that fell behind", |s| s.core.detached)?;
+        self.count("feeds_reattached", "Feeds that caught up", |s| s.core.reattached)?;
+        self.count("requests", "Requests passed to responders", |s| s.core.requests)?;
+        self.count("authorizer_questions", "Authorizers asked", |s| s.core.asks)?;
+        self.count("journal_failures", "Appends that failed", |s| s.core.journal_failures)
+    }
+
+    fn transport(&mut self) -> fmt::Result {
+        self.gauge("connections", "QUIC connections", |s| s.quic.connections)?;
+        self.gauge("connections_half_open", "Of these without a token", |s| s.quic.half_open)?;
+        self.count("handshakes_started", "Handshakes begun", |s| s.quic.handshakes_started)?;
+        self.count("handshakes_completed", "Handshakes done", |s| s.quic.handshakes_completed)?;
+        let cause = |cause: &&'static str| (*cause).to_owned();
+        self.by("handshakes_failed", "Handshakes not done", "cause", cause, |s| {
+            &s.quic.handshakes_failed
+        })?;
+        self.by("connections_turned_away", "Attempts not let in", "cause", cause, |s| {
+            &s.quic.turned_away
+        })?;
+        self.by("connections_lost", "Connections ended", "cause", cause, |s| &s.quic.lost)?;
+        self.by("connections_closed", "Closed by the broker", "code", code, |s| &s.quic.closed)?;
+        self.count("retries", "Retries asked of new addresses", |s| s.quic.retries)?;
+        self.count("stateless_responses", "Answers without a connection", |s| s.quic.responses)?;
+        self.count("stream_received_bytes", "Bytes read", |s| s.quic.stream_bytes_in)?;
+        self.count("stream_sent_bytes", "Bytes written", |s| s.quic.stream_bytes_out)
+    }
+
+    fn udp(&mut self) -> fmt::Result {
+        self.count("udp_received", "Datagrams received", |s| s.udp.datagrams_in)?;
+        self.count("udp_received_bytes", "Bytes received", |s| s.udp.bytes_in)?;
+        self.count("udp_receive_calls", "Calls of recvmmsg", |s| s.udp.recv_calls)?;
+        self.count("udp_receive_errors", "Receives that failed", |s| s.udp.recv_errors)?;
+        self.count("udp_truncated", "Datagrams too long", |s| s.udp.truncated)?;
+        self.count("udp_misdirected", "Datagrams of other shards", |s| s.udp.misdirected)?;
+        self.count("udp_sent", "Datagrams sent", |s| s.udp.datagrams_out)?;
+        self.count("udp_sent_bytes", "Bytes sent", |s| s.udp.bytes_out)?;
+        self.count("udp_send_calls", "Calls of sendmmsg", |s| s.udp.send_calls)?;
+        self.count("udp_send_blocked", "Sends held up by a full buffer", |s| s.udp.send_blocked)?;
+        self.count("udp_send_dropped", "Datagrams the system refused", |s| s.udp.send_dropped)
+    }
+
+    fn sum(&self, of: impl Fn(&ShardReading) -> u64) -> u64 {
+        self.shards.iter().map(of).sum()
+    }
+
+    fn count(&mut self, name: &str, help: &str, of: impl Fn(&ShardReading) -> u64) -> fmt::Result {
+        self.total(name, help, self.sum(of))
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, of: impl Fn(&ShardReading) -> u64) -> fmt::Result {
+        self.value(name, help, self.sum(of))
+    }
+
+    fn total(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.metric(name, help, &ConstCounter::new(value))
+    }
+
+    fn value(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.metric(name, help, &ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)))
+    }
+
+    fn metric(&mut self, name: &str, help: &str, metric: &impl EncodeMetric) -> fmt::Result {
+        let encoder = self.encoder.encode_descriptor(name, help, None, metric.metric_type())?;
+        metric.encode(encoder)
+    }
+
+    /// A counter by label, from maps that each shard keeps.
+    fn by<K>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        text: impl Fn(&K) -> String,
+        of: impl Fn(&ShardReading) -> &BTreeMap<K, u64>,
+    ) -> fmt::Result {
+        let mut sums = BTreeMap::<String, u64>::new();
+        for (key, count) in self.shards.iter().flat_map(of) {
+            *sums.entry(text(key)).or_default() += count;
+        }
+        self.labelled(name, help, label, sums)
+    }
+
+    fn labelled<T: AsRef<str>>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        counts: impl IntoIterator<Item = (T, u64)>,
+    ) -> fmt::Result {
+        let zero = ConstCounter::new(0_u64);
+        let mut encoder = self.encoder.encode_descriptor(name, help, None, zero.metric_type())?;
+        for (text, count) in counts {
+            let labels = [(label, text.as_ref())];
+            ConstCounter::new(count).encode(encoder.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// A code's number; one that peers made up is not given a series of its own.
+fn code(number: &u16) -> String {
+    let is_ours = Code::ALL.iter().any(|(code, ..)| code.0 == *number);
+    if is_ours { number.to_string() } else { "other".to_owned() }
+}
+
+fn reason(number: &u8) -> String {
+    GapReason::from_number(*number).map_or("other", GapReason::name).to_owned()
+}
