@@ -1,0 +1,64 @@
+# What people and CI type. `make help` lists it.
+
+CARGO ?= cargo
+LOCKED ?= --locked
+DENY_VERSION := 0.20.2
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
+
+.PHONY: help run test unit smoke lint fmt clippy doc deny audit bench fuzz setup setup-deny
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup ## build the broker and start it with no configuration
+	$(CARGO) run --release $(LOCKED) --package sampan -- serve
+
+test: unit smoke ## everything: units, simulations, end to end, architecture rules, doc tests, fuzz corpus
+
+unit: setup
+	$(CARGO) test --workspace $(LOCKED) --no-fail-fast
+
+smoke: setup
+	$(CARGO) test --manifest-path fuzz/Cargo.toml $(LOCKED) --no-fail-fast
+
+lint: fmt clippy doc ## formatting, clippy and rustdoc, warnings denied
+
+fmt:
+	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+
+clippy: setup
+	$(CARGO) clippy --workspace --all-targets $(LOCKED) -- -D warnings
+	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --all-targets $(LOCKED) -- -D warnings
+
+doc: setup
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items $(LOCKED)
+
+deny: setup-deny ## bans, licences and sources of every dependency
+	$(CARGO) deny $(LOCKED) check --allow license-exception-not-encountered bans licenses sources
+	$(CARGO) deny $(LOCKED) --manifest-path fuzz/Cargo.toml --config deny.toml check bans licenses sources
+
+audit: setup-deny ## known advisories; needs the advisory database to be reachable
+	$(CARGO) deny $(LOCKED) check advisories
+
+bench: setup ## every criterion bench
+	$(CARGO) bench $(LOCKED) --package sampan-benches
+
+fuzz: setup ## every fuzz target for FUZZ_SECONDS; needs a nightly toolchain
+	@cargo-fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/found/$$target; \
+		$(CARGO) +nightly fuzz run --features libfuzzer $$target fuzz/found/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=1 -rss_limit_mb=512 -max_len=4096; \
+	done
+
+setup:
+	@sh scripts/setup.sh
+
+# Only checked through, never shipped: a quick build of it is worth more than a fast program.
+setup-deny: setup
+	@$(CARGO) deny --version 2>/dev/null | grep -qx 'cargo-deny $(DENY_VERSION)' || \
+		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+		CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
+		$(CARGO) install cargo-deny --version $(DENY_VERSION) --locked --force

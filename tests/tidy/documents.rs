@@ -1,0 +1,96 @@
+//! What holds for the documents.
+
+use crate::tree::{Source, root, words};
+
+fn documents(sources: &[Source]) -> impl Iterator<Item = &Source> {
+    sources.iter().filter(|source| source.path.ends_with(".md"))
+}
+
+/// The lines of a document that are prose: no code blocks.
+fn prose(source: &Source) -> impl Iterator<Item = &str> {
+    let mut fenced = false;
+    source.text.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fenced && !fence
+    })
+}
+
+pub(crate) fn every_document_has_one_title(sources: &[Source]) -> Vec<String> {
+    let wrong = documents(sources).filter(|source| {
+        let titles = prose(source).filter(|line| line.starts_with("# ")).count();
+        titles != 1 || !source.text.starts_with("# ")
+    });
+    wrong.map(|source| source.finding(0, "not one title, at the top")).collect()
+}
+
+pub(crate) fn every_relative_link_leads_somewhere(sources: &[Source]) -> Vec<String> {
+    let mut out = Vec::new();
+    for source in documents(sources) {
+        for (at, _) in source.text.match_indices("](") {
+            let target = source.text[at + 2..].split([')', '#']).next().unwrap_or("");
+            let here = root().join(&source.path);
+            if !target.contains(':') && !here.with_file_name(target).exists() {
+                out.push(source.finding(at, &format!("dead link to {target}")));
+            }
+        }
+    }
+    out
+}
+
+/// Prose of some length that stands in two documents drifts apart.
+pub(crate) fn no_sentence_stands_in_two_documents(sources: &[Source]) -> Vec<String> {
+    let mut seen = std::collections::BTreeMap::new();
+    let mut out = Vec::new();
+    for source in documents(sources) {
+        let text: Vec<&str> = prose(source).filter(|line| !line.starts_with(['|', '#'])).collect();
+        for sentence in text.join(" ").split(". ").map(str::trim).filter(|s| s.len() > 50) {
+            let first = seen.entry(sentence.to_owned()).or_insert(&source.path);
+            if **first != source.path {
+                out.push(format!("{} and {first}: {sentence}", source.path));
+            }
+        }
+    }
+    out
+}
+
+/// Numbered items under "Invariants" end in `Held by` and the names of tests that exist.
+pub(crate) fn every_invariant_names_the_test_that_holds_it(sources: &[Source]) -> Vec<String> {
+    let Some(source) = sources.iter().find(|source| source.path == "ARCHITECTURE.md") else {
+        return vec!["ARCHITECTURE.md: missing".to_owned()];
+    };
+    let text = source.text.split("\n## Invariants\n").nth(1).unwrap_or("");
+    let text = text.split("\n## ").next().unwrap_or("");
+    let starts = |line: &str| line.split_once(". ").is_some_and(|(n, _)| n.parse::<u32>().is_ok());
+    let mut items: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match items.last_mut() {
+            _ if starts(line) => items.push(line.to_owned()),
+            Some(item) => item.push_str(line),
+            None => {}
+        }
+    }
+    let mut out = Vec::new();
+    if items.is_empty() {
+        out.push("ARCHITECTURE.md: no invariants".to_owned());
+    }
+    for (item, number) in items.iter().zip(1..) {
+        let tests: Vec<&str> =
+            item.split("Held by").nth(1).unwrap_or("").split('`').skip(1).step_by(2).collect();
+        let missing = tests.iter().filter(|test| !exists(sources, test));
+        out.extend(missing.map(|test| format!("invariant {number}: no test {test}")));
+        if tests.is_empty() || !item.starts_with(&format!("{number}. ")) {
+            out.push(format!("invariant {number}: out of order, or names no test"));
+        }
+    }
+    out
+}
+
+/// Whether test code has a function of this name; a path of modules ahead of it is for the reader.
+fn exists(sources: &[Source], test: &str) -> bool {
+    let name = format!("fn {}(", test.rsplit("::").next().unwrap_or(test));
+    sources.iter().filter(|source| source.path.ends_with(".rs")).any(|source| {
+        let shipped = |at| source.code.get(at..).is_some_and(|code| code.starts_with("fn "));
+        words(&source.text, &name).any(|at| !shipped(at))
+    })
+}
