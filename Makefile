@@ -43,7 +43,7 @@ audit: setup-deny ## known advisories; needs the advisory database to be reachab
 	$(CARGO) deny $(LOCKED) check advisories
 
 bench: setup ## every criterion bench
-	$(CARGO) bench $(LOCKED) --package sampan-benches
+	$(CARGO) bench $(LOCKED) --package sampan-bench
 
 fuzz: setup ## every fuzz target for FUZZ_SECONDS; needs a nightly toolchain
 	@cargo-fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
