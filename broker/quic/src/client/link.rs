@@ -11,7 +11,7 @@ use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
 use sampan_protocol::session::client::{Channel, Client as Session, Lost};
 use sampan_protocol::{Code, Error, Frame, FrameReader, Now};
 
-use super::{code, flush};
+use super::{Passed, Record, code, flush};
 use crate::envelope::Outlet;
 
 /// A connection and what waits for it.
@@ -60,7 +60,7 @@ impl Link {
     }
 
     /// Handles what QUIC reports and reads what has arrived.
-    pub(super) fn read(&mut self, now: Now, session: &mut Session) {
+    pub(super) fn read(&mut self, now: Now, session: &mut Session, record: &mut Record) {
         while let Some(event) = self.transport.poll() {
             match event {
                 Event::Connected => {
@@ -79,6 +79,7 @@ impl Link {
                 Event::DatagramReceived => {
                     while let Some(bytes) = self.transport.datagrams().recv() {
                         if let Ok(frame) = Frame::decode(bytes, PAYLOAD_BYTES_MAX) {
+                            note(record, Channel::Datagram, &frame);
                             session.frame(now, self.number, Channel::Datagram, frame);
                         }
                     }
@@ -89,14 +90,17 @@ impl Link {
         let (number, transport) = (self.number, &mut self.transport);
         self.inbound.retain_mut(|(id, channel, reader)| {
             read_stream(transport, *id, reader, &mut |result| match result {
-                Ok(frame) => session.frame(now, number, *channel, frame),
+                Ok(frame) => {
+                    note(record, *channel, &frame);
+                    session.frame(now, number, *channel, frame);
+                }
                 Err(error) => session.broken(now, number, &error),
             })
         });
     }
 
     /// Writes what waits, as far as the windows allow.
-    pub(super) fn write(&mut self, now: Now, session: &mut Session) {
+    pub(super) fn write(&mut self, now: Now, session: &mut Session, record: &mut Record) {
         if self.over {
             return;
         }
@@ -109,7 +113,7 @@ impl Link {
             }
         }
         if self.closing.is_none() {
-            self.publish(session);
+            self.publish(session, record);
         }
         // The close itself follows once the frames before it are in packets; see `flush`.
         if self.closing.is_some() && self.control.is_none() {
@@ -129,7 +133,7 @@ impl Link {
         flush(&mut self.transport, now, outlet)
     }
 
-    fn publish(&mut self, session: &mut Session) {
+    fn publish(&mut self, session: &mut Session, record: &mut Record) {
         while !self.rest.is_empty() || (session.is_live() && session.has_publishes()) {
             if self.publish.is_none() {
                 self.publish = self.transport.streams().open(Dir::Uni);
@@ -137,6 +141,9 @@ impl Link {
             let Some(id) = self.publish else { return };
             if self.rest.is_empty() {
                 self.rest = session.publishes().unwrap_or_default();
+                if let Some(record) = record {
+                    record.push_back(Passed::Sent(Channel::Publish, self.rest.clone()));
+                }
             }
             if !write(&mut self.transport, id, &mut self.rest) {
                 return;
@@ -165,6 +172,12 @@ impl Link {
 
     fn listen(&mut self, id: StreamId, channel: Channel) {
         self.inbound.push((id, channel, FrameReader::new(PAYLOAD_BYTES_MAX)));
+    }
+}
+
+fn note(record: &mut Record, channel: Channel, frame: &Frame) {
+    if let Some(record) = record {
+        record.push_back(Passed::Received(channel, frame.clone()));
     }
 }
 

@@ -12,9 +12,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, EcnCodepoint, Endpoint};
 use sampan_protocol::session::client as session;
-use sampan_protocol::{Code, Now};
+use sampan_protocol::{Code, Frame, Now};
 
 use self::link::Link;
 pub use self::settings::{Tls, Tuning};
@@ -47,6 +48,18 @@ pub enum Told {
     NeedToken,
 }
 
+/// What has passed between the session and its connection; see [`Client::record`].
+#[derive(Clone, Debug)]
+pub enum Passed {
+    /// The session sent these bytes: whole frames, or on the publish stream a part of one.
+    Sent(session::Channel, Bytes),
+    /// This frame arrived.
+    Received(session::Channel, Frame),
+}
+
+/// The record of what passes, while one is wanted.
+type Record = Option<VecDeque<Passed>>;
+
 /// A client that connects, and connects again.
 pub struct Client {
     endpoint: Endpoint,
@@ -58,6 +71,7 @@ pub struct Client {
     /// By the endpoint's handle: the one in use and those that still close.
     links: BTreeMap<usize, Link>,
     told: VecDeque<Told>,
+    record: Record,
     scratch: Vec<u8>,
 }
 
@@ -77,6 +91,7 @@ impl Client {
             session: session::Client::new(options, u64::from_le_bytes(draw)),
             links: BTreeMap::new(),
             told: VecDeque::new(),
+            record: None,
             scratch: Vec::new(),
         }
     }
@@ -120,7 +135,7 @@ impl Client {
         loop {
             for (handle, link) in &mut self.links {
                 exchange(&mut self.endpoint, *handle, link);
-                link.read(now, &mut self.session);
+                link.read(now, &mut self.session, &mut self.record);
                 exchange(&mut self.endpoint, *handle, link);
             }
             self.links.retain(|_, link| !link.transport.is_drained());
@@ -130,7 +145,7 @@ impl Client {
                 self.carry_out(now, output);
             }
             for link in self.links.values_mut() {
-                link.write(now, &mut self.session);
+                link.write(now, &mut self.session, &mut self.record);
             }
             if !moved {
                 return;
@@ -141,6 +156,17 @@ impl Client {
     /// What the owner is to be told.
     pub fn poll(&mut self) -> Option<Told> {
         self.told.pop_front()
+    }
+
+    /// Notes every frame from here on, for a test that compares whole conversations. What is noted
+    /// must be taken with [`Client::poll_record`].
+    pub fn record(&mut self) {
+        self.record.get_or_insert_default();
+    }
+
+    /// The next frame that was noted.
+    pub fn poll_record(&mut self) -> Option<Passed> {
+        self.record.as_mut()?.pop_front()
     }
 
     /// Moves packets to `outlet` until it has no more room. Whether everything went out.
@@ -165,7 +191,10 @@ impl Client {
             session::Output::Connect { connection } => self.connect(now, connection),
             session::Output::NeedToken => self.told.push_back(Told::NeedToken),
             session::Output::Event(event) => self.told.push_back(Told::Event(event)),
-            session::Output::Send(_, bytes) => {
+            session::Output::Send(channel, bytes) => {
+                if let Some(record) = &mut self.record {
+                    record.push_back(Passed::Sent(channel, bytes.clone()));
+                }
                 if let Some(link) = self.links.values_mut().find(|link| link.is_open()) {
                     link.send(bytes);
                 }
