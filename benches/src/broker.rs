@@ -1,0 +1,167 @@
+//! The run's own broker: a child process that is ended with the run, whatever ends it.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::oneshot;
+
+use crate::Error;
+
+/// How long a broker may take until it listens.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take to end after SIGTERM.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Last lines of its log that an error shows.
+const LOG_LINES: usize = 10;
+
+/// A running broker with a temporary data directory. Dropping it ends both.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    child: Child,
+    log: Arc<Mutex<VecDeque<String>>>,
+    data: tempfile::TempDir,
+    /// Where its QUIC sockets listen.
+    pub(crate) url: String,
+}
+
+impl Broker {
+    /// Starts `program serve` on loopback with free ports, and waits until it listens.
+    pub(crate) async fn start(program: &Path) -> Result<Self, Error> {
+        let failed = |text: String| Error::Broker(format!("cannot start a broker: {text}"));
+        let data = tempfile::Builder::new().prefix("sampan-bench-").tempdir();
+        let data = data.map_err(|error| failed(error.to_string()))?;
+        let mut child = Command::new(program)
+            .arg("serve")
+            .arg("--data")
+            .arg(data.path())
+            .args(["--quic", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| failed(format!("{}: {error}", program.display())))?;
+        let log = Arc::<Mutex<VecDeque<String>>>::default();
+        let (ready, listening) = oneshot::channel();
+        if let Some(stderr) = child.stderr.take() {
+            let log = log.clone();
+            // The pipe is read to its end, so that a broker with much to say is not held up.
+            std::thread::spawn(move || follow(stderr, &log, ready));
+        }
+        // From here on the child is ended when this function fails.
+        let mut broker = Broker { child, log, data, url: String::new() };
+        match tokio::time::timeout(START_TIMEOUT, listening).await {
+            Ok(Ok(quic)) => broker.url = format!("quic://{quic}"),
+            Ok(Err(_)) => return Err(failed(format!("it ended at once{}", broker.log()))),
+            Err(_) => return Err(failed(format!("it does not listen{}", broker.log()))),
+        }
+        Ok(broker)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// An error if the broker has ended.
+    pub(crate) fn check(&mut self) -> Result<(), Error> {
+        match self.child.try_wait() {
+            Ok(Some(status)) => {
+                let log = self.log();
+                Err(Error::Broker(format!("the broker ended under load: {status}{log}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn log(&self) -> String {
+        let lines = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().fold(String::new(), |log, line| log + "\n  " + line)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let until = Instant::now() + STOP_TIMEOUT;
+        if let (Some(id), Ok(None)) = (id, self.child.try_wait()) {
+            let _ = kill_process(id, Signal::TERM);
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        // Neither fails for a child that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(stderr: ChildStderr, log: &Mutex<VecDeque<String>>, ready: oneshot::Sender<String>) {
+    let mut ready = Some(ready);
+    for line in BufReader::new(stderr).lines() {
+        let Ok(line) = line else { break };
+        if let Some(quic) = address(&line)
+            && let Some(ready) = ready.take()
+        {
+            let _ = ready.send(quic.to_owned());
+        }
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.len() == LOG_LINES {
+            log.pop_front();
+        }
+        log.push_back(line);
+    }
+}
+
+/// The QUIC address in the line `listening quic=ADDRESS http=ADDRESS`.
+fn address(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("listening ")?;
+    rest.split(' ').find_map(|field| field.strip_prefix("quic="))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_found_in_its_line() {
+        let line = "listening quic=127.0.0.1:4433 http=127.0.0.1:80";
+        assert_eq!(address(line), Some("127.0.0.1:4433"));
+        assert_eq!(address("no address in listening"), None);
+    }
+
+    fn script(text: &str) -> tempfile::TempPath {
+        use std::os::unix::fs::PermissionsExt;
+        let file = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
+        std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("written");
+        let mode = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&file, mode).expect("made executable");
+        file
+    }
+
+    #[tokio::test]
+    async fn dropping_it_ends_the_child_and_removes_its_data() {
+        let program =
+            script("echo 'listening quic=127.0.0.1:9 http=127.0.0.1:9' >&2; exec sleep 60");
+        let broker = Broker::start(&program).await.expect("it says where it listens");
+        let (id, data) = (broker.id(), broker.data().to_owned());
+        assert_eq!(broker.url, "quic://127.0.0.1:9");
+        assert!(data.exists());
+        drop(broker);
+        assert!(!data.exists() && !Path::new(&format!("/proc/{id}")).exists());
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_ends_is_reported_with_its_log() {
+        let program = script("echo 'no such option' >&2");
+        let error = Broker::start(&program).await.expect_err("it ends");
+        assert!(error.to_string().contains("no such option"), "{error}");
+    }
+}

@@ -1,0 +1,32 @@
+//! The load generator behind `sampan bench`.
+//!
+//! [`run`] carries out one [`Plan`]: it connects real clients over QUIC, publishes at a rate or as
+//! fast as possible, and reports what arrived, how late, and what it cost the broker. Without a
+//! broker to load it starts one as a child process, so that the broker's CPU and memory are read
+//! apart from the generator's own.
+//!
+//! Everything that one thread touches per message is its own: one runtime, its clients, one
+//! histogram. The threads meet in atomic counters that change once per batch.
+
+mod access;
+mod broker;
+mod clock;
+mod error;
+mod layout;
+mod plan;
+mod progress;
+mod publish;
+mod receive;
+mod report;
+mod requests;
+mod run;
+mod tally;
+mod usage;
+mod window;
+mod worker;
+
+pub use access::{Access, AccessFn, Target};
+pub use error::Error;
+pub use plan::{Plan, Work};
+pub use report::Report;
+pub use run::run;
