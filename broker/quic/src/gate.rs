@@ -44,6 +44,7 @@ pub(crate) struct Gate {
     half_open_retry: usize,
     half_open_max: usize,
     connections_max: usize,
+    shut: bool,
 }
 
 impl Gate {
@@ -54,10 +55,19 @@ impl Gate {
             half_open_retry: limits.half_open_retry,
             half_open_max: limits.half_open_max,
             connections_max: limits.connections_max,
+            shut: false,
         }
     }
 
+    /// Refuses everybody from here on.
+    pub(crate) fn shut(&mut self) {
+        self.shut = true;
+    }
+
     pub(crate) fn judge(&mut self, now: Instant, attempt: Attempt) -> Admission {
+        if self.shut {
+            return Admission::Refuse("draining");
+        }
         if attempt.half_open >= self.half_open_max {
             return Admission::Ignore("half_open");
         }

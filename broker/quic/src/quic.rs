@@ -139,6 +139,11 @@ impl Quic {
         self.endpoint.set_server_config(Some(server));
     }
 
+    /// Lets no new connection in, for a broker that drains.
+    pub fn shut(&mut self) {
+        self.gate.shut();
+    }
+
     /// Takes a received datagram. Answers that belong to no connection go to `respond`.
     pub fn datagram(
         &mut self,
