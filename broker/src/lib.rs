@@ -6,4 +6,5 @@ pub mod config;
 pub mod data_dir;
 pub mod http;
 pub mod serve;
+pub mod shard;
 pub mod udp;
