@@ -24,17 +24,26 @@ const WORLD: &str =
 
 /// One dependency, one door: the files that may name it, or the folder. Each must do so.
 const DOORS: &[(&str, &[&str])] = &[
+    ("axum", &["broker/src/http/"]),
+    ("clap", &["broker/src/cli/"]),
+    ("dashmap", &["broker/src/shard/directory.rs"]),
+    ("hdrhistogram", &["benches/src/report.rs", "benches/src/tally.rs"]),
+    ("humantime", &["broker/src/cli/text.rs"]),
+    ("hyper", &["broker/src/http/listener.rs"]),
+    ("hyper_util", &["broker/src/http/listener.rs"]),
+    ("jsonwebtoken", &["broker/src/auth/keys.rs", "broker/src/auth/mint.rs"]),
+    ("libc", &["broker/src/udp/"]),
+    ("prometheus_client", &["broker/src/http/metrics.rs"]),
     ("quinn", &["sdk/rust/src/endpoint.rs", "sdk/rust/src/quic.rs", "sdk/rust/src/transport.rs"]),
     ("quinn_proto", &["broker/quic/src/"]),
-    ("rkyv", &["protocol/src/control/"]),
-    ("socket2", &["sdk/rust/src/endpoint.rs"]),
-    ("rustls_native_certs", &["sdk/rust/src/endpoint.rs"]),
-    ("jsonwebtoken", &["broker/src/auth/keys.rs", "broker/src/auth/mint.rs"]),
-    ("ureq", &["broker/src/auth/jwks/fetch.rs"]),
     ("rcgen", &["broker/src/data_dir/certificate.rs"]),
-    ("rustix", &["broker/src/udp/"]),
-    ("libc", &["broker/src/udp/"]),
+    ("rkyv", &["protocol/src/control/"]),
+    ("rtrb", &["broker/src/shard/mesh.rs"]),
+    ("rustix", &["broker/src/udp/", "benches/src/broker.rs", "benches/src/usage.rs"]),
+    ("rustls_native_certs", &["sdk/rust/src/endpoint.rs"]),
+    ("socket2", &["sdk/rust/src/endpoint.rs"]),
     ("toml", &["broker/src/config/"]),
+    ("ureq", &["broker/src/auth/jwks/fetch.rs"]),
 ];
 
 /// Published crates, and the dependencies that their public signatures may show.

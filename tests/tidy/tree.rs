@@ -58,6 +58,8 @@ pub(crate) fn sources() -> Vec<Source> {
 /// Whether the file holds tests, benches, examples or fuzz targets only.
 fn is_test(path: &str) -> bool {
     let folder = |part| ["tests", "benches", "examples", "fuzz"].contains(&part);
+    // The load generator ships with the binary.
+    let path = path.strip_prefix("benches/src/").unwrap_or(path);
     path.split('/').any(folder) || path.ends_with("tests.rs")
 }
 

@@ -256,7 +256,12 @@ impl Server {
                 Kind::Publish => out.push_back(Output::Command(Command::Publish(frame))),
                 Kind::Refresh => match (control::decode::<Refresh>(&frame), live.refresh) {
                     (Ok(_), Some(_)) => {
-                        self.refuse(frame.header.number, Code::DUPLICATE_REQUEST, "one at a time", out);
+                        self.refuse(
+                            frame.header.number,
+                            Code::DUPLICATE_REQUEST,
+                            "one at a time",
+                            out,
+                        );
                     }
                     (Ok(refresh), None) => {
                         live.refresh = Some(frame.header.number);
@@ -300,12 +305,7 @@ impl Server {
         }
     }
 
-    fn verdict(
-        &mut self,
-        now: Now,
-        verdict: Result<Accepted, Code>,
-        out: &mut VecDeque<Output>,
-    ) {
+    fn verdict(&mut self, now: Now, verdict: Result<Accepted, Code>, out: &mut VecDeque<Output>) {
         match (&mut self.state, verdict) {
             (State::Greeting { hello, .. }, Ok(accepted)) => {
                 let (producer, features, client) = std::mem::take(&mut **hello);

@@ -1,3 +1,5 @@
+//! The broker's end in virtual time.
+
 use super::*;
 
 fn start() -> Now {

@@ -1,3 +1,5 @@
+//! What is remembered of publishers, for how long, and what is forgotten first.
+
 use proptest::prelude::*;
 
 use super::*;

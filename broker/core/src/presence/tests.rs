@@ -1,3 +1,5 @@
+//! Members, graces and watchers, also against a naive model.
+
 use proptest::prelude::*;
 
 use super::*;

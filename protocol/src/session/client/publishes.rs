@@ -4,7 +4,7 @@
 //! is sent again under that sequence on the next connection. The broker tells repeats apart by
 //! (producer, sequence).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -340,7 +340,7 @@ impl Unsent {
 /// Topic ids of this broker process by name.
 #[derive(Debug, Default)]
 struct Ids {
-    by_name: HashMap<Topic, u64>,
+    by_name: BTreeMap<Topic, u64>,
     /// The last one learned: publishers often stay with one topic.
     recent: Option<(Topic, u64)>,
 }

@@ -1,7 +1,7 @@
 //! What the client knows of each topic: its id in this broker process, its epoch, which of the
 //! client's subscriptions match it, and the last offset that each of them has seen.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::class::Class;
@@ -48,7 +48,7 @@ impl Match {
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     rows: Vec<Row>,
-    by_name: HashMap<Topic, usize>,
+    by_name: BTreeMap<Topic, usize>,
     by_id: HashMap<u64, usize, BuildHasherDefault<IdHasher>>,
     /// The last id looked up and its row: messages of one topic come in runs.
     recent: Option<(u64, usize)>,
@@ -172,7 +172,7 @@ impl Topics {
     pub(super) fn reconnected(&mut self, same_boot: bool) {
         let bound = if self.is_full() { TOPICS_MAX / 2 } else { TOPICS_MAX };
         let ids = std::mem::take(&mut self.by_id);
-        let names: HashMap<u64, Topic> = ids
+        let names: Vec<(u64, Topic)> = ids
             .into_iter()
             .filter(|_| same_boot)
             .filter_map(|(id, at)| Some((id, self.rows.get(at)?.name.clone())))

@@ -1,3 +1,5 @@
+//! The memory journal: order, bounds, retention, failures and crashes.
+
 use proptest::prelude::*;
 use sampan_protocol::{Class, Pattern};
 

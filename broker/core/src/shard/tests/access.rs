@@ -1,3 +1,5 @@
+//! Grants, authorizers, rates and tokens.
+
 use sampan_protocol::Code;
 use sampan_protocol::control::{Answer, Ask, Serve};
 

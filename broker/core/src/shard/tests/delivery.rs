@@ -1,3 +1,5 @@
+//! Publish, subscribe, resume and history, over several shards.
+
 use sampan_protocol::control::{GapReason, Subscribed, TopicName, TopicPosition};
 use sampan_protocol::frame::flag;
 

@@ -1,3 +1,5 @@
+//! Readers that fall behind, and appends that fail.
+
 use sampan_protocol::control::GapReason;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Requests, replies and presence, over several shards.
+
 use sampan_protocol::Code;
 use sampan_protocol::control::{Members, MembersChanged, Presence, PresenceAct, Serve};
 
