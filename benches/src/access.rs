@@ -13,7 +13,7 @@ pub struct Access {
     /// Where the broker is: `quic://HOST:PORT`.
     pub url: String,
     /// A token that may publish to, subscribe to and serve `bench.>`; a service's has no rate limit.
-    pub token: String,
+    pub token: Token,
     /// Which certificates are accepted.
     pub trust: Trust,
 }
@@ -41,7 +41,7 @@ impl Access {
             client: concat!("sampan-bench/", env!("CARGO_PKG_VERSION")).to_owned(),
             endpoint: Some(endpoint.clone()),
             connect_timeout: CONNECT_TIMEOUT,
-            ..Options::new(self.url.clone(), Token::Static(self.token.clone()))
+            ..Options::new(self.url.clone(), self.token.clone())
         }
     }
 

@@ -102,13 +102,6 @@ impl Report {
             generator_us_per_delivery: us_per_delivery(measured.generator_cpu),
         }
     }
-
-    /// The report as one line of JSON.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        // Plain numbers and texts always serialize.
-        serde_json::to_string(self).unwrap_or_default()
-    }
 }
 
 /// Microseconds within which this share of the times lies.
@@ -177,7 +170,7 @@ mod tests {
             grown_bytes: Some(8192.0),
         };
         let report = Report::new(&plan, &meter.tally(), measured);
-        let json: serde_json::Value = serde_json::from_str(&report.to_json()).expect("JSON");
+        let json = serde_json::to_value(&report).expect("plain values");
         for (key, value) in [
             ("delivered_pct", 50.0),
             ("deliveries_per_s", 1e6),

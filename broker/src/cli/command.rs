@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use super::exit::Failure;
-use super::{presence, publish, request, revoke, serve, settings, subscribe, system, token};
+use super::{bench, presence, publish, request, revoke, serve, settings, subscribe, system, token};
 
 /// Sampan: a QUIC message broker for commerce
 #[derive(Debug, Parser)]
@@ -32,6 +32,7 @@ enum Command {
     Status(system::StatusArgs),
     Revoke(revoke::Args),
     Config(settings::Args),
+    Bench(bench::Args),
 }
 
 /// Runs the command of this process's arguments.
@@ -55,6 +56,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Topics(args) => client(system::topics(args)),
         Command::Status(args) => client(system::status(args)),
         Command::Revoke(args) => client(revoke::run(args)),
+        Command::Bench(args) => client(bench::run(args)),
     }
 }
 
@@ -101,6 +103,11 @@ mod tests {
             "sampan revoke --user u",
             "sampan revoke --issued-before now",
             "sampan config --config f",
+            "sampan bench connections --connections 10000 --rooms 100 --rate 1 --seconds 60",
+            "sampan bench fanout --url quic://h:1 --token t --data d --burst --json",
+            "sampan bench throughput --size 128",
+            "sampan bench latency --rate 0.5",
+            "sampan bench requests",
         ] {
             assert!(parses(line), "{line}");
         }
@@ -121,6 +128,9 @@ mod tests {
             "sampan revoke",
             "sampan revoke --jti j --user u",
             "sampan revoke --issued-before yesterday",
+            "sampan bench",
+            "sampan bench everything",
+            "sampan bench latency --rate fast",
         ] {
             assert!(!parses(line), "{line}");
         }

@@ -38,15 +38,25 @@ const TOKEN_TTL: Duration = Duration::from_secs(3600);
 const USER: &str = "sampan-cli";
 
 impl Connection {
+    /// The connection that these values of the flags stand for.
+    pub(super) fn new(url: String, token: Option<String>, data: Option<PathBuf>) -> Self {
+        Connection { url, token, data }
+    }
+
     /// Connects; resolves when the broker has accepted the token.
     pub(super) async fn open(&self) -> Result<Client, Failure> {
-        let (token, trust) = match &self.token {
-            Some(token) => (Token::Static(token.trim().to_owned()), self.trust_beside_token()?),
-            None => self.development()?,
-        };
+        let (token, trust) = self.access()?;
         let client = concat!("sampan-cli/", env!("CARGO_PKG_VERSION")).to_owned();
         let options = Options { trust, client, ..Options::new(&self.url, token) };
         Ok(Client::connect(options).await?)
+    }
+
+    /// The token and the certificates that are accepted with it.
+    pub(super) fn access(&self) -> Result<(Token, Trust), Failure> {
+        match &self.token {
+            Some(token) => Ok((Token::Static(token.trim().to_owned()), self.trust_beside_token()?)),
+            None => self.development(),
+        }
     }
 
     /// A token made here, and the certificate beside the secret it is made with.

@@ -3,6 +3,7 @@
 //! Names, flags, output and exit codes are a contract that scripts rely on. Results go to standard
 //! output, everything else to standard error.
 
+mod bench;
 mod command;
 mod connection;
 mod exit;
