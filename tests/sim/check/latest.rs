@@ -1,0 +1,58 @@
+//! Whether every reader of a `latest` topic ends with the newest value of every key.
+
+use std::collections::BTreeMap;
+
+use sampan_protocol::Class;
+
+use super::{Facts, Place, Rules, Streams, class, faithful};
+use crate::history::{History, Id, TopicNumber};
+
+pub(super) fn check(
+    history: &History,
+    rules: &Rules,
+    facts: &Facts,
+    streams: &Streams,
+) -> Vec<String> {
+    let newest = newest(history, rules, facts);
+    let mut wrong = Vec::new();
+    for (reader, _) in faithful(history, streams) {
+        let subscribed = &history.readers[reader as usize];
+        for ((topic, key), (id, place)) in &newest {
+            let name = &history.topics[*topic as usize];
+            if !subscribed.pattern.matches(name) {
+                continue;
+            }
+            let seen = streams.seen.get(&(reader, *topic, place.epoch));
+            if seen.and_then(|seen| seen.at(place.offset)).is_none() {
+                let at = format!("{}:{}", place.epoch, place.offset);
+                wrong.push(format!("reader {reader} of {name} lacks {id:?}, last of k{key}, {at}"));
+            }
+        }
+    }
+    wrong
+}
+
+/// The last value of every key in the last epoch of its topic.
+fn newest(
+    history: &History,
+    rules: &Rules,
+    facts: &Facts,
+) -> BTreeMap<(TopicNumber, u32), (Id, Place)> {
+    let mut newest: BTreeMap<(TopicNumber, u32), (Id, Place)> = BTreeMap::new();
+    let mut epochs: BTreeMap<TopicNumber, u64> = BTreeMap::new();
+    for (id, acked) in facts.acked.iter().filter(|(_, acked)| !acked.stale) {
+        let place = acked.place;
+        if class(history, rules, place.topic) != Class::Latest {
+            continue;
+        }
+        let epoch = epochs.entry(place.topic).or_default();
+        *epoch = place.epoch.max(*epoch);
+        let key = facts.called.get(id).map_or(0, |called| called.key);
+        let kept = newest.entry((place.topic, key)).or_insert((*id, place));
+        if place > kept.1 {
+            *kept = (*id, place);
+        }
+    }
+    newest.retain(|(topic, _), (_, place)| epochs.get(topic) == Some(&place.epoch));
+    newest
+}

@@ -1,0 +1,1 @@
+//! What ways do.
