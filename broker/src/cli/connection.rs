@@ -7,10 +7,10 @@ use std::time::Duration;
 use sampan_client::{Client, Error, Options, Token, Trust};
 
 use super::exit::{Exit, Failure};
-use super::text::now_ms;
 use crate::auth::{self, NewToken, Role, Secret};
 use crate::config::{Config, Flags, Sources};
 use crate::data_dir::DataDir;
+use crate::serve::unix_ms;
 
 /// The flags that all client commands share.
 #[derive(Debug, clap::Args)]
@@ -70,7 +70,7 @@ impl Connection {
         let auth = config.auth;
         let mint = move || {
             let new = NewToken::new(&auth, USER, Role::Service, TOKEN_TTL);
-            auth::mint(&secret, &new, now_ms()).map_err(|error| Error::Invalid(error.to_string()))
+            auth::mint(&secret, &new, unix_ms()).map_err(|error| Error::Invalid(error.to_string()))
         };
         let token = Token::from_fn(move || std::future::ready(mint()));
         let trust = if config.certificate.is_none() { certificate(&data)? } else { None };

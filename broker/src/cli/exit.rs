@@ -46,11 +46,20 @@ impl Failure {
     pub(super) fn tell(self) -> ExitCode {
         match self {
             Failure::BrokenPipe => ExitCode::SUCCESS,
-            Failure::Told(exit, text) => {
+            Failure::Told(exit, ref text) => {
                 eprintln!("sampan: {text}");
                 ExitCode::from(exit as u8)
             }
         }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Failure::Told(_, text) => text,
+            Failure::BrokenPipe => "standard output is closed",
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::exit::Failure;
 use crate::config::{Config, Flags, Sources};
+use crate::serve;
 
 /// Run the broker; without settings it serves this machine on port 3001
 #[derive(Debug, clap::Args)]
@@ -26,6 +27,5 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let flags = Flags { quic: args.quic, http: args.http, data: args.data.clone() };
     let config = Config::load(&Sources::of_process(args.config.clone(), flags))?;
-    let _ = config;
-    Ok(())
+    serve::run(config).map_err(Failure::failed)
 }

@@ -14,6 +14,7 @@ use super::output::Output;
 use super::pieces::Separator;
 use super::signals::Stop;
 use super::text;
+use crate::serve::unix_ms;
 
 /// Subscribe and print what arrives; `ready` on standard error tells that it has begun
 #[derive(Debug, clap::Args)]
@@ -108,7 +109,7 @@ fn start(args: &Args, pattern: &Pattern) -> Result<Start, Failure> {
         (Some(count), ..) => Ok(Start::Last(count)),
         (_, Some(since), _) => {
             let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-            Ok(Start::Since(text::now_ms().saturating_sub(since_ms)))
+            Ok(Start::Since(unix_ms().saturating_sub(since_ms)))
         }
         (.., Some(Position { epoch, offset })) => {
             let topic = pattern.as_topic().ok_or_else(|| {

@@ -1,7 +1,9 @@
 //! What people type and read: durations, moments, and payloads on a terminal.
 
 use std::fmt::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::serve::unix_ms;
 
 /// Reads a duration such as `90s`, `15m`, `24h`, `7d` or `1h 30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -12,7 +14,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// Reads a moment as Unix milliseconds: `now`, Unix seconds, or RFC 3339 in UTC.
 pub(super) fn moment(text: &str) -> Result<u64, String> {
     if text == "now" {
-        return Ok(now_ms());
+        return Ok(unix_ms());
     }
     let seconds = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>());
     if let Some(Ok(seconds)) = seconds {
@@ -21,20 +23,14 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
             .filter(|ms| *ms < 1 << 53)
             .ok_or_else(|| "beyond the end of time".to_owned());
     }
-    humantime::parse_rfc3339_weak(text).map(unix_ms).map_err(|_| {
+    let since = humantime::parse_rfc3339_weak(text)
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .and_then(|since| u64::try_from(since.as_millis()).ok());
+    since.ok_or_else(|| {
         "write `now`, Unix seconds, or a date and time in UTC such as 2026-01-31T12:00:00Z"
             .to_owned()
     })
-}
-
-/// The system's time, Unix milliseconds.
-pub(super) fn now_ms() -> u64 {
-    unix_ms(SystemTime::now())
-}
-
-fn unix_ms(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A payload as one line of text, in which nothing can steer the terminal.

@@ -11,6 +11,7 @@ use super::text;
 use crate::auth::{self, NewToken, Role};
 use crate::config::{Config, Flags, Sources};
 use crate::data_dir::DataDir;
+use crate::serve::unix_ms;
 
 /// Make an access token and print it
 #[derive(Debug, clap::Args)]
@@ -46,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     })?;
     let role = args.role.parse::<Role>().map_err(Failure::usage)?;
     let new = NewToken::new(&config.auth, &args.user, role, args.ttl);
-    let token = auth::mint(&secret, &new, text::now_ms()).map_err(Failure::usage)?;
+    let token = auth::mint(&secret, &new, unix_ms()).map_err(Failure::usage)?;
     let mut output = Output::new()?;
     writeln!(output, "{token}")?;
     Ok(output.flush()?)

@@ -43,7 +43,7 @@ pub struct Config {
     pub revocation_memory: Duration,
     /// What shards are told.
     pub core: Arc<core::Config>,
-    /// Bytes of history that durable topics of one shard keep in memory.
+    /// Bytes of history that durable topics keep in memory.
     pub durable_bytes_max: usize,
     /// How the broker stops.
     pub drain: Drain,

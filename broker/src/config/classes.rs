@@ -26,9 +26,14 @@ where
     Ok(rules)
 }
 
-/// The table that shards use.
+/// The table that shards use: these rules, and one for the broker's own topics.
 pub(super) fn table(rules: &[ClassRule]) -> Result<Table, Error> {
-    rules.iter().map(ClassRule::rule).collect::<Result<_, _>>().map(Table::new)
+    let own = ClassRule {
+        pattern: "sys.>".to_owned(),
+        class: Class::Ephemeral.name().to_owned(),
+        ..ClassRule::default()
+    };
+    rules.iter().chain([&own]).map(ClassRule::rule).collect::<Result<_, _>>().map(Table::new)
 }
 
 impl ClassRule {

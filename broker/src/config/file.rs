@@ -148,7 +148,7 @@ pub struct Limits {
     pub latest_keys_max: usize,
     /// Bytes that all topics of class latest keep, per shard.
     pub latest_bytes_max: usize,
-    /// Bytes of history that durable topics keep in memory, per shard.
+    /// Bytes of history that durable topics keep in memory.
     pub durable_bytes_max: usize,
     /// Seconds that a request may wait for its answer.
     pub request_timeout_max_s: u64,
@@ -220,7 +220,7 @@ pub struct RoleGrants {
 }
 
 /// Which class the topics of a pattern have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassRule {
     /// Topics that the rule is for: `*` is one token, `>` the rest.

@@ -5,61 +5,46 @@ use std::path::Path;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sampan_quic::Certificate;
 
 use super::error::Error;
 use super::private;
 
-/// A certificate chain, leaf first, and the leaf's private key. The key is never printed.
-#[derive(Debug)]
-pub struct Certificate {
-    /// The chain.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// The private key.
-    pub key: PrivateKeyDer<'static>,
+/// Reads an operator's certificate and its key from PEM files.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Certificate`] if a file holds no certificate or no private key.
+pub fn load(certificate: &Path, key: &Path) -> Result<Certificate, Error> {
+    let bytes =
+        |path: &Path| std::fs::read(path).map_err(|error| Error::Io(path.to_owned(), error));
+    parse((certificate, &bytes(certificate)?), (key, &bytes(key)?))
 }
 
-impl Clone for Certificate {
-    fn clone(&self) -> Self {
-        Certificate { chain: self.chain.clone(), key: self.key.clone_key() }
+/// Reads the development certificate, or makes one: ECDSA on P-256, which every TLS stack takes,
+/// for `localhost` and the loopback addresses.
+pub(super) fn load_or_create(certificate: &Path, key: &Path) -> Result<Certificate, Error> {
+    if let (Some(chain), Some(secret)) = (private::read(certificate)?, private::read(key)?) {
+        return parse((certificate, &chain), (key, &secret));
     }
+    let (chain, secret) = generate().map_err(|_| Error::Crypto)?;
+    // The key goes first: a certificate that clients trust and no one can use would be of no use.
+    private::create(key, private::SECRET, secret.as_bytes())?;
+    private::create(certificate, private::PUBLIC, chain.as_bytes())?;
+    parse((certificate, chain.as_bytes()), (key, secret.as_bytes()))
 }
 
-impl Certificate {
-    /// Reads an operator's certificate from PEM files.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::Certificate`] if a file holds no certificate or no private key.
-    pub fn load(certificate: &Path, key: &Path) -> Result<Self, Error> {
-        let bytes =
-            |path: &Path| std::fs::read(path).map_err(|error| Error::Io(path.to_owned(), error));
-        Certificate::parse((certificate, &bytes(certificate)?), (key, &bytes(key)?))
+fn parse(certificate: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<Certificate, Error> {
+    let wrong = |path: &Path, why| Error::Certificate(path.to_owned(), why);
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.1)
+        .map(|der| der.map(|der| der.to_vec()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| wrong(certificate.0, "not a PEM file of certificates"))?;
+    if chain.is_empty() {
+        return Err(wrong(certificate.0, "holds no PEM certificate (BEGIN CERTIFICATE)"));
     }
-
-    /// Reads the development certificate, or makes one: ECDSA on P-256, which every TLS stack
-    /// takes, for `localhost` and the loopback addresses.
-    pub(super) fn load_or_create(certificate: &Path, key: &Path) -> Result<Self, Error> {
-        // The key is written first: a certificate without its key would be of no use.
-        if let (Some(chain), Some(secret)) = (private::read(certificate)?, private::read(key)?) {
-            return Certificate::parse((certificate, &chain), (key, &secret));
-        }
-        let (chain, secret) = generate().map_err(|_| Error::Crypto)?;
-        private::create(key, private::SECRET, secret.as_bytes())?;
-        private::create(certificate, private::PUBLIC, chain.as_bytes())?;
-        Certificate::parse((certificate, chain.as_bytes()), (key, secret.as_bytes()))
-    }
-
-    fn parse(certificate: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<Self, Error> {
-        let wrong = |path: &Path, why| Error::Certificate(path.to_owned(), why);
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate.1)
-            .collect::<Result<_, _>>()
-            .map_err(|_| wrong(certificate.0, "not a PEM file of certificates"))?;
-        if chain.is_empty() {
-            return Err(wrong(certificate.0, "holds no PEM certificate (BEGIN CERTIFICATE)"));
-        }
-        let key = PrivateKeyDer::from_pem_slice(key.1)
-            .map_err(|_| wrong(key.0, "holds no PEM private key (BEGIN PRIVATE KEY)"))?;
-        Ok(Certificate { chain, key })
-    }
+    let key = PrivateKeyDer::from_pem_slice(key.1)
+        .map_err(|_| wrong(key.0, "holds no PEM private key (BEGIN PRIVATE KEY)"))?;
+    Ok(Certificate { chain, key: key.secret_der().to_vec() })
 }
 
 /// A self-signed certificate and its key, as PEM.

@@ -16,11 +16,13 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-pub use certificate::Certificate;
-pub use error::Error;
-pub use lock::Lock;
+use sampan_quic::{Certificate, SECRET_BYTES};
 
 use crate::auth::{Secret, secret};
+
+pub use certificate::load as load_certificate;
+pub use error::Error;
+pub use lock::Lock;
 
 /// A data directory. Making one touches no file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ impl DataDir {
     /// # Errors
     /// [`Error::Io`], [`Error::Certificate`].
     pub fn certificate_or_new(&self, _: &Lock) -> Result<Certificate, Error> {
-        Certificate::load_or_create(&self.certificate_path(), &self.0.join("dev-key.pem"))
+        certificate::load_or_create(&self.certificate_path(), &self.0.join("dev-key.pem"))
     }
 
     /// Where the development certificate is, for clients that are to trust it.
@@ -93,7 +95,7 @@ impl DataDir {
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Transport`].
-    pub fn transport_or_new(&self, _: &Lock) -> Result<sampan_quic::Secret, Error> {
+    pub fn transport_or_new(&self, _: &Lock) -> Result<[u8; SECRET_BYTES], Error> {
         transport::load_or_create(&self.0.join("transport-secret"))
     }
 

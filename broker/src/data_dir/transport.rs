@@ -4,18 +4,17 @@
 use std::path::Path;
 
 use aws_lc_rs::rand;
-use sampan_quic::{SECRET_BYTES, Secret};
+use sampan_quic::SECRET_BYTES;
 
 use super::error::Error;
 use super::private;
 
-pub(super) fn load_or_create(path: &Path) -> Result<Secret, Error> {
+pub(super) fn load_or_create(path: &Path) -> Result<[u8; SECRET_BYTES], Error> {
     if let Some(bytes) = private::read(path)? {
-        let bytes: Result<&[u8; SECRET_BYTES], _> = bytes.as_slice().try_into();
-        return bytes.map(Secret::new).map_err(|_| Error::Transport(path.to_owned()));
+        return bytes.try_into().map_err(|_| Error::Transport(path.to_owned()));
     }
     let mut bytes = [0; SECRET_BYTES];
     rand::fill(&mut bytes).map_err(|_| Error::Crypto)?;
     private::create(path, private::SECRET, &bytes)?;
-    Ok(Secret::new(&bytes))
+    Ok(bytes)
 }

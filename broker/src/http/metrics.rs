@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
@@ -11,24 +12,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use sampan_client::{Code, GapReason};
 
-use crate::udp;
-
-/// What one shard has counted.
-#[derive(Clone, Debug, Default)]
-pub struct ShardReading {
-    /// Sessions, rooms, deliveries.
-    pub core: sampan_core::counters::Counters,
-    /// Handshakes and connections.
-    pub quic: sampan_quic::Counters,
-    /// Datagrams.
-    pub udp: udp::Counters,
-}
+use crate::shard::Counters;
 
 /// What is read at each scrape.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// One per shard.
-    pub shards: Vec<ShardReading>,
+    pub shards: Vec<Arc<Counters>>,
+    /// Tokens accepted.
+    pub tokens_accepted: u64,
+    /// Tokens refused, by reason.
+    pub tokens_refused: Vec<(&'static str, u64)>,
     /// Keys that tokens are checked with.
     pub auth_keys: u64,
     /// Key sets that could not be read or fetched.
@@ -111,6 +105,9 @@ impl Collector for Source {
         page.messages()?;
         page.transport()?;
         page.udp()?;
+        page.total("tokens_accepted", "Tokens accepted", reading.tokens_accepted)?;
+        let refused = reading.tokens_refused.iter().copied();
+        page.labelled("tokens_refused", "Tokens refused", "reason", refused)?;
         page.value("auth_keys", "Keys that tokens are checked with", reading.auth_keys)?;
         page.value("revocations", "Revocations in force", reading.revocations)?;
         page.total(
@@ -124,13 +121,16 @@ impl Collector for Source {
 /// One scrape: sums over the shards.
 struct Page<'e, 's> {
     encoder: DescriptorEncoder<'e>,
-    shards: &'s [ShardReading],
+    shards: &'s [Arc<Counters>],
 }
 
 impl Page<'_, '_> {
     fn sessions(&mut self) -> fmt::Result {
         self.value("shards", "Shard threads", self.shards.len() as u64)?;
+        let busy: f64 = self.shards.iter().map(|shard| shard.busy.as_secs_f64()).sum();
+        self.metric("shards_busy_seconds", "Time shards were at work", &ConstCounter::new(busy))?;
         self.gauge("sessions", "Live sessions", |s| s.core.sessions_live)?;
+        self.gauge("sessions_linked", "Of these in this process", |s| s.linked)?;
         self.count("sessions_opened", "Sessions opened", |s| s.core.sessions_opened)?;
         self.by("sessions_closed", "Sessions closed", "code", code, |s| &s.core.sessions_closed)?;
         self.by("refusals", "Requests and publishes refused", "code", code, |s| &s.core.refused)?;
@@ -195,15 +195,15 @@ impl Page<'_, '_> {
         self.count("udp_send_dropped", "Datagrams the system refused", |s| s.udp.send_dropped)
     }
 
-    fn sum(&self, of: impl Fn(&ShardReading) -> u64) -> u64 {
-        self.shards.iter().map(of).sum()
+    fn sum(&self, of: impl Fn(&Counters) -> u64) -> u64 {
+        self.shards.iter().map(|shard| of(shard)).sum()
     }
 
-    fn count(&mut self, name: &str, help: &str, of: impl Fn(&ShardReading) -> u64) -> fmt::Result {
+    fn count(&mut self, name: &str, help: &str, of: impl Fn(&Counters) -> u64) -> fmt::Result {
         self.total(name, help, self.sum(of))
     }
 
-    fn gauge(&mut self, name: &str, help: &str, of: impl Fn(&ShardReading) -> u64) -> fmt::Result {
+    fn gauge(&mut self, name: &str, help: &str, of: impl Fn(&Counters) -> u64) -> fmt::Result {
         self.value(name, help, self.sum(of))
     }
 
@@ -227,10 +227,10 @@ impl Page<'_, '_> {
         help: &str,
         label: &'static str,
         text: impl Fn(&K) -> String,
-        of: impl Fn(&ShardReading) -> &BTreeMap<K, u64>,
+        of: impl Fn(&Counters) -> &BTreeMap<K, u64>,
     ) -> fmt::Result {
         let mut sums = BTreeMap::<String, u64>::new();
-        for (key, count) in self.shards.iter().flat_map(of) {
+        for (key, count) in self.shards.iter().flat_map(|shard| of(shard)) {
             *sums.entry(text(key)).or_default() += count;
         }
         self.labelled(name, help, label, sums)

@@ -11,5 +11,5 @@ mod tests;
 
 pub use health::{Health, NotReady, Phase};
 pub use listener::{Limits, serve};
-pub use metrics::{Latencies, Metrics, Reading, ShardReading};
+pub use metrics::{Latencies, Metrics, Reading};
 pub use routes::router;

@@ -13,10 +13,11 @@ use super::*;
 async fn started(limits: Limits) -> (SocketAddr, Arc<Health>, oneshot::Sender<()>) {
     let health = Arc::new(Health::starting());
     let metrics = Metrics::new(&Latencies::default(), || {
-        let mut shard = ShardReading::default();
+        let mut shard = crate::shard::Counters::default();
         shard.core.deliveries = 21;
         shard.core.refused.extend([(300, 2), (912, 1), (947, 1)]);
         shard.core.gaps.insert(2, 5);
+        let shard = Arc::new(shard);
         Reading { shards: vec![shard.clone(), shard], ..Reading::default() }
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");

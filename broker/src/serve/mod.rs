@@ -1,3 +1,20 @@
 //! `sampan serve`: puts the broker together, runs it, and stops it gently.
+//!
+//! Shard threads carry messages; a small tokio runtime beside them carries HTTP, signals, key
+//! refreshes and the broker's own session.
 
+mod answers;
+mod banner;
+mod clock;
+mod error;
+mod log;
+mod own;
+mod probe;
+mod run;
+mod signals;
 pub mod system;
+mod tokens;
+
+pub use clock::unix_ms;
+pub use error::Error;
+pub use run::run;

@@ -1,0 +1,244 @@
+//! The life of a broker: start, serve, drain, stop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sampan_quic::{Certificate, Limits};
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio::time::{interval, sleep};
+use tracing::{info, warn};
+
+use super::answers::Answers;
+use super::banner::{self, Bound};
+use super::clock::unix_ms;
+use super::error::Error;
+use super::log;
+use super::own::Own;
+use super::signals::{Signals, Told};
+use super::tokens::Tokens;
+use crate::auth::{Revocations, Verifier, jwks};
+use crate::config::Config;
+use crate::data_dir::{self, DataDir, Lock};
+use crate::http::{self, Health, Latencies, Metrics, Phase, Reading};
+use crate::shard::{Broker, Drain, Setup};
+use crate::udp::BufferSizes;
+
+/// Threads of the runtime beside the shards; nothing on it is on a message's way.
+const RUNTIME_THREADS: usize = 2;
+
+/// Everything of a broker that is up.
+struct Running {
+    config: Config,
+    data: DataDir,
+    lock: Lock,
+    broker: Arc<Broker>,
+    health: Arc<Health>,
+}
+
+/// Runs a broker until it is told to stop.
+///
+/// # Errors
+/// [`Error`], only from the start; from there on the broker lives with what happens.
+pub fn run(config: Config) -> Result<(), Error> {
+    log::start(&config.log);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .thread_name("aside")
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}
+
+async fn serve(config: Config) -> Result<(), Error> {
+    // From here on a signal is heeded instead of killing the process, also during the start.
+    let mut signals = Signals::listen()?;
+    let started = Instant::now();
+    let data = DataDir::new(&config.data_dir);
+    data.create()?;
+    let lock = data.lock()?;
+    let listener = TcpListener::bind(config.http).await;
+    let listener = listener.map_err(|error| Error::Http(config.http, error))?;
+    let http = listener.local_addr()?;
+
+    let verifier = verifier(&config, &data)?;
+    let follows_keys = config.auth.jwks_file.is_some() || config.auth.jwks_url.is_some();
+    let tokens = Tokens::new(verifier.clone(), follows_keys);
+    let tokens = Arc::new(tokens.ok_or(data_dir::Error::Crypto)?);
+    let broker = Arc::new(start(&config, &data, &lock, tokens.clone())?);
+    warn_of_small_buffers(&config, &broker);
+    tokio::spawn(jwks::run(verifier.clone(), std::future::pending()));
+
+    let health = Arc::new(Health::starting());
+    let latencies = Latencies::default();
+    let metrics = {
+        let (broker, verifier, tokens) = (broker.clone(), verifier.clone(), tokens.clone());
+        Metrics::new(&latencies, move || reading(&broker, &verifier, &tokens))
+    };
+    let (stop_http, http_stopped) = oneshot::channel::<()>();
+    let routes = http::router(health.clone(), Arc::new(metrics));
+    let http_side = tokio::spawn(http::serve(listener, routes, http::Limits::default(), async {
+        // Dropping the other end means the same.
+        let _ = http_stopped.await;
+    }));
+    let answers = Answers {
+        broker: broker.clone(),
+        tokens: tokens.clone(),
+        revocations: verifier.revocations().clone(),
+        health: health.clone(),
+        started,
+    };
+    let own = Own {
+        broker: broker.clone(),
+        tokens,
+        health: health.clone(),
+        latencies,
+        answers: Arc::new(answers),
+        shards: config.shards.get(),
+    };
+    let own = tokio::spawn(own.run());
+    health.enter(Phase::Serving);
+    let bound = Bound { quic: broker.local_addr(), http };
+    banner::print(&config, bound);
+    info!(quic = %bound.quic, http = %bound.http, shards = config.shards.get(), "serving");
+    warn!("durable topics are held in memory and acked `routed`: a restart forgets them");
+
+    let running = Running { config, data, lock, broker, health };
+    while signals.next().await == Told::Reload {
+        running.reload();
+    }
+    running.drain(&mut signals).await;
+    own.abort();
+    running.stop().await;
+    drop(stop_http);
+    // It has its own time limit, and nothing is lost with it.
+    let _ = http_side.await;
+    info!("stopped");
+    Ok(())
+}
+
+fn verifier(config: &Config, data: &DataDir) -> Result<Arc<Verifier>, Error> {
+    let revocations =
+        Revocations::open(data.revocations_path(), config.revocation_memory, unix_ms());
+    let revocations = Arc::new(revocations.map_err(Error::Revocations)?);
+    let secret = match &config.jwt_secret {
+        Some(secret) => Some(secret.clone()),
+        None if config.auth.has_keys() => None,
+        None => Some(data.secret_or_new()?),
+    };
+    Verifier::new(&config.auth, secret, revocations).map(Arc::new).map_err(Error::Auth)
+}
+
+fn start(
+    config: &Config,
+    data: &DataDir,
+    lock: &Lock,
+    tokens: Arc<Tokens>,
+) -> Result<Broker, Error> {
+    let shards = config.shards.get();
+    let buffers =
+        BufferSizes { recv: config.socket_buffer_bytes, send: config.socket_buffer_bytes };
+    let limits = &config.core.limits;
+    let payload_bytes_max = usize::try_from(limits.payload_bytes_max).unwrap_or(usize::MAX);
+    let connections_max = limits.sessions_max;
+    Ok(Broker::start(Setup {
+        addr: config.quic,
+        shards,
+        buffers,
+        config: config.core.clone(),
+        limits: Limits { payload_bytes_max, connections_max, ..Limits::default() },
+        certificate: certificate(config, data, lock)?,
+        secret: data.transport_or_new(lock)?,
+        authenticate: Arc::new(move |token, now_ms| tokens.judge(token, now_ms)),
+        store: Setup::memory(&config.core, shards, config.durable_bytes_max),
+    })?)
+}
+
+fn certificate(
+    config: &Config,
+    data: &DataDir,
+    lock: &Lock,
+) -> Result<Certificate, data_dir::Error> {
+    match &config.certificate {
+        Some(files) => data_dir::load_certificate(&files.certificate, &files.key),
+        None => data.certificate_or_new(lock),
+    }
+}
+
+/// With small buffers a burst to thousands of clients loses datagrams, which QUIC has to send again.
+fn warn_of_small_buffers(config: &Config, broker: &Broker) {
+    let BufferSizes { recv, send } = broker.buffer_sizes();
+    let wanted = config.socket_buffer_bytes;
+    if recv < wanted {
+        warn!(wanted, had = recv, "the system caps receive buffers: raise net.core.rmem_max");
+    }
+    if send < wanted {
+        warn!(wanted, had = send, "the system caps send buffers: raise net.core.wmem_max");
+    }
+}
+
+fn reading(broker: &Broker, verifier: &Verifier, tokens: &Tokens) -> Reading {
+    let keys = verifier.key_counts();
+    let (tokens_accepted, tokens_refused) = tokens.counts();
+    Reading {
+        shards: broker.counters(),
+        tokens_accepted,
+        tokens_refused,
+        auth_keys: keys.keys as u64,
+        auth_key_failures: keys.failures,
+        revocations: verifier.revocations().count() as u64,
+    }
+}
+
+impl Running {
+    /// Shows new connections the certificate that the files hold by now. Those that are open stay.
+    fn reload(&self) {
+        let reloaded = certificate(&self.config, &self.data, &self.lock)
+            .map_err(Error::from)
+            .and_then(|certificate| Ok(self.broker.reload_certificate(certificate)?));
+        match reloaded {
+            Ok(()) => info!("certificate read again"),
+            Err(error) => warn!(%error, "the certificate stays as it was"),
+        }
+    }
+
+    /// Sends the clients away over a while, and waits until they are gone or their time is up. A
+    /// second signal ends the wait.
+    async fn drain(&self, signals: &mut Signals) {
+        self.health.enter(Phase::Draining);
+        let drain = self.config.drain;
+        let plan = Drain {
+            over: drain.spread,
+            reconnect_within: Drain::default().reconnect_within.min(drain.linger),
+            close_after: drain.linger,
+        };
+        info!(sessions = self.broker.attached(), over = ?plan.over, "draining");
+        self.broker.drain(plan);
+        let empty = async {
+            let mut looks = interval(Duration::from_millis(20));
+            // The broker's own session stays to the last.
+            while self.broker.attached() > 1 {
+                looks.tick().await;
+            }
+        };
+        let again = async { while signals.next().await == Told::Reload {} };
+        tokio::select! {
+            () = empty => {}
+            () = sleep(plan.over + plan.close_after + Duration::from_secs(1)) => {}
+            () = again => info!("told again: stopping at once"),
+        }
+    }
+
+    /// Closes what is left. Waits for the shard threads, which may take a turn.
+    async fn stop(self) {
+        let broker = self.broker;
+        let stopped = tokio::task::spawn_blocking(move || broker.stop()).await;
+        if let Err(error) = stopped {
+            warn!(%error, "the shards did not stop cleanly");
+        }
+        drop(self.lock);
+    }
+}
