@@ -28,7 +28,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("clap", &["broker/src/cli/"]),
     ("dashmap", &["broker/src/shard/directory.rs"]),
     ("hdrhistogram", &["benches/src/report.rs", "benches/src/tally.rs"]),
-    ("humantime", &["broker/src/cli/text.rs"]),
+    ("humantime", &["broker/src/cli/"]),
     ("hyper", &["broker/src/http/listener.rs"]),
     ("hyper_util", &["broker/src/http/listener.rs"]),
     ("jsonwebtoken", &["broker/src/auth/keys.rs", "broker/src/auth/mint.rs"]),
