@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sampan_client::{Client, Error, Options, Token, Trust};
+use tokio::time::timeout;
 
 use super::exit::{Exit, Failure};
 use crate::auth::{self, NewToken, Role, Secret};
@@ -34,6 +35,9 @@ pub(super) struct Connection {
 /// Life of a token that a command makes for itself; a fresh one is made before it ends.
 const TOKEN_TTL: Duration = Duration::from_secs(3600);
 
+/// How long the end of a session may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// User of such a token.
 const USER: &str = "sampan-cli";
 
@@ -43,12 +47,19 @@ impl Connection {
         Connection { url, token, data }
     }
 
-    /// Connects; resolves when the broker has accepted the token.
-    pub(super) async fn open(&self) -> Result<Client, Failure> {
+    /// Connects, works, and ends the session, so that the broker need not find out by its silence.
+    pub(super) async fn with<T>(
+        &self,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let (token, trust) = self.access()?;
         let client = concat!("sampan-cli/", env!("CARGO_PKG_VERSION")).to_owned();
         let options = Options { trust, client, ..Options::new(&self.url, token) };
-        Ok(Client::connect(options).await?)
+        let client = Client::connect(options).await?;
+        let done = work(&client).await;
+        // The work is done, or has failed; a goodbye that does not get through changes neither.
+        let _ = timeout(GOODBYE, client.close()).await;
+        done
     }
 
     /// The token and the certificates that are accepted with it.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use sampan_client::{Member, Topic};
+use sampan_client::{Client, Member, Topic};
 use serde::Serialize;
 
 use super::connection::Connection;
@@ -49,8 +49,8 @@ impl<'a> MemberOf<'a> {
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let topic = Topic::parse(&args.topic)
         .map_err(|error| Failure::usage(format_args!("topic {:?}: {error}", args.topic)))?;
-    let client = args.connection.open().await?;
-    let members = client.presence(topic).read().await?;
+    let read = async |client: &Client| Ok(client.presence(topic).read().await?);
+    let members = args.connection.with(read).await?;
     let mut output = Output::new()?;
     let line = Line {
         topic: &args.topic,

@@ -51,26 +51,27 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(format_args!("topic {:?}: {error}", args.topic)))?;
     let mut stop = Stop::listen()?;
     Stop::insist()?;
-    let client = args.connection.open().await?;
-    let source = match args.payload.as_deref() {
-        Some("-") => stdin::pieces(args.split)?,
-        given => one(given.unwrap_or_default(), args.split),
-    };
-    // Both sides run on this one task, and neither holds the outcomes while it waits.
-    let outcomes = RefCell::new(Outcomes::new(topic.as_str(), args.json)?);
-    let (publisher, acks) = client.publisher();
     let message = |payload| draft(&args, &topic, payload);
-    let work = async {
-        tokio::try_join!(send(source, publisher, message, &outcomes), report(acks, &outcomes))
+    let publish = async |client: &Client| {
+        let source = match args.payload.as_deref() {
+            Some("-") => stdin::pieces(args.split)?,
+            given => one(given.unwrap_or_default(), args.split),
+        };
+        // Both sides run on this one task, and neither holds the outcomes while it waits.
+        let outcomes = RefCell::new(Outcomes::new(topic.as_str(), args.json)?);
+        let (publisher, acks) = client.publisher();
+        let work = async {
+            tokio::try_join!(send(source, publisher, message, &outcomes), report(acks, &outcomes))
+        };
+        let end = tokio::select! {
+            done = work => done.map(|_| ()),
+            () = stop.signalled() => outcomes.borrow().cut_short("interrupted"),
+            () = out_of_reach(client) => outcomes.borrow().cut_short("the broker is out of reach"),
+        };
+        let settled = outcomes.into_inner().finish();
+        end.and(settled)
     };
-    let end = tokio::select! {
-        done = work => done.map(|_| ()),
-        () = stop.signalled() => outcomes.borrow().cut_short("interrupted"),
-        () = out_of_reach(&client) => outcomes.borrow().cut_short("the broker is out of reach"),
-    };
-    let settled = outcomes.into_inner().finish();
-    end.and(settled)?;
-    Ok(client.close().await?)
+    args.connection.with(publish).await
 }
 
 /// Publishes every piece of the source, waiting while too many are on their way.

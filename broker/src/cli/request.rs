@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use sampan_client::{Message, Topic};
+use sampan_client::{Client, Message, Topic};
 
 use super::connection::Connection;
 use super::exit::Failure;
@@ -39,8 +39,8 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     if let Some(event) = &args.event {
         message = message.event(event);
     }
-    let client = args.connection.open().await?;
-    let reply = client.request_with(message, args.timeout).await?;
+    let ask = async |client: &Client| Ok(client.request_with(message, args.timeout).await?);
+    let reply = args.connection.with(ask).await?;
     let payload = reply.payload();
     let mut output = Output::new()?;
     if args.json {

@@ -38,8 +38,7 @@ struct Target {
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let Target { jti, user, issued_before } = args.target;
     let request = RevokeRequest { jti, user, issued_before_ms: issued_before };
-    let client = args.connection.open().await?;
-    let reply: RevokeReply = ask(&client, system::REVOKE, &request).await?;
+    let reply: RevokeReply = ask(&args.connection, system::REVOKE, &request).await?;
     let mut output = Output::new()?;
     if args.json {
         output.json(&reply)?;

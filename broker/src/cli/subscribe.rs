@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use sampan_client::{
-    Client, Delivery, Event, Gap, Pattern, Position, Received, Start, TopicPosition,
+    Client, Delivery, Event, Gap, Pattern, Position, Received, Start, Subscription, TopicPosition,
 };
 
 use super::connection::Connection;
@@ -65,13 +65,24 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     };
     let mut stop = Stop::listen()?;
     Stop::insist()?;
-    let client = args.connection.open().await?;
-    tokio::spawn(tell_events(client.clone()));
-    let mut subscription = client.subscribe(pattern, start).await?;
-    eprintln!("ready");
+    let read = async |client: &Client| {
+        tokio::spawn(tell_events(client.clone()));
+        let subscription = client.subscribe(pattern, start).await?;
+        eprintln!("ready");
+        print_all(subscription, form, args.count, &mut stop).await
+    };
+    args.connection.with(read).await
+}
 
+/// Prints until there is enough, the subscription ends, or the command is told to stop.
+async fn print_all(
+    mut subscription: Subscription,
+    form: Form,
+    count: Option<u64>,
+    stop: &mut Stop,
+) -> Result<(), Failure> {
     let mut output = Output::new()?;
-    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut left = count.unwrap_or(u64::MAX);
     let mut batch = Vec::new();
     while left > 0 {
         let count = tokio::select! {
@@ -80,11 +91,8 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
             count = subscription.next_many(&mut batch) => count,
         };
         if count == 0 {
-            output.flush()?;
-            return match subscription.error() {
-                Some(error) => Err(error.into()),
-                None => Ok(()),
-            };
+            let end = subscription.error();
+            return end.map_or(Ok(()), |error| Err(error.into()));
         }
         for delivery in batch.drain(..) {
             match delivery {
@@ -98,9 +106,6 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         }
         output.flush()?;
     }
-    output.flush()?;
-    // The work is done; a goodbye that does not get through changes nothing.
-    let _ = tokio::time::timeout(Duration::from_secs(1), client.close()).await;
     Ok(())
 }
 

@@ -36,9 +36,8 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) async fn topics(args: TopicsArgs) -> Result<(), Failure> {
-    let client = args.connection.open().await?;
+    let reply: TopicsReply = ask(&args.connection, system::TOPICS, &Nothing {}).await?;
     let mut output = Output::new()?;
-    let reply: TopicsReply = ask(&client, system::TOPICS, &Nothing {}).await?;
     for topic in &reply.topics {
         if args.json {
             output.json(topic)?;
@@ -54,30 +53,37 @@ pub(super) async fn topics(args: TopicsArgs) -> Result<(), Failure> {
 }
 
 pub(super) async fn status(args: StatusArgs) -> Result<(), Failure> {
-    let client = args.connection.open().await?;
+    let reply: StatusReply = ask(&args.connection, system::STATUS, &Nothing {}).await?;
     let mut output = Output::new()?;
-    let reply: StatusReply = ask(&client, system::STATUS, &Nothing {}).await?;
     if args.json {
         output.json(&reply)?;
-    } else {
-        let value = serde_json::to_value(&reply).map_err(Failure::failed)?;
-        for (name, value) in value.as_object().into_iter().flatten() {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            writeln!(output, "{name:24} {value}")?;
-        }
+        return Ok(output.flush()?);
     }
+    let uptime = Duration::from_secs(reply.uptime_s);
+    writeln!(output, "sampan {}, {}", reply.version, reply.ready)?;
+    writeln!(output, "up           {}", humantime::format_duration(uptime))?;
+    writeln!(output, "shards       {}", reply.shards)?;
+    writeln!(output, "connections  {}", reply.connections)?;
+    writeln!(output, "sessions     {}", reply.sessions)?;
+    writeln!(output, "rooms        {}", reply.rooms)?;
+    writeln!(output, "published    {}", reply.published)?;
+    writeln!(output, "deliveries   {}", reply.deliveries)?;
+    writeln!(output, "outboxes     {} bytes", reply.outbox_bytes)?;
+    writeln!(output, "revocations  {}", reply.revocations)?;
+    writeln!(output, "durable      in {}", reply.durable)?;
     Ok(output.flush()?)
 }
 
 /// Asks the broker itself; payloads are JSON both ways.
 pub(super) async fn ask<T: DeserializeOwned>(
-    client: &Client,
+    connection: &Connection,
     topic: &str,
     question: &impl Serialize,
 ) -> Result<T, Failure> {
     let topic = Topic::parse(topic).map_err(Failure::failed)?;
     let question = serde_json::to_vec(question).map_err(Failure::failed)?;
-    let reply = client.request(topic, question, TIMEOUT).await?;
+    let ask = async |client: &Client| Ok(client.request(topic, question, TIMEOUT).await?);
+    let reply = connection.with(ask).await?;
     serde_json::from_slice(&reply.payload()).map_err(|error| {
         let why =
             format!("the broker's answer is not understood ({error}); is it of this version?");

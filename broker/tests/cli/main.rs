@@ -1,0 +1,9 @@
+//! The command line end to end: every command as a real process against a real broker.
+//!
+//! What is held here is the contract: names, flags, output, exit codes.
+
+mod access;
+mod harness;
+mod messages;
+mod operation;
+mod questions;
