@@ -1,0 +1,150 @@
+//! What clients get: everything, once, in order, whatever happens to their path.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sampan::auth::Role;
+use sampan_client::{Client, Delivery, Message, Start, Subscription, Topic};
+
+use crate::harness::{Broker, PATIENCE, pattern};
+
+fn topic(name: &str) -> Topic {
+    name.parse().expect("valid")
+}
+
+/// The next `count` payloads of a subscription, which must be free of losses.
+async fn read(subscription: &mut Subscription, count: usize) -> Vec<String> {
+    let mut got = Vec::new();
+    while got.len() < count {
+        let next = tokio::time::timeout(PATIENCE, subscription.next()).await;
+        match next.unwrap_or_else(|_| panic!("stuck after {} of {count}", got.len())) {
+            Some(Delivery::Message(message)) => {
+                got.push(String::from_utf8(message.payload().to_vec()).expect("text"));
+            }
+            Some(Delivery::Gap(gap)) => assert!(!gap.is_loss(), "{gap:?}"),
+            None => panic!("ended after {}: {:?}", got.len(), subscription.error()),
+        }
+    }
+    got
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (0..count).map(|n| n.to_string()).collect()
+}
+
+async fn publish_all(client: Client, name: &'static str, count: usize, pace: Duration) {
+    let topic = topic(name);
+    for n in 0..count {
+        client.publish(Message::new(topic.clone(), n.to_string())).await.expect("acknowledged");
+        if !pace.is_zero() {
+            tokio::time::sleep(pace).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_subscribers_get_every_message_once_and_in_order() {
+    let broker = Broker::start();
+    let clients = broker.clients(50, Role::Service).await;
+    let mut readers = Vec::new();
+    for client in &clients {
+        let mut subscription =
+            client.subscribe(pattern("catalog.debian"), Start::Now).await.expect("subscribed");
+        readers.push(tokio::spawn(async move { read(&mut subscription, 2_000).await }));
+    }
+    let publisher = broker.client("p", Role::Service).await;
+    publish_all(publisher, "catalog.debian", 2_000, Duration::ZERO).await;
+    for reader in readers {
+        assert_eq!(reader.await.expect("no panic"), numbers(2_000));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_rebound_three_times_under_load_loses_nothing() {
+    let broker = Broker::start();
+    let reader = broker.client("r", Role::Service).await;
+    let mut subscription =
+        reader.subscribe(pattern("order.1"), Start::Now).await.expect("subscribed");
+    let publisher = broker.client("p", Role::Service).await;
+    let sending = publish_all(publisher.clone(), "order.1", 1_500, Duration::from_millis(1));
+    let sending = tokio::spawn(sending);
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut got = Vec::new();
+    for _ in 0..3 {
+        got.extend(read(&mut subscription, 300).await);
+        reader.rebind(any).expect("rebound");
+        publisher.rebind(any).expect("rebound");
+    }
+    got.extend(read(&mut subscription, 600).await);
+    assert_eq!(got, numbers(1_500));
+    sending.await.expect("all acknowledged");
+    assert_eq!(reader.status().sessions, 1, "a new port is no new session");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_reader_at_a_hundredth_of_the_speed_costs_the_others_nothing_and_loses_nothing() {
+    let broker = Broker::start();
+    let clients = broker.clients(20, Role::Service).await;
+    let mut readers = Vec::new();
+    for client in &clients {
+        let mut subscription =
+            client.subscribe(pattern("order.1"), Start::Now).await.expect("subscribed");
+        readers.push(tokio::spawn(async move { read(&mut subscription, 4_000).await.len() }));
+    }
+    // A reader that stops for good until the others are done, with a queue of a few messages.
+    let mut options = broker.options("slow", Role::Service);
+    options.queue_max = 16;
+    let slow = Client::connect(options).await.expect("connected");
+    let mut waiting = slow.subscribe(pattern("order.1"), Start::Now).await.expect("subscribed");
+    let publisher = broker.client("p", Role::Service).await;
+    let topic = topic("order.1");
+    let payload = "x".repeat(2_000);
+    for n in 0..4_000 {
+        let text = format!("{n} {payload}");
+        publisher.publish(Message::new(topic.clone(), text)).await.expect("acknowledged");
+    }
+    for reader in readers {
+        assert_eq!(reader.await.expect("no panic"), 4_000);
+    }
+    broker.metric_reaches("sampan_feeds_detached_total", 1.0).await;
+    let got = read(&mut waiting, 4_000).await;
+    let order: Vec<usize> = got
+        .iter()
+        .map(|text| text.split(' ').next().and_then(|n| n.parse().ok()).expect("a number"))
+        .collect();
+    assert_eq!(order, (0..4_000).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crashed_broker_is_found_again_by_all_and_what_it_lost_is_told() {
+    let broker = Broker::start();
+    let clients = broker.clients(200, Role::Service).await;
+    let mut subscriptions = Vec::new();
+    for client in &clients {
+        subscriptions
+            .push(client.subscribe(pattern("order.1"), Start::Now).await.expect("subscribed"));
+    }
+    let publisher = broker.client("p", Role::Service).await;
+    publish_all(publisher.clone(), "order.1", 10, Duration::ZERO).await;
+    for subscription in &mut subscriptions {
+        assert_eq!(read(subscription, 10).await, numbers(10));
+    }
+    let broker = broker.crash_and_restart();
+    // The publisher keeps what is not acknowledged and sends it when the broker is back.
+    publisher.publish(Message::new(topic("order.1"), "after")).await.expect("acknowledged");
+    for subscription in &mut subscriptions {
+        let mut lost = false;
+        let after = tokio::time::timeout(PATIENCE, async {
+            loop {
+                match subscription.next().await.expect("lives on") {
+                    Delivery::Gap(gap) => lost |= gap.is_loss(),
+                    Delivery::Message(message) => return message,
+                }
+            }
+        });
+        let message = after.await.expect("resumed in time");
+        assert_eq!(message.payload_bytes(), b"after");
+        assert!(lost, "a memory journal does not survive, and says so");
+    }
+    drop(broker);
+}

@@ -1,0 +1,7 @@
+//! The broker end to end: the real binary as a child process, real sockets on loopback, the Rust
+//! SDK, and clients that break the rules by hand.
+
+mod delivery;
+mod harness;
+mod hostile;
+mod operation;
