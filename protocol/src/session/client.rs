@@ -10,12 +10,14 @@ mod calls;
 mod connection;
 mod deliveries;
 mod output;
+mod presence;
 mod publishes;
 mod requests;
 mod standing;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod unsent;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;

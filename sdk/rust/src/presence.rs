@@ -47,7 +47,7 @@ impl Presence {
     pub async fn read(&self) -> Result<Members, Error> {
         match self.client.ask(|session, _| session.members(&self.topic)).await? {
             Answer::Members(members) => Ok(members),
-            _ => Err(crate::client::unexpected()),
+            _ => Err(crate::handle::unexpected()),
         }
     }
 

@@ -1,5 +1,5 @@
 //! The session that all handles and tasks of a client share: one lock around the state machine, and
-//! the routes by which its outputs reach whoever waits for them.
+//! the routes by which its outputs reach whoever waits for them (`routes.rs` follows them).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use protocol::session::Client as Session;
-use protocol::session::client::{self, Answer, Channel, Failure, Joined, NotTaken, Output};
+use protocol::session::client::{Answer, Channel, Failure, Joined, NotTaken};
 use protocol::{Code, Frame, Now};
 use tokio::sync::{Notify, oneshot};
 
@@ -19,7 +19,7 @@ use crate::queue::Queue;
 use crate::responder::Call;
 use crate::status::{Event, Status};
 use crate::transport::Wire;
-use crate::{Delivery, Error, Gap, Received};
+use crate::{Delivery, Error};
 
 /// What a client's handles and tasks have in common.
 #[derive(Debug)]
@@ -58,29 +58,29 @@ pub(crate) struct Core {
     /// No more is sent after what is queued: the client is being closed.
     pub(crate) finishing: bool,
     pub(crate) status: Status,
-    routes: HashMap<u64, Route>,
-    answers: HashMap<u64, oneshot::Sender<Result<Answer, Failure>>>,
-    listeners: Vec<Arc<Queue<Event>>>,
+    pub(crate) routes: HashMap<u64, Route>,
+    pub(crate) answers: HashMap<u64, oneshot::Sender<Result<Answer, Failure>>>,
+    pub(crate) listeners: Vec<Arc<Queue<Event>>>,
     /// Who waits for the first session.
-    first: Option<oneshot::Sender<Result<(), Error>>>,
+    pub(crate) first: Option<oneshot::Sender<Result<(), Error>>>,
     /// What ended the last attempt to connect.
-    last_cause: Option<Error>,
-    staged: Vec<(u64, Arc<Queue<Delivery>>, VecDeque<Delivery>)>,
-    spare: Vec<VecDeque<Delivery>>,
-    wake_driver: bool,
-    wake_control: bool,
-    wake_room: bool,
+    pub(crate) last_cause: Option<Error>,
+    pub(crate) staged: Vec<(u64, Arc<Queue<Delivery>>, VecDeque<Delivery>)>,
+    pub(crate) spare: Vec<VecDeque<Delivery>>,
+    pub(crate) wake_driver: bool,
+    pub(crate) wake_control: bool,
+    pub(crate) wake_room: bool,
 }
 
 type ReadySender = oneshot::Sender<Result<Option<Joined>, Error>>;
 
 /// Where the events of a standing registration go.
 #[derive(Debug)]
-struct Route {
-    ready: Option<ReadySender>,
-    to: To,
+pub(crate) struct Route {
+    pub(crate) ready: Option<ReadySender>,
+    pub(crate) to: To,
     /// Index of its batch in `staged`.
-    staged: Option<usize>,
+    pub(crate) staged: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -93,7 +93,7 @@ pub(crate) enum To {
 }
 
 impl To {
-    fn end(&self, error: Error) {
+    pub(crate) fn end(&self, error: Error) {
         match self {
             To::Subscription(queue) => queue.end(Some(error)),
             To::Responder(queue) => queue.end(Some(error)),
@@ -261,202 +261,6 @@ impl Core {
                 },
                 |failure| failed(failure.clone()),
             ),
-        }
-    }
-
-    fn route(&mut self, shared: &Arc<Shared>) {
-        while let Some(output) = self.session.poll_but_publishes() {
-            match output {
-                Output::Event(client::Event::Message { subscription, message }) => {
-                    self.stage(subscription, Delivery::Message(Received(message)));
-                }
-                Output::Event(event) => self.event(shared, event),
-                Output::Send(_, bytes) => {
-                    self.control.push(bytes);
-                    self.wake_control = true;
-                }
-                Output::Connect { connection } => {
-                    // Frames for an earlier connection have nowhere to go.
-                    self.control.clear();
-                    self.actions.push_back(Action::Connect(connection));
-                    self.wake_driver = true;
-                }
-                Output::NeedToken => {
-                    self.actions.push_back(Action::NeedToken);
-                    self.wake_driver = true;
-                }
-                Output::Close { connection, code, reason } => {
-                    self.actions.push_back(Action::Close { connection, code, reason });
-                    self.wake_driver = true;
-                }
-            }
-        }
-    }
-
-    fn stage(&mut self, subscription: u64, delivery: Delivery) {
-        let Some(route) = self.routes.get_mut(&subscription) else { return };
-        let To::Subscription(queue) = &route.to else { return };
-        if let Some((_, _, items)) = route.staged.and_then(|at| self.staged.get_mut(at)) {
-            items.push_back(delivery);
-            return;
-        }
-        let mut items = self.spare.pop().unwrap_or_default();
-        items.push_back(delivery);
-        route.staged = Some(self.staged.len());
-        self.staged.push((subscription, queue.clone(), items));
-    }
-
-    /// Hands staged deliveries over; the queues that are over their bound after that.
-    fn flush_staged(&mut self) -> Vec<Arc<Queue<Delivery>>> {
-        let mut full = Vec::new();
-        for (number, queue, mut items) in self.staged.drain(..) {
-            if let Some(route) = self.routes.get_mut(&number) {
-                route.staged = None;
-            }
-            if !queue.append(&mut items) {
-                full.push(queue);
-            }
-            if self.spare.is_empty() {
-                self.spare.push(items);
-            }
-        }
-        full
-    }
-
-    /// Datagrams are not held back: what a full queue cannot take is dropped and counted.
-    fn drop_staged_for_full(&mut self) {
-        for (_, queue, items) in &mut self.staged {
-            if queue.is_full() {
-                self.status.dropped += items.len() as u64;
-                items.clear();
-            }
-        }
-    }
-
-    fn event(&mut self, shared: &Arc<Shared>, event: client::Event) {
-        use client::Event as E;
-        match event {
-            E::Gap { subscription, topic, epoch, from, to, reason } => {
-                self.stage(subscription, Delivery::Gap(Gap { topic, epoch, from, to, reason }));
-            }
-            E::Published(run) => {
-                self.waiters.acked(&run);
-                self.wake_room = true;
-            }
-            E::PublishRefused { sequence, failure } => {
-                self.waiters.refused(sequence, failed(failure));
-                self.wake_room = true;
-            }
-            E::Answered { number, result } => {
-                if let Some(sender) = self.answers.remove(&number) {
-                    let _ = sender.send(result);
-                }
-            }
-            E::Ready { number, joined } => {
-                let route = self.routes.get_mut(&number);
-                let entry = route.as_ref().is_some_and(|route| matches!(route.to, To::Entry));
-                let ready = route.and_then(|route| route.ready.take());
-                if entry {
-                    self.routes.remove(&number);
-                }
-                if let Some(ready) = ready {
-                    let _ = ready.send(Ok(joined));
-                }
-            }
-            E::Ended { number, failure } => {
-                if let Some(route) = self.routes.remove(&number) {
-                    let error = failed(failure);
-                    route.to.end(error.clone());
-                    if let Some(ready) = route.ready {
-                        let _ = ready.send(Err(error));
-                    }
-                }
-            }
-            E::Call(call) => self.called(shared, *call),
-            E::Question(question) => self.questioned(shared, *question),
-            E::Members { watch, members } => {
-                if let Some(Route { to: To::Watch(queue), .. }) = self.routes.get(&watch) {
-                    queue.replace(Change::All(members));
-                }
-            }
-            E::MembersChanged { watch, change } => {
-                if let Some(Route { to: To::Watch(queue), .. }) = self.routes.get(&watch) {
-                    let changed = Change::Changed {
-                        count: change.count,
-                        joined: change.joined,
-                        left: change.left,
-                    };
-                    // A reader that lags is given the whole list again instead of the changes.
-                    if queue.try_push(changed).is_err() {
-                        self.session.watch_again(watch);
-                    }
-                }
-            }
-            other => self.connection_event(other),
-        }
-    }
-
-    fn called(&mut self, shared: &Arc<Shared>, call: client::Call) {
-        let id = call.id;
-        let taken = match self.routes.get(&call.offer).map(|route| &route.to) {
-            Some(To::Responder(queue)) => queue.try_push(Call::new(shared.clone(), call)).is_ok(),
-            _ => false,
-        };
-        if !taken {
-            self.session.fail(id, Code::BUSY, "the responder's queue is full");
-        }
-    }
-
-    fn questioned(&mut self, shared: &Arc<Shared>, question: client::Question) {
-        let id = question.id;
-        let taken = match self.routes.get(&question.offer).map(|route| &route.to) {
-            Some(To::Authorizer(queue)) => {
-                queue.try_push(Question::new(shared.clone(), question)).is_ok()
-            }
-            _ => false,
-        };
-        if !taken {
-            self.session.answer(id, false, std::time::Duration::ZERO);
-        }
-    }
-
-    fn connection_event(&mut self, event: client::Event) {
-        use client::Event as E;
-        let event = match event {
-            E::Live(live) => {
-                let resumed = live.resumed;
-                self.status.live(*live);
-                self.last_cause = None;
-                if let Some(first) = self.first.take() {
-                    let _ = first.send(Ok(()));
-                }
-                Event::Live { resumed }
-            }
-            E::Draining { renew_in } => Event::Draining { renew_in },
-            E::Waiting { retry_in, cause } => {
-                let cause = failed(cause);
-                self.last_cause = Some(cause.clone());
-                Event::Waiting { retry_in, cause }
-            }
-            E::Expiring { expires_ms } => Event::Expiring { expires_ms },
-            E::Closed(failure) => {
-                let error = failed(failure);
-                self.waiters.close(&error, self.status.session != 0);
-                self.wake_room = true;
-                self.wake_driver = true;
-                if let Some(first) = self.first.take() {
-                    let _ = first.send(Err(error.clone()));
-                }
-                Event::Closed(error)
-            }
-            _ => return,
-        };
-        let closed = matches!(event, Event::Closed(_));
-        for listener in &self.listeners {
-            listener.push_newest(event.clone());
-            if closed {
-                listener.end(None);
-            }
         }
     }
 }

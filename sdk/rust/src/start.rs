@@ -9,7 +9,7 @@ use protocol::session::Client as Session;
 use protocol::session::client;
 use tokio::sync::oneshot;
 
-use crate::client::Handle;
+use crate::handle::Handle;
 use crate::publisher::gone;
 use crate::shared::Shared;
 use crate::transport::{Transport, drive};
