@@ -1,6 +1,6 @@
 //! The load generator behind `sampan bench`.
 //!
-//! [`run`] carries out one [`Plan`]: it connects real clients over QUIC, publishes at a rate or as
+//! [`run()`] carries out one [`Plan`]: it connects real clients over QUIC, publishes at a rate or as
 //! fast as possible, and reports what arrived, how late, and what it cost the broker. Without a
 //! broker to load it starts one as a child process, so that the broker's CPU and memory are read
 //! apart from the generator's own.

@@ -1,4 +1,4 @@
-//! The `[auth]` section, written back as TOML. Its keys and checks are those of [`auth::Config`].
+//! The `[auth]` section, written back as TOML. Its keys and checks are those of [`crate::auth::Config`].
 
 use serde::{Serialize, Serializer};
 
