@@ -176,7 +176,8 @@ pub enum Completion {
         /// One above the highest offset that is stored or lost. A page without runs that starts
         /// below it says that nothing is stored between the two.
         next: u64,
-        /// Messages from `from` on, by rising offset.
+        /// Messages from `from` on, by rising offset. Their frames carry the topic id of the
+        /// request, whatever it was in the broker process that stored them.
         runs: Vec<Arc<Run>>,
     },
     /// Retention or capacity moved a topic's floor.

@@ -4,10 +4,14 @@
 //! page. Cutting it walks the frames' fixed headers (`spec/wire.md`); attributes and bodies are
 //! never looked at.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use sampan_protocol::limits::HEADER_BYTES;
+
+/// Where a frame's topic id stands.
+const TOPIC_ID: Range<usize> = 8..16;
 
 /// Whole DELIVER frames, back to back: small ones in `head`, or a single large one whose header and
 /// attributes are `head` and whose body is `body`.
@@ -154,6 +158,25 @@ impl Run {
         (count > 0).then(|| Arc::new(part))
     }
 
+    /// The same messages under this topic id. Shares the run if it has that id, and copies its
+    /// headers otherwise: ids are those of one broker process, and a run may be an earlier one's.
+    #[must_use]
+    pub fn named(self: &Arc<Self>, topic_id: u64) -> Arc<Run> {
+        let id = topic_id.to_le_bytes();
+        let known = self.chunks.first().and_then(|chunk| chunk.head.get(TOPIC_ID));
+        if known.is_none_or(|known| known == id) {
+            return self.clone();
+        }
+        let mut heads: Vec<BytesMut> =
+            self.chunks.iter().map(|chunk| BytesMut::from(&chunk.head[..])).collect();
+        for (chunk, at, _) in self.walk() {
+            heads[chunk][at..][TOPIC_ID].copy_from_slice(&id);
+        }
+        let chunks = heads.into_iter().zip(&self.chunks);
+        let chunks = chunks.map(|(head, chunk)| Chunk { head: head.freeze(), ..chunk.clone() });
+        Arc::new(Run { chunks: chunks.collect(), ..**self })
+    }
+
     /// The bytes `start..end` of a chunk as a chunk; a frame with a body of its own is one piece.
     fn cut(&self, range: Option<(usize, usize, usize)>) -> Option<Chunk> {
         let (index, start, end) = range?;
@@ -248,7 +271,6 @@ impl Iterator for Frames<'_> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use bytes::BytesMut;
     use proptest::prelude::*;
     use sampan_protocol::frame::{Header, Kind};
 
@@ -303,6 +325,20 @@ pub(super) mod tests {
         assert!(Arc::ptr_eq(&run.starting_at(0).expect("there"), &run));
         assert!(Arc::ptr_eq(&run.truncate_to(3).expect("there"), &run));
         assert_eq!((run.starting_at(4), run.truncate_to(0)), (None, None));
+    }
+
+    #[test]
+    fn a_run_of_an_earlier_process_is_given_the_id_of_this_one() {
+        let run = run(1, &[10, 10, 200, 10]);
+        assert!(Arc::ptr_eq(&run.named(7), &run));
+        let named = run.named(8);
+        assert_eq!(Run::of(named.chunks.clone()).as_ref(), Some(&*named));
+        for (before, after) in run.frames().zip(named.frames()) {
+            assert_eq!(after.head[TOPIC_ID], 8_u64.to_le_bytes());
+            assert_eq!(after.head[..8], before.head[..8]);
+            assert_eq!(after.head[16..], before.head[16..]);
+            assert_eq!(after.body, before.body);
+        }
     }
 
     #[test]

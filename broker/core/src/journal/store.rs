@@ -77,6 +77,7 @@ impl Store {
         let log = self.ids.get(&topic_id).and_then(|index| self.logs.get(*index));
         let (from, runs) = log.map_or_else(none, |log| log.page(start, max_bytes, max_count));
         let (floor, next) = log.map_or((1, 1), |log| (log.floor(), log.next()));
+        let runs = runs.iter().map(|run| run.named(topic_id)).collect();
         Page { floor, next, from, runs }
     }
 

@@ -342,3 +342,26 @@ proptest! {
         prop_assert_eq!(play(seed, &steps), play(seed, &steps));
     }
 }
+
+#[test]
+fn what_an_earlier_process_stored_is_read_under_the_id_of_this_one() {
+    let (mut memory, now) = (memory(disk(1), Retention::DEFAULT), now());
+    memory.submit(now, append(1, 1, &[1, 200])).expect("room");
+    let (now, _) = settle(&mut memory, now);
+    memory.crash();
+    memory.recover();
+    let request = Request::Open { ticket: Ticket(0), topic_id: 9, topic: topic(1) };
+    memory.submit(now, request).expect("room");
+    let (ticket, from) = (Ticket(1), Start::Offset(1));
+    let (max_bytes, max_count) = (usize::MAX, u32::MAX);
+    let request = Request::Read { ticket, topic_id: 9, from, max_bytes, max_count };
+    memory.submit(now, request).expect("room");
+    let (_, completions) = settle(&mut memory, now);
+    let runs = completions.iter().find_map(|completion| match completion {
+        Completion::Page { runs, .. } => Some(runs),
+        _ => None,
+    });
+    let frames: Vec<_> = runs.expect("a page").iter().flat_map(|run| run.frames()).collect();
+    assert_eq!(frames.len(), 2);
+    assert!(frames.iter().all(|frame| frame.head[8..16] == 9_u64.to_le_bytes()));
+}
