@@ -70,8 +70,9 @@ pub struct JoinPoint {
     pub next: u64,
     /// Where catch-up starts; `None` joins at `next`.
     pub from: Option<Start>,
-    /// What the resume position lost, if anything.
-    pub hole: Option<Hole>,
+    /// What the resume position lost: the rest of its epoch if that has ended, and of the current
+    /// one what the topic's class does not keep.
+    pub holes: Vec<Hole>,
 }
 
 /// A message between shards.

@@ -148,7 +148,7 @@ impl Room {
     /// From where a subscription with this start is fed.
     pub(crate) fn join(&self, start: JoinStart) -> JoinPoint {
         let next = self.visible;
-        let mut point = JoinPoint { epoch: self.epoch, next, from: None, hole: None };
+        let mut point = JoinPoint { epoch: self.epoch, next, from: None, holes: Vec::new() };
         let from = match start {
             JoinStart::Now => match &self.latest {
                 Some(latest) if latest.len() > 0 => Start::Offset(1),
@@ -159,7 +159,7 @@ impl Room {
             JoinStart::After(seen) => {
                 let (from, to) = (seen.offset + 1, NUMBER_MAX);
                 let reason = GapReason::UnsyncedLost;
-                point.hole = Some(Hole { epoch: seen.epoch, from, to, reason });
+                point.holes.push(Hole { epoch: seen.epoch, from, to, reason });
                 Start::Offset(1)
             }
         };
@@ -168,7 +168,7 @@ impl Room {
             (Class::Ephemeral, Start::Offset(offset)) if matches!(start, JoinStart::After(_)) => {
                 let reason = GapReason::Retention;
                 let missed = Hole { epoch: self.epoch, from: offset, to: next - 1, reason };
-                point.hole = point.hole.or(Some(missed));
+                point.holes.push(missed);
             }
             (Class::Ephemeral, _) => {}
             _ => point.from = Some(from),

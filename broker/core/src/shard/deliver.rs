@@ -68,9 +68,9 @@ impl Shard {
             counters: &mut self.counters,
             shard_bytes: &mut self.lane_bytes,
         };
-        if let Some(hole) = point.hole {
+        for hole in &point.holes {
             push.announce(session, feed);
-            push.gap(session, feed, hole);
+            push.gap(session, feed, *hole);
         }
         if let (Some(from), Some(state)) = (point.from, session.feeds.get_mut(feed as usize)) {
             if let Start::Offset(offset) = from {

@@ -200,7 +200,7 @@ impl Shard {
         let (mut topics, mut overflow) = (Vec::new(), false);
         for room in ids.iter().filter_map(|id| self.rooms.get(id)) {
             let point = room.join(topic_start(start, room.entry.topic.as_str()));
-            if point.from.is_none() && point.hole.is_none() {
+            if point.from.is_none() && point.holes.is_empty() {
                 continue;
             }
             if topics.len() >= self.config.limits.replay_topics_max {

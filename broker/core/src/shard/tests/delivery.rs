@@ -144,6 +144,27 @@ fn a_position_of_another_epoch_is_told_what_is_lost() {
 }
 
 #[test]
+fn a_position_of_another_epoch_of_an_ephemeral_topic_is_told_what_the_current_one_did_not_keep() {
+    let mut world = World::new(1);
+    let mut publisher = world.client(0, "p", Role::Service);
+    world.publish(&mut publisher, "bench.1", "missed");
+    world.publish(&mut publisher, "bench.1", "missed");
+    let mut reader = world.client(0, "r", Role::Service);
+    let positions = vec![TopicPosition { topic: "bench.1".into(), epoch: 3, offset: 40 }];
+    world.subscribe(&mut reader, "bench.1", Start::Resume { joined_ms: 0, positions });
+    let frames = world.receive(&mut reader);
+    let gaps: Vec<control::Gap> = of_kind(&frames, Kind::Gap)
+        .into_iter()
+        .map(|gap| control::decode(gap).expect("valid"))
+        .collect();
+    assert_eq!((gaps[0].epoch, gaps[0].from), (3, 41));
+    assert_eq!((gaps[1].from, gaps[1].to), (1, 2));
+    assert_eq!(gaps[1].reason, GapReason::Retention.number());
+    world.publish(&mut publisher, "bench.1", "heard");
+    assert_eq!(account(&world.receive(&mut reader), 3).0, [3]);
+}
+
+#[test]
 fn last_and_since_replay_kept_messages_then_go_live() {
     let mut world = World::new(2);
     let mut publisher = world.client(0, "p", Role::Service);
