@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use sampan_protocol::attribute::Attributes;
 use sampan_protocol::control::{self, Action, Start};
 use sampan_protocol::session::server::{self, Command};
-use sampan_protocol::{Code, Error, Now, Pattern, Topic};
+use sampan_protocol::{Code, Frame, Now, Pattern, Topic};
 
 use super::Shard;
 use crate::call::Question;
@@ -23,10 +22,10 @@ impl Shard {
         if matches!(&command, Command::Publish(frame) if self.publish_known(key, frame)) {
             return;
         }
-        let (action, pattern) = match subject(&command) {
+        let (action, pattern) = match self.subject(&command) {
             Ok(Some(subject)) => subject,
             Ok(None) => return self.execute(now, key, command),
-            Err(error) => return self.refuse(key, &command, error.code(), Duration::ZERO),
+            Err(code) => return self.refuse(key, &command, code, Duration::ZERO),
         };
         match self.check(key, action, &pattern) {
             Verdict::Yes => self.execute(now, key, command),
@@ -35,8 +34,44 @@ impl Shard {
         }
     }
 
+    /// What a command needs a grant for.
+    fn subject(&self, command: &Command) -> Result<Option<(Action, Pattern)>, Code> {
+        Ok(match command {
+            Command::Publish(frame) => {
+                let topic = self.published_topic(frame)?;
+                Some((Action::Publish, Pattern::from(&topic)))
+            }
+            Command::Request(frame) => Some((Action::Publish, Pattern::from(&named_topic(frame)?))),
+            Command::Subscribe { pattern, start, .. } => {
+                let replay = matches!(start, Start::Last(_) | Start::Since(_));
+                let action = if replay { Action::History } else { Action::Subscribe };
+                Some((action, pattern.clone()))
+            }
+            Command::History { topic, .. } => Some((Action::History, Pattern::from(topic))),
+            Command::Serve { pattern, .. } => Some((Action::Serve, pattern.clone())),
+            Command::Presence { topic, .. } => Some((Action::Presence, Pattern::from(topic))),
+            Command::Unsubscribe { .. }
+            | Command::Reply(_)
+            | Command::Answer { .. }
+            | Command::Withdraw { .. } => None,
+        })
+    }
+
+    /// The topic of a publish, by its id if it has one: a client may know the id from an earlier
+    /// session, or from a TOPIC frame.
+    pub(super) fn published_topic(&self, frame: &Frame) -> Result<Topic, Code> {
+        match frame.header.topic_id {
+            0 => named_topic(frame),
+            id => {
+                frame.attributes().map_err(|error| error.code())?;
+                let entry = self.directory.by_id(id).ok_or(Code::UNKNOWN_TOPIC)?;
+                Ok(entry.topic.clone())
+            }
+        }
+    }
+
     /// What the session's grants say. Replaying kept messages needs the history grant too.
-    fn check(&self, key: SessionKey, action: Action, pattern: &Pattern) -> Verdict {
+    pub(super) fn check(&self, key: SessionKey, action: Action, pattern: &Pattern) -> Verdict {
         let Some(session) = self.peek(key) else { return Verdict::No };
         match (&session.grants, &session.identity) {
             (Some(grants), Some(identity)) => grants.check(&identity.user, action, pattern),
@@ -183,27 +218,9 @@ pub(super) fn start_of(from: control::From) -> journal::Start {
     }
 }
 
-/// What a command needs a grant for.
-fn subject(command: &Command) -> Result<Option<(Action, Pattern)>, Error> {
-    let named = |attributes: &Attributes<'_>| -> Result<Pattern, Error> {
-        let name = attributes.topic.ok_or(Error::Invalid { field: "topic" })?;
-        Ok(Pattern::from(&Topic::parse(name)?))
-    };
-    Ok(match command {
-        Command::Publish(frame) | Command::Request(frame) => {
-            Some((Action::Publish, named(&frame.attributes()?)?))
-        }
-        Command::Subscribe { pattern, start, .. } => {
-            let replay = matches!(start, Start::Last(_) | Start::Since(_));
-            let action = if replay { Action::History } else { Action::Subscribe };
-            Some((action, pattern.clone()))
-        }
-        Command::History { topic, .. } => Some((Action::History, Pattern::from(topic))),
-        Command::Serve { pattern, .. } => Some((Action::Serve, pattern.clone())),
-        Command::Presence { topic, .. } => Some((Action::Presence, Pattern::from(topic))),
-        Command::Unsubscribe { .. }
-        | Command::Reply(_)
-        | Command::Answer { .. }
-        | Command::Withdraw { .. } => None,
-    })
+/// The topic that a frame names.
+fn named_topic(frame: &Frame) -> Result<Topic, Code> {
+    let attributes = frame.attributes().map_err(|error| error.code())?;
+    let name = attributes.topic.ok_or(Code::BAD_FIELD)?;
+    Topic::parse(name).map_err(|_| Code::BAD_TOPIC)
 }

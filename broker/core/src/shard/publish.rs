@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use sampan_protocol::attribute::{self, Tag};
-use sampan_protocol::control;
+use sampan_protocol::control::{self, Action};
 use sampan_protocol::frame::{Frame, Header, Kind};
-use sampan_protocol::{Code, Topic};
+use sampan_protocol::{Code, Pattern};
 
 use super::Shard;
+use crate::grant::Verdict;
 use crate::journal::Run;
 use crate::message::{AckRun, Hole, Message, Origin};
 use crate::room::Room;
@@ -33,20 +34,26 @@ impl Shard {
         true
     }
 
-    /// Forwards a publish that names its topic and has been found to be allowed.
+    /// Forwards a publish that has been found to be allowed. Where no authorizer had to say so, the
+    /// session's next ones to the topic need not be looked at.
     pub(super) fn publish(&mut self, key: SessionKey, frame: Frame) {
         let refuse = |shard: &mut Shard, code| {
             shard.refuse_publish(key, frame.header.number, frame.header.topic_id, code, 0);
         };
-        let topic = frame.attributes().ok().and_then(|a| a.topic.map(Topic::parse));
-        let Some(Ok(topic)) = topic else { return refuse(self, Code::BAD_TOPIC) };
+        let topic = match self.published_topic(&frame) {
+            Ok(topic) => topic,
+            Err(code) => return refuse(self, code),
+        };
         let Ok(entry) = self.directory.resolve(&topic) else { return refuse(self, Code::BUSY) };
         let origin = self.origin(key);
+        let lasting = self.check(key, Action::Publish, &Pattern::from(&topic)) == Verdict::Yes;
         let Some(session) = self.session(key) else { return };
         if session.publishable.len() >= PUBLISHABLE_MAX {
             session.publishable.clear();
         }
-        session.publishable.insert(entry.id, entry.clone());
+        if lasting {
+            session.publishable.insert(entry.id, entry.clone());
+        }
         let producer = session.producer;
         self.send(entry.owner, Message::Publish { origin, entry, producer, frame });
     }

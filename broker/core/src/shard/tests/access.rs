@@ -72,6 +72,45 @@ fn an_authorizer_decides_and_its_answer_is_kept_for_its_time() {
 }
 
 #[test]
+fn an_authorizer_is_asked_about_publishes_again_when_its_answer_has_expired() {
+    let mut world = World::new(2);
+    let mut service = world.client(1, "typing", Role::Service);
+    serve(&mut world, &mut service, "chat.typing.*", 2);
+    let mut customer = world.client(0, "anna", Role::Customer);
+    world.publish(&mut customer, "chat.typing.1", "x");
+    answer(&mut world, &mut service, true);
+    assert_eq!(of_kind(&world.receive(&mut customer), Kind::Published).len(), 1);
+    world.sleep(Duration::from_secs(61));
+    let sequence = world.publish(&mut customer, "chat.typing.1", "x");
+    answer(&mut world, &mut service, false);
+    let frames = world.receive(&mut customer);
+    assert_eq!(refusal(&frames, sequence), Some(Code::NOT_AUTHORIZED));
+}
+
+#[test]
+fn a_topic_may_be_published_to_by_an_id_that_another_session_has_learnt() {
+    let mut world = World::new(2);
+    let mut before = world.client(0, "s", Role::Service);
+    world.publish(&mut before, "order.1", "by name");
+    let topic_id = world.receive(&mut before)[0].header.topic_id;
+    let by_id = |topic_id, sequence| {
+        let header = Header { topic_id, ..Header::new(Kind::Publish) }.number(sequence);
+        header.to_frame(&[], b"by id").expect("small")
+    };
+    let mut after = world.client(1, "s", Role::Service);
+    world.send(&mut after, by_id(topic_id, 1));
+    let frames = world.receive(&mut after);
+    assert_eq!((frames[0].header.kind, frames[0].header.number), (Kind::Published, 2));
+    world.send(&mut after, by_id(topic_id + 1, 2));
+    let frames = world.receive(&mut after);
+    assert_eq!(refusal(&frames, 2), Some(Code::UNKNOWN_TOPIC));
+    let mut customer = world.client(1, "anna", Role::Customer);
+    world.send(&mut customer, by_id(topic_id, 1));
+    let frames = world.receive(&mut customer);
+    assert_eq!(refusal(&frames, 1), Some(Code::NOT_GRANTED));
+}
+
+#[test]
 fn no_authorizer_and_a_silent_authorizer_mean_no() {
     let mut world = World::new(2);
     let mut customer = world.client(0, "anna", Role::Customer);
