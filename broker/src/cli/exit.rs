@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use sampan_client::{Code, Error, Reaction};
 
+use super::output::tell;
 use crate::{config, data_dir};
 
 /// The exit codes, which scripts rely on.
@@ -47,7 +48,7 @@ impl Failure {
         match self {
             Failure::BrokenPipe => ExitCode::SUCCESS,
             Failure::Told(exit, ref text) => {
-                eprintln!("sampan: {text}");
+                tell(format_args!("sampan: {text}"));
                 ExitCode::from(exit as u8)
             }
         }

@@ -6,7 +6,7 @@ use sampan_client::{Ack, Error, Settled};
 
 use super::exit::{Exit, Failure, exit_of};
 use super::json::AckLine;
-use super::output::Output;
+use super::output::{Output, tell};
 
 /// Refusals that are told one by one.
 const TOLD_MAX: u64 = 10;
@@ -109,8 +109,8 @@ impl Outcomes {
         self.refused += 1;
         self.exit.get_or_insert(exit_of(error));
         match self.refused {
-            ..=TOLD_MAX => eprintln!("sampan: message {n}: {error}"),
-            more if more == TOLD_MAX + 1 => eprintln!("sampan: more messages are refused"),
+            ..=TOLD_MAX => tell(format_args!("sampan: message {n}: {error}")),
+            more if more == TOLD_MAX + 1 => tell(format_args!("sampan: more are refused")),
             _ => {}
         }
     }

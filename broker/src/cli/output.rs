@@ -1,10 +1,16 @@
-//! Standard output: buffered, and flushed before anyone waits.
+//! Standard output: buffered, and flushed before anyone waits. Standard error: lines for people.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
 
 use serde::Serialize;
+
+/// Writes a line to standard error. Nobody may be reading it, which changes nothing.
+pub(super) fn tell(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// Standard output with a buffer of its own, which [`io::Stdout`] would cut at every line.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use sampan_client::{
 use super::connection::Connection;
 use super::exit::Failure;
 use super::json::MessageLine;
-use super::output::Output;
+use super::output::{Output, tell};
 use super::pieces::Separator;
 use super::signals::Stop;
 use super::text;
@@ -68,7 +68,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let read = async |client: &Client| {
         tokio::spawn(tell_events(client.clone()));
         let subscription = client.subscribe(pattern, start).await?;
-        eprintln!("ready");
+        tell(format_args!("ready"));
         print_all(subscription, form, args.count, &mut stop).await
     };
     args.connection.with(read).await
@@ -152,7 +152,8 @@ fn print(output: &mut Output, form: Form, message: &Received) -> io::Result<()> 
 fn tell_gap(gap: &Gap) {
     let Gap { topic, epoch, from, to, reason, .. } = gap;
     let loss = if gap.is_loss() { "messages were lost" } else { "nothing was lost" };
-    eprintln!("gap: {} {epoch}:{from} to {epoch}:{to}, {}: {loss}", topic.as_str(), reason.name());
+    let (topic, reason) = (topic.as_str(), reason.name());
+    tell(format_args!("gap: {topic} {epoch}:{from} to {epoch}:{to}, {reason}: {loss}"));
 }
 
 /// Tells of lost and regained connections, so that silence is not taken for quiet.
@@ -162,9 +163,10 @@ async fn tell_events(client: Client) {
     while let Some(event) = events.next().await {
         match event {
             Event::Waiting { retry_in, cause } => {
-                eprintln!("sampan: {cause}; trying again in {} ms", retry_in.as_millis());
+                let ms = retry_in.as_millis();
+                tell(format_args!("sampan: {cause}; trying again in {ms} ms"));
             }
-            Event::Live { resumed: true } => eprintln!("sampan: connected again"),
+            Event::Live { resumed: true } => tell(format_args!("sampan: connected again")),
             _ => {}
         }
     }

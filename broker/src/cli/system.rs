@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::connection::Connection;
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, tell};
 use crate::serve::system::{self, Nothing, StatusReply, TopicsReply};
 
 /// How long the broker may take; it answers from memory.
@@ -47,7 +47,7 @@ pub(super) async fn topics(args: TopicsArgs) -> Result<(), Failure> {
     }
     output.flush()?;
     if reply.more > 0 {
-        eprintln!("sampan: {} more topics are not listed", reply.more);
+        tell(format_args!("sampan: {} more topics are not listed", reply.more));
     }
     Ok(())
 }

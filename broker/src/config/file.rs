@@ -28,7 +28,7 @@ pub struct File {
     pub log: LogSettings,
     /// The certificate that clients see.
     pub tls: Tls,
-    /// Which tokens are accepted.
+    /// Which tokens are accepted. The files named here are read again on SIGHUP.
     #[serde(serialize_with = "auth_section::serialize")]
     pub auth: auth::Config,
     /// Tokens that are ended before their time.

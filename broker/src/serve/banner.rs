@@ -1,6 +1,7 @@
 //! What `sampan serve` prints once it serves: a line for scripts, and commands to paste.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -19,10 +20,12 @@ pub(super) struct Bound {
 /// and left out where the log is for machines.
 pub(super) fn print(config: &Config, bound: Bound) {
     let Bound { quic, http } = bound;
-    eprintln!("listening quic={quic} http={http}");
+    let mut lines = format!("listening quic={quic} http={http}\n");
     if config.log.format == LogFormat::Text {
-        eprint!("{}", text(config, bound));
+        lines.push_str(&text(config, bound));
     }
+    // A script may have closed standard error behind it; the broker serves all the same.
+    let _ = io::stderr().write_all(lines.as_bytes());
 }
 
 fn text(config: &Config, Bound { quic, http }: Bound) -> String {

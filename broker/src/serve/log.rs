@@ -11,7 +11,12 @@ use crate::config::{Log, LogFormat};
 pub(super) fn start(log: &Log) {
     // The filter has been checked with the settings.
     let filter = EnvFilter::new(&log.filter);
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
+    let lines = fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        // Telling that a line could not be written would panic: nobody reads standard error then.
+        .log_internal_errors(false);
     let _ = match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

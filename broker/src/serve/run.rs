@@ -7,7 +7,8 @@ use sampan_quic::{Certificate, Limits};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
-use tokio::time::{interval, sleep};
+use tokio::task::JoinHandle;
+use tokio::time::{interval, sleep, timeout};
 use tracing::{info, warn};
 
 use super::answers::Answers;
@@ -35,6 +36,9 @@ struct Running {
     lock: Lock,
     broker: Arc<Broker>,
     health: Arc<Health>,
+    tokens: Arc<Tokens>,
+    /// What keeps published keys up to date.
+    follower: JoinHandle<()>,
 }
 
 /// Runs a broker until it is told to stop.
@@ -64,19 +68,21 @@ async fn serve(config: Config) -> Result<(), Error> {
     let listener = listener.map_err(|error| Error::Http(config.http, error))?;
     let http = listener.local_addr()?;
 
-    let verifier = verifier(&config, &data)?;
+    let revocations =
+        Revocations::open(data.revocations_path(), config.revocation_memory, unix_ms());
+    let revocations = Arc::new(revocations.map_err(Error::Revocations)?);
+    let verifier = verifier(&config, &data, revocations.clone())?;
     let follows_keys = config.auth.jwks_file.is_some() || config.auth.jwks_url.is_some();
     let tokens = Tokens::new(verifier.clone(), follows_keys);
     let tokens = Arc::new(tokens.ok_or(data_dir::Error::Crypto)?);
     let broker = Arc::new(start(&config, &data, &lock, tokens.clone())?);
     warn_of_small_buffers(&config, &broker);
-    tokio::spawn(jwks::run(verifier.clone(), std::future::pending()));
 
     let health = Arc::new(Health::starting());
     let latencies = Latencies::default();
     let metrics = {
-        let (broker, verifier, tokens) = (broker.clone(), verifier.clone(), tokens.clone());
-        Metrics::new(&latencies, move || reading(&broker, &verifier, &tokens))
+        let (broker, tokens) = (broker.clone(), tokens.clone());
+        Metrics::new(&latencies, move || reading(&broker, &tokens))
     };
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let routes = http::router(health.clone(), Arc::new(metrics));
@@ -87,13 +93,13 @@ async fn serve(config: Config) -> Result<(), Error> {
     let answers = Answers {
         broker: broker.clone(),
         tokens: tokens.clone(),
-        revocations: verifier.revocations().clone(),
+        revocations,
         health: health.clone(),
         started,
     };
     let own = Own {
         broker: broker.clone(),
-        tokens,
+        tokens: tokens.clone(),
         health: health.clone(),
         latencies,
         answers: Arc::new(answers),
@@ -106,7 +112,8 @@ async fn serve(config: Config) -> Result<(), Error> {
     info!(quic = %bound.quic, http = %bound.http, shards = config.shards.get(), "serving");
     warn!("durable topics are held in memory and acked `routed`: a restart forgets them");
 
-    let running = Running { config, data, lock, broker, health };
+    let follower = follow_keys(verifier);
+    let mut running = Running { config, data, lock, broker, health, tokens, follower };
     while signals.next().await == Told::Reload {
         running.reload();
     }
@@ -120,16 +127,38 @@ async fn serve(config: Config) -> Result<(), Error> {
     Ok(())
 }
 
-fn verifier(config: &Config, data: &DataDir) -> Result<Arc<Verifier>, Error> {
-    let revocations =
-        Revocations::open(data.revocations_path(), config.revocation_memory, unix_ms());
-    let revocations = Arc::new(revocations.map_err(Error::Revocations)?);
+fn verifier(
+    config: &Config,
+    data: &DataDir,
+    revocations: Arc<Revocations>,
+) -> Result<Arc<Verifier>, Error> {
     let secret = match &config.jwt_secret {
         Some(secret) => Some(secret.clone()),
         None if config.auth.has_keys() => None,
         None => Some(data.secret_or_new()?),
     };
     Verifier::new(&config.auth, secret, revocations).map(Arc::new).map_err(Error::Auth)
+}
+
+/// Keeps published keys up to date.
+fn follow_keys(verifier: Arc<Verifier>) -> JoinHandle<()> {
+    tokio::spawn(jwks::run(verifier, std::future::pending()))
+}
+
+/// Replaces the verifier; one whose keys come from a URL waits for them, so that nobody is refused
+/// meanwhile, but not for ever.
+async fn put_in_force(tokens: Arc<Tokens>, verifier: Arc<Verifier>, has_url: bool) {
+    let fetched = async {
+        while has_url && verifier.key_counts().refreshes == 0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if timeout(Duration::from_secs(10), fetched).await.is_err() {
+        warn!("the key set was not fetched; secret and keys stay as they were");
+        return;
+    }
+    tokens.replace(verifier);
+    info!("secret and keys read again");
 }
 
 fn start(
@@ -180,7 +209,8 @@ fn warn_of_small_buffers(config: &Config, broker: &Broker) {
     }
 }
 
-fn reading(broker: &Broker, verifier: &Verifier, tokens: &Tokens) -> Reading {
+fn reading(broker: &Broker, tokens: &Tokens) -> Reading {
+    let verifier = tokens.verifier();
     let keys = verifier.key_counts();
     let (tokens_accepted, tokens_refused) = tokens.counts();
     Reading {
@@ -194,14 +224,25 @@ fn reading(broker: &Broker, verifier: &Verifier, tokens: &Tokens) -> Reading {
 }
 
 impl Running {
-    /// Shows new connections the certificate that the files hold by now. Those that are open stay.
-    fn reload(&self) {
+    /// Reads the files of certificate, secret and keys again. They count for new connections; those
+    /// that are open stay. What cannot be used stays as it was.
+    fn reload(&mut self) {
         let reloaded = certificate(&self.config, &self.data, &self.lock)
             .map_err(Error::from)
             .and_then(|certificate| Ok(self.broker.reload_certificate(certificate)?));
         match reloaded {
             Ok(()) => info!("certificate read again"),
             Err(error) => warn!(%error, "the certificate stays as it was"),
+        }
+        let revocations = self.tokens.verifier().revocations().clone();
+        match verifier(&self.config, &self.data, revocations) {
+            Ok(verifier) => {
+                self.follower.abort();
+                self.follower = follow_keys(verifier.clone());
+                let has_url = self.config.auth.jwks_url.is_some();
+                tokio::spawn(put_in_force(self.tokens.clone(), verifier, has_url));
+            }
+            Err(error) => warn!(%error, "secret and keys stay as they were"),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::rand;
 use base64::Engine;
@@ -22,7 +23,7 @@ const OWN_TTL_MS: u64 = 24 * 3600 * 1000;
 /// Judges tokens. Never waits, so shard threads may call it.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    verifier: Arc<Verifier>,
+    verifier: ArcSwap<Verifier>,
     /// The token of the broker's own session; it never leaves the process.
     own: String,
     /// The id of that token, by which its session is told from all others.
@@ -41,13 +42,23 @@ impl Tokens {
         let (own, id) = random.split_at(32);
         let label = |refused: Refused| (refused.label(), AtomicU64::new(0));
         Some(Tokens {
-            verifier,
+            verifier: ArcSwap::new(verifier),
             own: URL_SAFE_NO_PAD.encode(own),
             own_id: Arc::from(URL_SAFE_NO_PAD.encode(id)),
             follows_keys,
             accepted: AtomicU64::new(0),
             refused: Refused::ALL.map(label).into(),
         })
+    }
+
+    /// Judges by another verifier from here on. Sessions that are live stay.
+    pub(super) fn replace(&self, verifier: Arc<Verifier>) {
+        self.verifier.store(verifier);
+    }
+
+    /// The verifier in force.
+    pub(super) fn verifier(&self) -> Arc<Verifier> {
+        self.verifier.load_full()
     }
 
     /// The token for the broker's own session.
@@ -66,7 +77,7 @@ impl Tokens {
                 token_id: Some(self.own_id.clone()),
             });
         }
-        match self.verifier.verify(token, now_ms) {
+        match self.verifier.load().verify(token, now_ms) {
             Ok(identity) => {
                 self.accepted.fetch_add(1, Ordering::Relaxed);
                 Ok(to_core(identity))

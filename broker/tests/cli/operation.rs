@@ -116,3 +116,56 @@ async fn a_new_certificate_is_shown_to_new_connections_and_the_others_stay() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     connect(&second).await.expect("the second certificate stays");
 }
+
+#[test]
+fn a_new_secret_counts_for_new_connections() {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let directory = TempDir::new().expect("a temporary directory");
+    let secret = directory.path().join("secret");
+    let write = |path: &Path, text: &str| {
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+        std::io::Write::write_all(&mut file.expect("opened"), text.as_bytes()).expect("written");
+    };
+    write(&secret, "the first secret of more than thirty-two bytes");
+    let auth = "[auth]\nsecret_file = 'secret'\n";
+    std::fs::write(directory.path().join("auth.toml"), auth).expect("written");
+    let broker = Broker::start_in(directory, &["--config", "auth.toml"], "127.0.0.1:0");
+    let token = || {
+        let args = ["token", "--user", "s", "--role", "service", "--config", "auth.toml"];
+        broker.run(&args).stdout.trim().to_owned()
+    };
+    let first = token();
+    assert_eq!(broker.run_as(&first, &["status"]).code, 0);
+    write(&broker.directory.path().join("secret"), "another secret of more than thirty-two bytes");
+    broker.signal(Signal::HUP);
+    let second = token();
+    eventually("in force", || broker.run_as(&second, &["status"]).code == 0);
+    assert_eq!(broker.run_as(&first, &["status"]).code, 3);
+}
+
+#[test]
+fn a_broker_whose_log_nobody_reads_serves_on() {
+    use std::io::{BufRead, BufReader};
+
+    let directory = TempDir::new().expect("a temporary directory");
+    let args = ["serve", "--quic", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    let mut command = sampan(directory.path(), &args);
+    command.env("SAMPAN_LOG_LEVEL", "debug").stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut line = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    stderr.read_line(&mut line).expect("a line");
+    drop(stderr);
+    let quic = line.split(' ').find_map(|word| word.strip_prefix("quic=")).expect("an address");
+    for _ in 0..3 {
+        let status = sampan(directory.path(), &["status", "--url", &format!("quic://{quic}")])
+            .output()
+            .expect("it runs");
+        assert!(status.status.success(), "{status:?}");
+    }
+    assert!(child.try_wait().expect("waited").is_none(), "the broker has ended");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+}
