@@ -178,7 +178,8 @@ bodies! {
     Subscribed => Subscribed {
         /// The broker's clock at the join; a later resume of a pattern gives it back.
         joined_ms: u64,
-        /// For a single topic, the position at the join; empty for a pattern.
+        /// For a single topic, the position at the join, ahead of kept values that follow; empty for
+        /// a pattern.
         positions: Vec<TopicPosition>,
     } check(self) {
         numbers("joined", &[self.joined_ms])?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sampan_protocol::control::{self, Start, Subscribed, TopicPosition};
-use sampan_protocol::{Code, Now, Pattern, Position};
+use sampan_protocol::{Class, Code, Now, Pattern, Position};
 
 use super::Shard;
 use crate::audience::Audience;
@@ -63,7 +63,7 @@ impl Shard {
             Start::Resume { joined_ms, positions } => {
                 match positions.iter().find(|p| p.topic == entry.topic.as_str()) {
                     Some(p) => JoinStart::After(Position { epoch: p.epoch, offset: p.offset }),
-                    None if *joined_ms == 0 => JoinStart::Now,
+                    None if *joined_ms == 0 || entry.rule.class == Class::Latest => JoinStart::Now,
                     None => JoinStart::From(journal::Start::Since(*joined_ms)),
                 }
             }
@@ -175,11 +175,13 @@ impl Shard {
         };
         subscription.confirmed = u64::MAX;
         let joined_ms = subscription.joined_ms;
-        let position = TopicPosition {
-            topic: entry.topic.to_string(),
-            epoch: point.epoch,
-            offset: point.next - 1,
+        // A client that is cut off before the kept values have arrived must not resume behind them.
+        let next = match point.from {
+            Some(journal::Start::Offset(from)) if entry.rule.class == Class::Latest => from,
+            _ => point.next,
         };
+        let topic = entry.topic.to_string();
+        let position = TopicPosition { topic, epoch: point.epoch, offset: next - 1 };
         // Confirmed ahead of the first delivery, so that the client knows what it is for.
         self.confirm(key, number, joined_ms, vec![position]);
         self.want(now, key, entry, point);
@@ -199,7 +201,7 @@ impl Shard {
         self.room_names.within(pattern, &mut |_, id| ids.push(*id));
         let (mut topics, mut overflow) = (Vec::new(), false);
         for room in ids.iter().filter_map(|id| self.rooms.get(id)) {
-            let point = room.join(topic_start(start, room.entry.topic.as_str()));
+            let point = room.join(topic_start(start, &room.entry));
             if point.from.is_none() && point.holes.is_empty() {
                 continue;
             }
@@ -373,15 +375,16 @@ fn index<T>((index, _): (usize, T)) -> u32 {
     index as u32
 }
 
-/// Where one topic of a pattern subscription starts.
-fn topic_start(start: &WatchStart, topic: &str) -> JoinStart {
+/// Where one topic of a pattern subscription starts. The time of the join says nothing about values
+/// that were kept before it.
+fn topic_start(start: &WatchStart, entry: &Entry) -> JoinStart {
     match start {
         WatchStart::Now => JoinStart::Now,
         WatchStart::From(start) => JoinStart::From(*start),
         WatchStart::Resume { joined_ms, positions } => {
-            match positions.binary_search_by(|(name, _)| (**name).cmp(topic)) {
+            match positions.binary_search_by(|(name, _)| (**name).cmp(entry.topic.as_str())) {
                 Ok(at) => positions.get(at).map_or(JoinStart::Now, |(_, p)| JoinStart::After(*p)),
-                Err(_) if *joined_ms == 0 => JoinStart::Now,
+                Err(_) if *joined_ms == 0 || entry.rule.class == Class::Latest => JoinStart::Now,
                 Err(_) => JoinStart::From(journal::Start::Since(*joined_ms)),
             }
         }

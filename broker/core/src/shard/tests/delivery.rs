@@ -231,6 +231,29 @@ fn latest_gives_a_newcomer_the_newest_value_of_every_key_and_refuses_stale_ones(
 }
 
 #[test]
+fn a_reader_that_is_cut_off_before_the_kept_values_arrive_gets_them_when_it_resumes() {
+    let mut world = World::new(2);
+    let mut publisher = world.client(0, "p", Role::Service);
+    let topic = "inventory.product.sku-1";
+    for key in ["a", "b"] {
+        let key: &[(Tag, &[u8])] = &[(Tag::Key, key.as_bytes())];
+        world.publish_with(&mut publisher, topic, "kept", key, 0);
+    }
+    for pattern in [topic, "inventory.product.*"] {
+        world.sleep(Duration::from_secs(1));
+        let mut reader = world.client(1, "r", Role::Service);
+        world.subscribe(&mut reader, pattern, Start::Now);
+        let frames = world.receive_some(&mut reader, 0);
+        let join: Subscribed = control::decode(&frames[0]).expect("confirmed");
+        world.leave(&reader);
+        let mut reader = world.client(1, "r", Role::Service);
+        let Subscribed { joined_ms, positions } = join;
+        world.subscribe(&mut reader, pattern, Start::Resume { joined_ms, positions });
+        assert_eq!(payloads(&world.receive(&mut reader)), ["kept", "kept"], "{pattern}");
+    }
+}
+
+#[test]
 fn a_level_that_the_topic_cannot_give_is_refused() {
     let mut world = World::new(1);
     let mut publisher = world.client(0, "p", Role::Service);
