@@ -69,7 +69,8 @@ impl Client {
 
     /// Tells every subscription which offsets it will not get, and moves its position past them.
     ///
-    /// A conflated gap moves nothing: the newest message of each key within it follows.
+    /// A conflated gap moves nothing: the newest message of each key within it follows. A gap of an
+    /// epoch that was over when a subscription began is for others of the session.
     pub(super) fn gap(&mut self, frame: &Frame) -> Result<(), Error> {
         let body: Gap = control::decode(frame)?;
         let reason = GapReason::from_number(body.reason);
@@ -77,7 +78,7 @@ impl Client {
         let row = self.topics.by_id(frame.header.topic_id);
         let row = row.ok_or(Error::Invalid { field: "a gap of a topic id without a name" })?;
         let current = body.epoch == row.epoch;
-        for place in &mut row.matches {
+        for place in row.matches.iter_mut().filter(|place| place.began <= body.epoch) {
             let joined = place.joined.filter(|joined| joined.epoch == body.epoch);
             let seen = joined.map_or(0, |joined| joined.offset);
             let seen = if current { place.last.max(seen) } else { seen };

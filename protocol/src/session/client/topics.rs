@@ -29,15 +29,17 @@ pub(super) struct Row {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Match {
     pub(super) subscription: u64,
-    /// Offset of the last message seen in the row's epoch; 0 for none.
+    /// Offset of the last message seen in the row's epoch, or at which it joined there; 0 for none.
     pub(super) last: u64,
     /// Where a resume starts while nothing has been seen.
     pub(super) joined: Option<Position>,
+    /// The epoch that a single topic was in when the subscription was confirmed.
+    pub(super) began: u64,
 }
 
 impl Match {
     fn new(subscription: u64) -> Self {
-        Match { subscription, last: 0, joined: None }
+        Match { subscription, last: 0, joined: None, began: 0 }
     }
 
     fn position(&self, epoch: u64) -> Option<Position> {
@@ -88,11 +90,13 @@ impl Topics {
         let row = &mut self.rows[at];
         row.class = Some(class);
         if row.epoch != from.epoch {
-            let fresh = row.epoch == 0;
             row.epoch = from.epoch;
             for place in &mut row.matches {
-                place.last = 0;
-                place.joined = place.joined.filter(|joined| fresh && joined.epoch == from.epoch);
+                place.joined = place.joined.filter(|joined| joined.epoch == from.epoch);
+                place.last = match place.joined {
+                    Some(joined) if class != Class::Latest => joined.offset,
+                    _ => 0,
+                };
             }
         }
         // Kept values of other classes may lie below the offset at which live delivery starts.
@@ -116,6 +120,10 @@ impl Topics {
             if place.last == 0 || joined.epoch != epoch {
                 place.joined.get_or_insert(joined);
             }
+            if place.last == 0 && joined.epoch == epoch && row.class != Some(Class::Latest) {
+                place.last = joined.offset;
+            }
+            place.began = joined.epoch;
         }
     }
 

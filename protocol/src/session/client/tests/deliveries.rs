@@ -61,6 +61,26 @@ fn a_message_goes_once_to_every_subscription_that_matches() {
 }
 
 #[test]
+fn a_subscription_is_told_nothing_from_before_its_own_join() {
+    let mut rig = Rig::live();
+    let old = rig.subscribe("a", Start::Now);
+    rig.confirm(old, 1, vec![at("a", 1, 14)]);
+    rig.name(5, "a", Class::Durable, 1, 15);
+    rig.reconnect(2);
+    let new = rig.subscribe("a", Start::Now);
+    rig.confirm(old, 2, vec![at("a", 2, 4)]);
+    rig.confirm(new, 2, vec![at("a", 2, 4)]);
+    // The older one lost its epoch, and reads the new one from its start.
+    rig.name(6, "a", Class::Durable, 2, 1);
+    rig.gap(6, 1, (15, NUMBER_MAX), GapReason::UnsyncedLost);
+    (1..=5).for_each(|offset| rig.deliver(6, offset));
+    assert_eq!(rig.gaps(old), [(15, NUMBER_MAX, GapReason::UnsyncedLost)]);
+    assert_eq!(rig.offsets(old), [1, 2, 3, 4, 5]);
+    assert_eq!(rig.gaps(new), []);
+    assert_eq!(rig.offsets(new), [5]);
+}
+
+#[test]
 fn a_doubled_message_is_dropped_and_counted() {
     let mut rig = Rig::live();
     let number = rig.subscribe("a", Start::Now);
