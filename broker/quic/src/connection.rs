@@ -1,6 +1,6 @@
 //! One connection: its place between handshake and end, and what its events mean to the shard.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use quinn_proto::{Connection as Transport, Dir, Event, StreamEvent, StreamId, VarInt};
 use sampan_core::bucket::Bucket;
@@ -48,8 +48,17 @@ pub(crate) struct Connection {
     pub(crate) lanes: [Option<StreamId>; LANES as usize],
     /// The control stream first.
     pub(crate) inbound: Vec<Inbound>,
+    /// When the oldest frame under way is too late; kept here so that the streams need not be
+    /// looked at for every packet.
+    pub(crate) frame_deadline: Option<Instant>,
     pub(crate) barren: Bucket,
     pub(crate) noise: Noise,
+    /// Whether a stream has something to read.
+    pub(crate) readable: bool,
+    /// Whether the session has something new to send.
+    pub(crate) ready: bool,
+    /// Whether something of the session waits for a window or a stream.
+    pub(crate) blocked: bool,
     /// Whether it is in the list of those that may have packets to send.
     pub(crate) dirty: bool,
     /// Whether it is in the list of those with more to read.
@@ -65,8 +74,12 @@ impl Connection {
             control: None,
             lanes: [None; LANES as usize],
             inbound: Vec::new(),
+            frame_deadline: None,
             barren: Bucket::new(limits.barren_streams, now.mono),
             noise: Noise::new(now.mono),
+            readable: false,
+            ready: false,
+            blocked: false,
             dirty: false,
             unread: false,
         }
@@ -97,9 +110,7 @@ impl Connection {
                 self.fail(env, Code::SLOW_HANDSHAKE, "the handshake took too long");
             }
             Stage::Closing { until, .. } if *until <= now => self.finish(env),
-            Stage::Greeting | Stage::Live
-                if self.frame_deadline(env).is_some_and(|at| at <= now) =>
-            {
+            Stage::Greeting | Stage::Live if self.frame_deadline.is_some_and(|at| at <= now) => {
                 self.fail(env, Code::IDLE, "a frame was not completed in time");
             }
             _ => {}
@@ -107,26 +118,14 @@ impl Connection {
     }
 
     /// When [`Connection::time`] must be called next.
-    pub(crate) fn deadline(&mut self, env: &Env<'_>) -> Option<Instant> {
+    pub(crate) fn deadline(&mut self) -> Option<Instant> {
         let own = match &self.stage {
             Stage::Handshake { until } | Stage::Closing { until, .. } => Some(*until),
-            Stage::Greeting | Stage::Live => self.frame_deadline(env),
+            Stage::Greeting | Stage::Live => self.frame_deadline,
             Stage::Closed => None,
         };
         let both = [self.transport.poll_timeout(), own];
         both.into_iter().flatten().min()
-    }
-
-    /// When the oldest frame under way is too late. A client that uploads fast enough to be worth
-    /// its buffer gets more time as its bytes come in.
-    fn frame_deadline(&self, env: &Env<'_>) -> Option<Instant> {
-        let limits = env.limits;
-        let deadlines = self.inbound.iter().filter_map(|stream| {
-            let seconds = stream.buffered_bytes() / limits.frame_bytes_per_s.max(1);
-            let earned = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
-            Some(stream.partial_since? + limits.frame_timeout + earned)
-        });
-        deadlines.min()
     }
 
     /// Lets an authenticated client do what it came for. Whether it was waiting for that.
@@ -171,6 +170,7 @@ impl Connection {
         }
         self.stage = stage;
         self.inbound = Vec::new();
+        self.frame_deadline = None;
     }
 
     fn connected(&mut self, env: &mut Env<'_>) {
@@ -205,6 +205,7 @@ impl Connection {
             StreamEvent::Readable { id } => {
                 if let Some(stream) = self.inbound.iter_mut().find(|stream| stream.id == id) {
                     stream.readable = true;
+                    self.readable = true;
                 }
             }
             StreamEvent::Stopped { .. } => {
@@ -235,5 +236,6 @@ impl Connection {
             (Dir::Uni, _) => env.counters.streams += 1,
         }
         self.inbound.push(Inbound::new(id, env.limits.payload_bytes_max));
+        self.readable = true;
     }
 }

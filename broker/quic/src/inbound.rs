@@ -1,12 +1,13 @@
 //! What a client sends: streams and datagrams, cut into frames for the shard.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quinn_proto::{Connection as Transport, Dir, ReadError, StreamId};
 use sampan_protocol::frame::Kind;
 use sampan_protocol::{Code, Error, Frame, FrameReader};
 
-use crate::connection::{Connection, Env};
+use crate::connection::{Connection, Env, Stage};
+use crate::limits::Limits;
 
 /// A stream that the client writes.
 pub(crate) struct Inbound {
@@ -16,7 +17,7 @@ pub(crate) struct Inbound {
     /// Whether it has brought a whole frame.
     fruitful: bool,
     /// When the first bytes of the frame under way were there.
-    pub(crate) partial_since: Option<Instant>,
+    partial_since: Option<Instant>,
 }
 
 /// How reading a stream ended.
@@ -40,8 +41,12 @@ impl Inbound {
         Inbound { id, reader, readable: true, fruitful: false, partial_since: None }
     }
 
-    pub(crate) fn buffered_bytes(&self) -> usize {
-        self.reader.buffered_bytes()
+    /// When the frame under way is too late. A client that uploads fast enough to be worth its
+    /// buffer gets more time as its bytes come in.
+    fn deadline(&self, limits: &Limits) -> Option<Instant> {
+        let seconds = self.reader.buffered_bytes() / limits.frame_bytes_per_s.max(1);
+        let earned = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
+        Some(self.partial_since? + limits.frame_timeout + earned)
     }
 
     /// Reads at most `budget` bytes and hands every whole frame to `take`.
@@ -64,7 +69,7 @@ impl Inbound {
                     *budget -= chunk.bytes.len();
                     self.reader.push(chunk.bytes);
                 }
-                Ok(None) => break Read::Finished { partial_bytes: self.buffered_bytes() },
+                Ok(None) => break Read::Finished { partial_bytes: self.reader.buffered_bytes() },
                 Err(ReadError::Blocked) => break Read::Empty,
                 Err(ReadError::Reset(_)) => break Read::Reset,
             }
@@ -96,6 +101,15 @@ fn take_frames(reader: &mut FrameReader, take: &mut dyn FnMut(Frame)) -> Result<
 impl Connection {
     /// Reads the streams that have something, up to a turn's share. Whether more is there.
     pub(crate) fn read(&mut self, env: &mut Env<'_>) -> bool {
+        if !self.readable {
+            return false;
+        }
+        self.readable = self.read_streams(env);
+        self.frame_deadline = self.inbound.iter().filter_map(|it| it.deadline(env.limits)).min();
+        self.readable
+    }
+
+    fn read_streams(&mut self, env: &mut Env<'_>) -> bool {
         let Some(key) = self.session else { return false };
         let mut budget = env.limits.read_bytes_per_turn;
         let mut next = 0;
@@ -159,8 +173,7 @@ impl Connection {
     /// Hands datagrams to the shard: each is one PUBLISH.
     pub(crate) fn read_datagrams(&mut self, env: &mut Env<'_>) {
         while let Some(datagram) = self.transport.datagrams().recv() {
-            let live =
-                self.session.filter(|_| matches!(self.stage, crate::connection::Stage::Live));
+            let live = self.session.filter(|_| matches!(self.stage, Stage::Live));
             let Some(key) = live else {
                 env.counters.datagrams_dropped += 1;
                 continue;

@@ -12,10 +12,17 @@ impl Connection {
     /// Moves what waits in the session's outbox into streams, as far as their windows allow, and
     /// starts to close the connection if the session has ended.
     pub(crate) fn fill(&mut self, env: &mut Env<'_>) {
+        // Most packets that arrive are acks, which change nothing for the session: its memory is
+        // not touched for them.
+        if !std::mem::take(&mut self.ready) && !self.blocked {
+            return;
+        }
+        self.blocked = false;
         let Some(key) = self.session else { return };
         for channel in Channel::all() {
             if env.shard.has(key, channel) {
                 self.fill_channel(env, key, channel);
+                self.blocked |= env.shard.has(key, channel);
             }
         }
         self.fill_datagrams(env, key);
@@ -77,14 +84,16 @@ impl Connection {
             let (until, reason) = (env.now.mono + env.limits.linger, reason.to_owned());
             self.leave(env, Stage::Closing { until, code, reason });
         }
-        if !matches!(self.stage, Stage::Closing { .. }) || env.shard.has(key, Channel::Control) {
+        if !matches!(self.stage, Stage::Closing { .. }) {
+            return;
+        }
+        let Some(control) = self.control else { return self.finish(env) };
+        if env.shard.has(key, Channel::Control) {
             return;
         }
         self.session = None;
         env.shard.closed(env.now, key);
-        let finished =
-            self.control.is_some_and(|id| self.transport.send_stream(id).finish().is_ok());
-        if !finished {
+        if self.transport.send_stream(control).finish().is_err() {
             self.finish(env);
         }
     }

@@ -14,7 +14,7 @@ use sampan_core::shard::{Output, Shard};
 use sampan_protocol::{Code, Now};
 
 use crate::clock::WallClock;
-use crate::connection::{Connection, Env, Stage};
+use crate::connection::{Connection, Env};
 use crate::counters::Counters;
 use crate::envelope::{Envelope, Outlet};
 use crate::gate::{Admission, Attempt, Gate};
@@ -226,7 +226,12 @@ impl Quic {
         self.set_time(now);
         while let Some(key) = self.shard.next_ready() {
             match self.index_of(key) {
-                Some(index) => self.mark(index),
+                Some(index) => {
+                    if let Some(connection) = self.connection(index) {
+                        connection.ready = true;
+                    }
+                    self.mark(index);
+                }
                 None => self.linked.push_back(key),
             }
         }
@@ -327,14 +332,13 @@ impl Quic {
 
     /// Handles what a connection reports, until it reports nothing more.
     fn drive(&mut self, now: Now, index: u32) {
-        if self.connection(index).is_none() {
-            return;
-        }
+        let Some(connection) = self.connection(index) else { return };
+        let before = connection.session;
         self.exchange(index);
         let more = self.with(now, index, Connection::drive).unwrap_or(false);
         self.exchange(index);
         let session = self.connection(index).and_then(|connection| connection.session);
-        if let Some(key) = session {
+        if let Some(key) = session.filter(|_| before.is_none()) {
             let slot = session_index(key);
             if self.sessions.len() <= slot {
                 self.sessions.resize(slot + 1, NONE);
@@ -373,24 +377,20 @@ impl Quic {
             return true;
         };
         let mut env = Env { now, shard, limits, counters };
-        loop {
-            connection.fill(&mut env);
-            let open = !matches!(connection.stage, Stage::Closed);
-            if !flush(connection, now.mono, outlet) {
-                return false;
-            }
-            // Sending the last control frame may be what lets the connection close.
-            if !open || !matches!(connection.stage, Stage::Closed) {
-                break;
-            }
+        connection.fill(&mut env);
+        if !flush(connection, now.mono, outlet) {
+            return false;
         }
         connection.dirty = false;
         if connection.transport.is_drained() {
             deadlines.remove(index);
             connections[index as usize] = None;
             counters.connections = counters.connections.saturating_sub(1);
-        } else if let Some(at) = connection.deadline(&env) {
-            deadlines.by(index, at);
+        } else {
+            match connection.deadline() {
+                Some(at) => deadlines.set(index, at),
+                None => deadlines.remove(index),
+            }
         }
         true
     }

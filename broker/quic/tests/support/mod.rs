@@ -1,6 +1,6 @@
 //! A broker, clients and a network between them, in virtual time and from a seed.
 
-#![allow(dead_code, unused_imports, reason = "every test file uses another part")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "every test uses another part")]
 
 mod directory;
 mod network;
