@@ -77,7 +77,11 @@ mod tests {
             ("quic://[2001:db8::1]:99", "[::]:0"),
         ];
         for (url, local) in cases {
-            let access = Access { url: url.to_owned(), token: String::new(), trust: Trust::System };
+            let access = Access {
+                url: url.to_owned(),
+                token: Token::Static(String::new()),
+                trust: Trust::System,
+            };
             assert_eq!(access.local().to_string(), local, "{url}");
         }
     }
