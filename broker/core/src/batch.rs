@@ -11,30 +11,43 @@ const SMALL_BYTES: usize = 1024;
 /// Bytes after which a coalesced chunk is sealed.
 const CHUNK_BYTES: usize = 32 * 1024;
 
+/// Waiting messages for which an idle topic keeps room.
+const WAITING_KEPT: usize = 16;
+
 /// Messages of one topic with consecutive offsets that have not been flushed.
+///
+/// Small ones wait as received and are encoded together when their whole length is known, so that
+/// each is copied once, into memory of its exact size.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    open: BytesMut,
+    waiting: Vec<Waiting>,
+    /// Attributes of all that wait, back to back.
+    attributes: BytesMut,
+    waiting_bytes: usize,
     run: Run,
+}
+
+/// A small message that is not yet encoded.
+#[derive(Debug)]
+struct Waiting {
+    header: Header,
+    attributes_bytes: usize,
+    body: Bytes,
 }
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.run.chunks.is_empty() && self.open.is_empty()
+        self.run.chunks.is_empty() && self.waiting.is_empty()
     }
 
     /// Adds one DELIVER frame. `header.number` is one above the previous one's.
     pub(crate) fn push(&mut self, header: Header, attributes: &[u8], body: Bytes) {
         let whole = HEADER_BYTES + attributes.len() + body.len();
-        // The attributes come from a frame that was within its limits, and relaying only drops
-        // some, so encoding cannot fail.
         if body.len() <= SMALL_BYTES {
-            if self.open.is_empty() {
-                self.open = BytesMut::with_capacity(whole);
-            }
-            let encoded = header.write(&mut self.open, attributes, &body);
-            debug_assert!(encoded.is_ok(), "relayed attributes fit");
-            if self.open.len() >= CHUNK_BYTES {
+            self.attributes.extend_from_slice(attributes);
+            self.waiting.push(Waiting { header, attributes_bytes: attributes.len(), body });
+            self.waiting_bytes += whole;
+            if self.waiting_bytes >= CHUNK_BYTES {
                 self.seal();
             }
         } else {
@@ -62,10 +75,28 @@ impl Batch {
         std::mem::take(&mut self.run)
     }
 
+    /// Encodes what waits as one chunk.
     fn seal(&mut self) {
-        if !self.open.is_empty() {
-            let head = std::mem::take(&mut self.open).freeze();
-            self.run.chunks.push(Chunk { head, body: None });
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut out = BytesMut::with_capacity(self.waiting_bytes);
+        let mut attributes = &self.attributes[..];
+        for Waiting { header, attributes_bytes, body } in self.waiting.drain(..) {
+            let (own, rest) = attributes.split_at(attributes_bytes);
+            attributes = rest;
+            // The attributes come from a frame that was within its limits, and relaying only drops
+            // some, so encoding cannot fail.
+            let encoded = header.write(&mut out, own, &body);
+            debug_assert!(encoded.is_ok(), "relayed attributes fit");
+        }
+        self.run.chunks.push(Chunk { head: out.freeze(), body: None });
+        self.waiting_bytes = 0;
+        self.attributes.clear();
+        if self.waiting.capacity() > WAITING_KEPT {
+            // Given back after a burst, so that many idle topics stay small.
+            self.waiting = Vec::new();
+            self.attributes = BytesMut::new();
         }
     }
 
