@@ -65,7 +65,6 @@ codes! {
     RESPONDER_LOST = 306, "The responder left before it answered; the request may have had an effect.";
     GOING_AWAY = 400, "This broker is draining; connect again.";
     TOKEN_EXPIRED = 401, "The token has expired; connect again with a fresh one.";
-    REPLACED = 402, "A newer connection of the same client took over.";
     RESTARTED = 500, "The broker lost or stopped the session; connect again with backoff.";
     SLOW_HANDSHAKE = 501, "HELLO or its token did not arrive in time.";
     IDLE = 502, "Nothing was heard from the client in time.";

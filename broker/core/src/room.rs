@@ -130,6 +130,22 @@ impl Room {
         self.acks.push((origin, AckRun { sequence, offset, count: 1, level, flags: 0 }));
     }
 
+    /// Lets the ack of a repeated durable publish wait with that of its first, if the journal has
+    /// not stored it yet; whether it does. An offset that is no longer known has long been stored.
+    pub(crate) fn joins_ack(&mut self, origin: Origin, run: AckRun) -> bool {
+        if self.entry.rule.class != Class::Durable || run.offset < self.visible {
+            return false;
+        }
+        let holds = |batch: &&mut InFlight| {
+            (batch.run.from..=batch.run.to).contains(&run.offset) && batch.state == Stored::Waiting
+        };
+        match self.in_flight.iter_mut().find(holds) {
+            Some(batch) => batch.acks.push((origin, run)),
+            None => self.acks.push((origin, run)),
+        }
+        true
+    }
+
     /// The hole `from..=to` with its reason: lost in a crash if any of it was, below the floor by
     /// retention, else never used, since a message that fails to be stored is refused.
     pub(crate) fn hole(&self, from: u64, to: u64) -> Option<Hole> {

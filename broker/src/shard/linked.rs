@@ -40,7 +40,10 @@ struct Seat {
     sink: Box<dyn Sink>,
     reader: FrameReader,
     mail: VecDeque<Bytes>,
-    outgoing: Outgoing,
+    /// Apart for control and lanes, so that a delivery without room holds up no answer: a consumer
+    /// that awaits an ack may be the one who would make the room.
+    control: Outgoing,
+    lanes: Outgoing,
     busy: bool,
     closing: bool,
 }
@@ -89,7 +92,8 @@ impl Linked {
             sink,
             reader: FrameReader::new(self.payload_bytes_max),
             mail: VecDeque::new(),
-            outgoing: Outgoing::default(),
+            control: Outgoing::default(),
+            lanes: Outgoing::default(),
             busy: false,
             closing: false,
         };
@@ -174,15 +178,17 @@ impl Linked {
         let session = seat.session;
         for channel in Channel::all() {
             if shard.has(session, channel) {
-                let Seat { sink, outgoing, .. } = &mut *seat;
+                let Seat { sink, control, lanes, .. } = &mut *seat;
+                let outgoing = if channel == Channel::Control { control } else { lanes };
                 shard.transfer(now, session, channel, &mut |bytes| {
                     outgoing.offer(bytes, sink.as_mut());
                 });
             }
         }
-        let outgoing = seat.outgoing.flush(seat.sink.as_mut());
+        let told = seat.control.flush(seat.sink.as_mut());
+        seat.lanes.flush(seat.sink.as_mut());
         let Some((code, _)) = shard.closing(session) else { return };
-        if outgoing && !shard.has(session, Channel::Control) {
+        if told && !shard.has(session, Channel::Control) {
             self.remove(now, shard, link, code);
         } else if !std::mem::replace(&mut seat.closing, true) {
             self.closing.push_back((now.mono + LINGER, link));
@@ -231,9 +237,12 @@ impl Outgoing {
             return;
         }
         if self.missing > 0 {
-            let part = bytes.split_to(self.missing.min(bytes.len()));
-            self.missing -= part.len();
-            self.head.extend_from_slice(&part);
+            while self.missing > 0 && !bytes.is_empty() {
+                let part = bytes.split_to(self.missing.min(bytes.len()));
+                self.head.extend_from_slice(&part);
+                // A header that was cut tells only when it is whole how long its frame is.
+                self.missing = whole_frames(&self.head).1;
+            }
             if self.missing > 0 {
                 return;
             }

@@ -9,7 +9,8 @@ pub struct Page {
     pub epoch: u64,
     /// First offset still kept.
     pub floor: u64,
-    /// Offset to continue from with `HistoryFrom::Offset`.
+    /// Offset to continue from with `HistoryFrom::Offset`: behind the last message here, or where
+    /// the topic stands if the page is empty.
     pub next: u64,
     /// The messages, by rising offset.
     pub messages: Vec<Received>,

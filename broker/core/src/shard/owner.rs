@@ -22,6 +22,14 @@ const OPENING_MAX: usize = 10_000;
 /// Retry-after when there is no better estimate.
 pub(super) const BUSY: Duration = Duration::from_millis(250);
 
+/// Who published, and what ack is wanted.
+#[derive(Clone, Copy)]
+pub(super) struct Publisher {
+    origin: Origin,
+    level: AckLevel,
+    wants_ack: bool,
+}
+
 impl Shard {
     /// The room of a topic that this shard owns. A new durable room first asks the journal where
     /// the topic stands.
@@ -87,14 +95,15 @@ impl Shard {
             Err(code) => return refuse(self, code, Duration::ZERO),
         };
         let wants_ack = frame.header.flags & flag::NO_ACK == 0;
+        let publisher = Publisher { origin, level, wants_ack };
         if entry.rule.class != Class::Ephemeral {
-            match self.place(now, origin, &entry, producer, &frame, wants_ack) {
+            match self.place(now, publisher, &entry, producer, &frame) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(code) => return refuse(self, code, BUSY),
             }
         }
-        self.append(now, &entry, origin, &frame, level, wants_ack);
+        self.append(now, &entry, publisher, &frame);
     }
 
     /// The ack level that a publish gets, from the number that it asked for.
@@ -112,17 +121,17 @@ impl Shard {
 
     /// Duplicates and stale versions are acknowledged here; `Ok(true)` means that the message is
     /// new.
-    pub(super) fn place(
+    fn place(
         &mut self,
         now: Now,
-        origin: Origin,
+        publisher: Publisher,
         entry: &Arc<Entry>,
         producer: u64,
         frame: &Frame,
-        wants_ack: bool,
     ) -> Result<bool, Code> {
         let attributes = frame.attributes().map_err(|error| error.code())?;
         let producer = attributes.producer.unwrap_or(producer);
+        let Publisher { origin, level, wants_ack } = publisher;
         let sequence = frame.header.number;
         let limits = &self.config.limits;
         let Some(room) = self.rooms.get_mut(&entry.id) else { return Err(Code::BUSY) };
@@ -150,10 +159,11 @@ impl Shard {
             }
         }
         if let Some((offset, flags)) = settled {
-            let run = AckRun { sequence, offset, count: 1, level: AckLevel::Routed, flags };
+            let run = AckRun { sequence, offset, count: 1, level, flags };
             let session = origin.session;
             let message = Message::Published { session, topic_id: entry.id, epoch, run };
-            if wants_ack {
+            // The first one's fate is this one's: while it is on its way to the journal, both wait.
+            if wants_ack && !room.joins_ack(origin, run) {
                 self.send(origin.shard, message);
             }
             return Ok(false);
@@ -174,10 +184,8 @@ impl Shard {
         &mut self,
         now: Now,
         entry: &Arc<Entry>,
-        origin: Origin,
+        publisher: Publisher,
         frame: &Frame,
-        level: AckLevel,
-        wants_ack: bool,
     ) {
         let mut attributes = std::mem::take(&mut self.attributes);
         attributes.clear();
@@ -204,8 +212,8 @@ impl Shard {
                 }
             }
         }
-        if wants_ack {
-            room.await_ack(origin, frame.header.number, offset, level);
+        if publisher.wants_ack {
+            room.await_ack(publisher.origin, frame.header.number, offset, publisher.level);
         }
         self.counters.published += 1;
         if !room.dirty {

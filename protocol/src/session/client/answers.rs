@@ -129,6 +129,7 @@ fn page(topic: Topic, attributes: &Attributes<'_>, body: Bytes) -> Result<Page, 
         return Err(Error::Invalid { field: "a page ends within a frame" });
     }
     let floor = attributes.floor.unwrap_or(0);
-    let last = messages.last().map_or(0, |message| message.frame.header.number);
-    Ok(Page { epoch, floor, next: attributes.next.unwrap_or(last + 1), messages })
+    // NEXT is where the topic stands; a page that its limit has cut goes on behind its last message.
+    let last = messages.last().map(|message| message.frame.header.number + 1);
+    Ok(Page { epoch, floor, next: last.or(attributes.next).unwrap_or(floor), messages })
 }

@@ -152,3 +152,27 @@ fn a_failed_append_is_refused_and_its_offsets_are_told_as_never_used() {
     assert!(gaps.iter().all(|gap| gap.reason == GapReason::NeverUsed.number()));
     assert!(!gaps.is_empty());
 }
+
+#[test]
+fn a_repeated_publish_waits_for_the_journal_like_its_first() {
+    let delay = Duration::from_millis(50)..=Duration::from_millis(50);
+    let faults = Faults { delay, ..Faults::default() };
+    let best = sampan_protocol::AckLevel::Synced;
+    let journal = journal::Config { best, faults, ..journal::Config::default() };
+    let mut world = World::with(1, Config::shipped(), journal);
+    let mut publisher = world.client(0, "p", Role::Service);
+    world.publish(&mut publisher, "order.1", "opens the topic");
+    world.sleep(Duration::from_secs(1));
+    world.receive(&mut publisher);
+    for _ in 0..2 {
+        world.send(&mut publisher, publish("order.1", "x", &[], 3, 9));
+        assert!(world.receive(&mut publisher).is_empty(), "nothing is stored yet");
+    }
+    world.sleep(Duration::from_secs(1));
+    let acks = world.receive(&mut publisher);
+    let acks = of_kind(&acks, Kind::Published);
+    assert_eq!(acks.len(), 2);
+    for ack in acks {
+        assert_eq!((ack.header.number, ack.header.flags & 7), (2, 3), "one offset, synced");
+    }
+}

@@ -88,7 +88,7 @@ fn each_hundred_has_its_reaction() {
         (Code::UNSUPPORTED_VERSION, State::Closed),
         (Code::NOT_GRANTED, State::Closed),
         (Code::BUSY, State::Waiting),
-        (Code::REPLACED, State::Waiting),
+        (Code::GOING_AWAY, State::Waiting),
         (Code::RESTARTED, State::Waiting),
         (Code::REVOKED, State::Closed),
         (Code::BAD_TOKEN, State::Closed),
@@ -108,13 +108,13 @@ fn each_hundred_has_its_reaction() {
 #[test]
 fn a_reconnect_code_is_obeyed_at_once_and_then_with_backoff() {
     let mut rig = Rig::live();
-    rig.lose(Some(Code::REPLACED));
+    rig.lose(Some(Code::GOING_AWAY));
     assert_eq!(retry_in(&rig), Some(Duration::ZERO));
     rig.wait();
     let mut waited = Duration::ZERO;
     for _ in 0..5 {
         rig.accept(1);
-        rig.lose(Some(Code::REPLACED));
+        rig.lose(Some(Code::GOING_AWAY));
         waited += retry_in(&rig).expect("waits");
         rig.wait();
     }
