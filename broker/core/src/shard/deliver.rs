@@ -68,14 +68,18 @@ impl Shard {
             counters: &mut self.counters,
             shard_bytes: &mut self.lane_bytes,
         };
+        // TOPIC names the first offset that follows, which is where a client resumes that is cut off
+        // right behind it.
+        if let (Some(Start::Offset(offset)), Some(state)) =
+            (point.from, session.feeds.get_mut(feed as usize))
+        {
+            state.next = offset;
+        }
         for hole in &point.holes {
             push.announce(session, feed);
             push.gap(session, feed, *hole);
         }
         if let (Some(from), Some(state)) = (point.from, session.feeds.get_mut(feed as usize)) {
-            if let Start::Offset(offset) = from {
-                state.next = offset;
-            }
             state.state = FeedState::Behind { from, asked: false };
             session.behind.push_back(feed);
         }
@@ -247,6 +251,12 @@ impl Shard {
             counters: &mut self.counters,
             shard_bytes: &mut self.lane_bytes,
         };
+        let first = runs.first().map(|(before, run)| before.map_or(run.from, |hole| hole.from));
+        if let (Some(first), Some(state)) =
+            (first.or(hole.map(|hole| hole.from)), session.feeds.get_mut(feed as usize))
+        {
+            state.next = first;
+        }
         for (before, run) in runs {
             push.announce(session, feed);
             if let Some(before) = *before {

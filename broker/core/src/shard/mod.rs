@@ -235,7 +235,7 @@ impl Shard {
             }
             Message::Watch { .. } if self.opening > 0 => self.deferred.push(message),
             Message::Watch { origin, number, pattern, start } => {
-                self.watch(origin, number, &pattern, &start);
+                self.watch(now, origin, number, pattern, start);
             }
             Message::Watched { session, number, owner, topics, overflow } => {
                 self.watched(now, session, number, owner, topics, overflow);

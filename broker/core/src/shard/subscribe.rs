@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sampan_protocol::control::{self, Start, Subscribed, TopicPosition};
-use sampan_protocol::{Class, Code, Now, Pattern, Position};
+use sampan_protocol::{Class, Code, Now, Pattern, Position, Topic};
 
 use super::Shard;
 use crate::audience::Audience;
@@ -190,18 +190,23 @@ impl Shard {
     /// At an owner: some shard has a session with this pattern.
     pub(super) fn watch(
         &mut self,
+        now: Now,
         origin: Origin,
         number: u64,
-        pattern: &Pattern,
-        start: &WatchStart,
+        pattern: Pattern,
+        start: WatchStart,
     ) {
+        self.revive(now, &pattern, &start);
+        if self.opening > 0 {
+            return self.deferred.push(Message::Watch { origin, number, pattern, start });
+        }
         *self.watches.insert(pattern.as_str()).entry(origin.shard).or_default() += 1;
         self.watch_generation += 1;
         let mut ids = Vec::new();
-        self.room_names.within(pattern, &mut |_, id| ids.push(*id));
+        self.room_names.within(&pattern, &mut |_, id| ids.push(*id));
         let (mut topics, mut overflow) = (Vec::new(), false);
         for room in ids.iter().filter_map(|id| self.rooms.get(id)) {
-            let point = room.join(topic_start(start, &room.entry));
+            let point = room.join(topic_start(&start, &room.entry));
             if point.from.is_none() && point.holes.is_empty() {
                 continue;
             }
@@ -213,6 +218,23 @@ impl Shard {
         }
         let (session, owner) = (origin.session, self.me);
         self.send(origin.shard, Message::Watched { session, number, owner, topics, overflow });
+    }
+
+    /// Makes the rooms of topics that a resumed pattern has positions in and that nobody has used
+    /// since the broker started, or forgot them: only a room can tell that their epoch has ended.
+    fn revive(&mut self, now: Now, pattern: &Pattern, start: &WatchStart) {
+        let WatchStart::Resume { positions, .. } = start else { return };
+        for (name, _) in positions.iter() {
+            let Ok(topic) = Topic::parse(name) else { continue };
+            if !pattern.matches(&topic) {
+                continue;
+            }
+            if let Ok(entry) = self.directory.resolve(&topic)
+                && entry.owner == self.me
+            {
+                self.room(now, &entry);
+            }
+        }
     }
 
     /// At the subscriber: one owner has answered a pattern.

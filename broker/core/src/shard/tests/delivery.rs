@@ -144,6 +144,49 @@ fn a_position_of_another_epoch_is_told_what_is_lost() {
 }
 
 #[test]
+fn a_topic_is_named_with_the_first_offset_that_follows_even_if_that_is_read_from_the_journal() {
+    let mut world = World::new(2);
+    let mut publisher = world.client(0, "p", Role::Service);
+    for payload in ["a", "b", "c"] {
+        world.sleep(Duration::from_secs(1));
+        world.publish(&mut publisher, "order.1", payload);
+    }
+    let second_ms = world.now.unix_ms - 1000;
+    let lost = TopicPosition { topic: "order.1".into(), epoch: 3, offset: 40 };
+    let resumed = Start::Resume { joined_ms: 0, positions: vec![lost] };
+    for (start, first) in [(Start::Last(2), 2), (Start::Since(second_ms), 2), (resumed, 1)] {
+        for pattern in ["order.1", "order.*"] {
+            let mut reader = world.client(1, "r", Role::Service);
+            world.subscribe(&mut reader, pattern, start.clone());
+            let frames = world.receive(&mut reader);
+            let name: TopicName = control::decode(of_kind(&frames, Kind::Topic)[0]).expect("valid");
+            assert_eq!(name.next, first, "{pattern} from {start:?}");
+            assert_eq!(of_kind(&frames, Kind::Deliver)[0].header.number, first);
+        }
+    }
+}
+
+#[test]
+fn a_resumed_pattern_is_told_of_topics_that_nobody_has_used_since_the_broker_started() {
+    let mut world = World::new(2);
+    let mut reader = world.client(1, "r", Role::Service);
+    let at = |topic: &str| TopicPosition { topic: topic.into(), epoch: 3, offset: 40 };
+    let positions = vec![at("bench.1"), at("order.1"), at("order.2"), at("other.1")];
+    let start = Start::Resume { joined_ms: 1, positions };
+    for pattern in ["bench.*", "order.>"] {
+        world.subscribe(&mut reader, pattern, start.clone());
+    }
+    let frames = world.receive(&mut reader);
+    assert_eq!(of_kind(&frames, Kind::Subscribed).len(), 2);
+    let gaps = of_kind(&frames, Kind::Gap).into_iter().map(|gap| {
+        let gap: control::Gap = control::decode(gap).expect("valid");
+        (gap.epoch, gap.from, gap.reason)
+    });
+    let lost = (3, 41, GapReason::UnsyncedLost.number());
+    assert_eq!(gaps.collect::<Vec<_>>(), [lost; 3]);
+}
+
+#[test]
 fn a_position_of_another_epoch_of_an_ephemeral_topic_is_told_what_the_current_one_did_not_keep() {
     let mut world = World::new(1);
     let mut publisher = world.client(0, "p", Role::Service);
