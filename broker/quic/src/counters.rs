@@ -11,7 +11,7 @@ pub struct Counters {
     pub handshakes_started: u64,
     /// Handshakes completed.
     pub handshakes_completed: u64,
-    /// Of those completed, by which cause they did not come: nothing for those that did.
+    /// Handshakes that came to nothing, by cause; those that took too long are in `closed`.
     pub handshakes_failed: BTreeMap<&'static str, u64>,
     /// Connection attempts that were not let in, by cause.
     pub turned_away: BTreeMap<&'static str, u64>,

@@ -9,6 +9,7 @@ mod connection;
 mod counters;
 mod envelope;
 mod gate;
+mod handshake;
 mod heap;
 mod id;
 mod inbound;

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use quinn_proto::crypto::rustls::QuicServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
 use rustls::version::TLS13;
 
 use crate::clock::WallClock;
+use crate::handshake::Handshakes;
 use crate::secret::Secret;
 use crate::ticket::Tickets;
 
@@ -23,7 +23,7 @@ pub struct Certificate {
 /// The TLS side of all shards: shared by them, and replaced as a whole when the certificate is.
 #[derive(Clone)]
 pub struct Tls {
-    pub(crate) server: Arc<QuicServerConfig>,
+    pub(crate) server: Arc<Handshakes>,
     pub(crate) clock: Arc<WallClock>,
     pub(crate) secret: Secret,
     tickets: Arc<Tickets>,
@@ -74,7 +74,7 @@ fn server(
     certificate: Certificate,
     clock: &Arc<WallClock>,
     tickets: &Arc<Tickets>,
-) -> Result<Arc<QuicServerConfig>, Error> {
+) -> Result<Arc<Handshakes>, Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let key = PrivateKeyDer::try_from(certificate.key).map_err(Error::Key)?;
     let chain = certificate.chain.into_iter().map(CertificateDer::from).collect();
@@ -90,7 +90,7 @@ fn server(
     config.ticketer = Arc::clone(tickets) as _;
     // One is what a client uses on its next connection, which brings the next one.
     config.send_tls13_tickets = 1;
-    QuicServerConfig::try_from(config).map(Arc::new).map_err(|_| Error::Unsupported)
+    Handshakes::new(config).map(Arc::new).ok_or(Error::Unsupported)
 }
 
 impl fmt::Debug for Certificate {

@@ -15,14 +15,22 @@ use support::{Weather, World, certificate};
 const TOPIC: &str = "bench.room";
 
 fn publish(world: &mut World, seat: usize, payload: &str) {
-    let topic = Topic::parse(TOPIC).expect("a topic");
+    publish_to(world, seat, TOPIC, payload);
+}
+
+fn publish_to(world: &mut World, seat: usize, topic: &str, payload: &str) {
+    let topic = Topic::parse(topic).expect("a topic");
     let payload = Bytes::copy_from_slice(payload.as_bytes());
     let publish = Publish { topic, attributes: Bytes::new(), payload, level: None };
     world.seats[seat].client.session().publish(publish).expect("taken");
 }
 
 fn subscribe(world: &mut World, seat: usize) {
-    let pattern = Pattern::parse(TOPIC).expect("a pattern");
+    subscribe_to(world, seat, TOPIC);
+}
+
+fn subscribe_to(world: &mut World, seat: usize, pattern: &str) {
+    let pattern = Pattern::parse(pattern).expect("a pattern");
     world.seats[seat].client.session().subscribe(pattern, Start::Now).expect("taken");
     let ready = world.run_until(Duration::from_secs(10), |world| {
         world.seats[seat].heard.iter().any(|event| matches!(event, Event::Ready { .. }))
@@ -113,6 +121,39 @@ fn a_client_that_moves_keeps_its_connection_and_its_messages() {
     world.run(Duration::from_secs(5));
     assert_eq!(payloads(&world, 1), numbers(300));
     assert_eq!(world.broker.counters().handshakes_started, 2);
+}
+
+#[test]
+fn keys_change_while_messages_flow() {
+    let mut world = pair(23);
+    for (turn, n) in numbers(200).into_iter().enumerate() {
+        publish(&mut world, 0, &n);
+        world.run(Duration::from_millis(20));
+        if turn % 50 == 25 {
+            for seat in &mut world.seats {
+                seat.client.transport().expect("connected").force_key_update();
+            }
+        }
+    }
+    world.run(Duration::from_secs(2));
+    assert_eq!(payloads(&world, 1), numbers(200));
+    assert_eq!(world.broker.counters().lost, Default::default());
+}
+
+#[test]
+fn typing_signs_travel_as_datagrams() {
+    let mut world = World::new(24);
+    world.join("shop/service");
+    world.join("ann/service");
+    world.all_live();
+    subscribe_to(&mut world, 1, "chat.typing.*");
+    for n in numbers(20) {
+        publish_to(&mut world, 0, "chat.typing.room7", &n);
+        world.run(Duration::from_millis(50));
+    }
+    world.run(Duration::from_secs(1));
+    assert_eq!(payloads(&world, 1), numbers(20));
+    assert!(world.broker.counters().datagrams_out >= 19, "{:?}", world.broker.counters());
 }
 
 #[test]
