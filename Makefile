@@ -29,7 +29,7 @@ fmt:
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 
 clippy: setup
-	$(CARGO) clippy --workspace --all-targets $(LOCKED) -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --keep-going $(LOCKED) -- -D warnings
 	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --all-targets $(LOCKED) -- -D warnings
 
 doc: setup
