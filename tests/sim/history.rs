@@ -100,9 +100,10 @@ pub(crate) enum What {
     Live {
         seat: u32,
     },
-    /// A client has lost its session.
+    /// A client has lost its session, or an attempt at one.
     Away {
         seat: u32,
+        why: String,
     },
     /// A client is closed for good.
     Closed {
@@ -182,5 +183,20 @@ impl History {
     /// How many records are of this sort.
     pub(crate) fn count(&self, of: impl Fn(&What) -> bool) -> usize {
         self.records.iter().filter(|record| of(&record.what)).count()
+    }
+}
+
+impl std::fmt::Display for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (number, topic) in self.topics.iter().enumerate() {
+            writeln!(f, "topic {number} is {topic}")?;
+        }
+        for (number, Reader { seat, pattern, start }) in self.readers.iter().enumerate() {
+            writeln!(f, "reader {number} on seat {seat} reads {pattern} from {start:?}")?;
+        }
+        for Record { at, what } in &self.records {
+            writeln!(f, "{:>12.4} {what:?}", at.as_secs_f64())?;
+        }
+        Ok(())
     }
 }

@@ -105,7 +105,9 @@ impl Seat {
         let seat = self.number;
         match event {
             Event::Live(_) => history.note(What::Live { seat }),
-            Event::Waiting { .. } => history.note(What::Away { seat }),
+            Event::Waiting { cause, .. } => {
+                history.note(What::Away { seat, why: cause.reason.clone() });
+            }
             Event::Draining { .. } => history.note(What::Draining { seat }),
             Event::Closed(failure) => history.note(What::Closed { seat, code: failure.code }),
             _ => {}

@@ -31,6 +31,10 @@ impl Trace {
         }
     }
 
+    pub(crate) fn lines(&self) -> &[String] {
+        self.lines.as_deref().unwrap_or_default()
+    }
+
     pub(crate) fn into_lines(self) -> Vec<String> {
         self.lines.unwrap_or_default()
     }

@@ -27,8 +27,13 @@ use crate::trace::Trace;
 const GRID: Duration = Duration::from_micros(100);
 /// The wall clock at the start, Unix milliseconds.
 const UNIX_MS: u64 = 1_700_000_000_000;
-/// How long all must be quiet before nothing more is expected.
-const QUIET: Duration = Duration::from_secs(3);
+/// How long all must be quiet before nothing more is expected. A client that has moved and says
+/// nothing is found again when it keeps its connection alive, every 10 s.
+const QUIET: Duration = Duration::from_secs(12);
+/// How long after the last client has left the broker may still know of it: an idle time for those
+/// whose goodbye was lost, and then three of the connection's own timeouts, in which QUIC absorbs late
+/// packets. Those of a path as slow as a slow reader's are long.
+const LINGER: Duration = Duration::from_secs(300);
 
 /// Who joins, and how.
 pub(crate) struct Join {
@@ -172,7 +177,8 @@ impl World {
         let (mut records, mut since) = (self.history.records.len(), self.elapsed());
         let quiet = self.run_until(time, |world| {
             let (count, elapsed) = (world.history.records.len(), world.elapsed());
-            if count != records || !world.seats.iter_mut().all(Seat::is_done) {
+            let done = world.seats.iter_mut().all(Seat::is_done) && world.agrees();
+            if count != records || !done {
                 (records, since) = (count, elapsed);
             }
             elapsed - since >= QUIET
@@ -181,6 +187,46 @@ impl World {
             self.seats.iter_mut().filter_map(|s| (!s.is_done()).then_some(s.number)).collect();
         let last = self.history.records.last();
         assert!(quiet, "not at rest after {time:?}; seats {busy:?} are busy; last {last:?}");
+    }
+
+    /// Whether the broker has as many live sessions as there are clients that believe to have one.
+    /// An end that is gone takes the other an idle time to notice.
+    fn agrees(&mut self) -> bool {
+        let seats = self.seats.iter_mut();
+        let believers: u64 = seats.map(|seat| u64::from(seat.client.session().is_live())).sum();
+        let sessions = self.broker.process().map_or(0, |process| {
+            process.shards().iter().map(|quic| quic.shard().counters().sessions_live).sum()
+        });
+        believers == sessions
+    }
+
+    /// A client closes in order.
+    pub(crate) fn leave(&mut self, seat: u32) {
+        self.seats[seat as usize].leave();
+        self.work(seat);
+    }
+
+    /// Everybody leaves, and nothing of them stays behind.
+    pub(crate) fn empty(&mut self) {
+        for seat in 0..u32::try_from(self.seats.len()).expect("few clients") {
+            self.leave(seat);
+        }
+        self.run_until(LINGER, |world| {
+            let process = world.broker.process();
+            process.is_none_or(|process| {
+                process.shards().iter().all(|quic| quic.counters().connections == 0)
+            })
+        });
+        let Some(process) = self.broker.process() else { return };
+        assert!(process.is_settled(), "messages are stuck between shards");
+        for quic in process.shards() {
+            let (counters, below) = (quic.shard().counters(), quic.counters());
+            assert_eq!(quic.shard().sessions(), [], "sessions");
+            assert_eq!(counters.sessions_live, 0, "live sessions");
+            assert_eq!((below.connections, below.half_open), (0, 0), "connections");
+            assert_eq!(counters.outbox_bytes, 0, "bytes in outboxes");
+            assert_eq!(counters.audiences, 0, "audiences");
+        }
     }
 
     /// Checks the whole history. Panics with what is wrong.

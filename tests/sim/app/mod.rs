@@ -20,6 +20,9 @@ pub(crate) use self::talk::{Asker, Asking, Responder};
 use crate::chance::Chance;
 use crate::history::History;
 
+/// Numbers of different publishers, or askers, on one seat start this far apart.
+const APART: u64 = 1 << 32;
+
 /// What a task works with.
 pub(crate) struct Ctx<'a> {
     pub(crate) now: Now,

@@ -15,8 +15,6 @@ use crate::payload;
 
 /// How long a publisher waits when its session takes no more.
 const FULL: Duration = Duration::from_millis(200);
-/// Numbers of different publishers on one seat start this far apart.
-const APART: u64 = 1 << 32;
 
 /// What is published, and how.
 #[derive(Clone, Debug)]
@@ -75,7 +73,7 @@ impl Publisher {
     pub(crate) fn nth(n: u64, plan: Publishing) -> Box<dyn Task> {
         Box::new(Publisher {
             plan,
-            first: n * APART,
+            first: n * super::APART,
             done: 0,
             next_at: None,
             open: BTreeMap::new(),

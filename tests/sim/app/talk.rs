@@ -27,6 +27,8 @@ pub(crate) struct Asking {
 
 pub(crate) struct Asker {
     plan: Asking,
+    /// Number of the first question.
+    first: u64,
     done: u64,
     next_at: Option<Instant>,
     open: BTreeMap<u64, Id>,
@@ -34,7 +36,13 @@ pub(crate) struct Asker {
 
 impl Asker {
     pub(crate) fn task(plan: Asking) -> Box<dyn Task> {
-        Box::new(Asker { plan, done: 0, next_at: None, open: BTreeMap::new() })
+        Self::nth(0, plan)
+    }
+
+    /// The n-th asker of one seat.
+    pub(crate) fn nth(n: u64, plan: Asking) -> Box<dyn Task> {
+        let first = n * super::APART;
+        Box::new(Asker { plan, first, done: 0, next_at: None, open: BTreeMap::new() })
     }
 }
 
@@ -64,7 +72,7 @@ impl Task for Asker {
 
     fn act(&mut self, ctx: &mut Ctx<'_>) {
         while let Some(at) = self.due().filter(|at| *at <= ctx.now.mono) {
-            let id = Id { seat: ctx.seat, ordinal: self.done };
+            let id = Id { seat: ctx.seat, ordinal: self.first + self.done };
             let request = Request {
                 topic: self.plan.topic.clone(),
                 attributes: Bytes::new(),

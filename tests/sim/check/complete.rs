@@ -2,12 +2,14 @@
 //! reaches every reader that was there, or a gap says that it does not and has a reason to.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use sampan_protocol::control::{GapReason, Start};
+use sampan_protocol::limits::NUMBER_MAX;
 use sampan_protocol::{AckLevel, Class};
 
-use super::{Acked, Facts, Rules, Streams, class, faithful, is_datagram};
-use crate::history::{History, Id, Reader, ReaderNumber, TopicNumber};
+use super::{Acked, Facts, Place, Rules, Streams, class, faithful, is_datagram};
+use crate::history::{History, Id, Reader, ReaderNumber, TopicNumber, What};
 
 pub(super) fn check(
     history: &History,
@@ -60,10 +62,10 @@ impl Owed<'_> {
             // That it is the same message is checked for everybody at once.
             return None;
         }
-        let gap = seen.and_then(|seen| seen.gap_at(place.offset));
+        let gap = seen.and_then(|seen| seen.gap_at(place.offset)).or_else(|| self.passed_by(acked));
         let excused = match gap {
             None | Some(GapReason::NeverUsed | GapReason::Conflated) => false,
-            Some(GapReason::UnsyncedLost) => self.may_be_lost(acked),
+            Some(GapReason::UnsyncedLost) => self.may_be_lost(id, acked),
             // What a class without history does not keep, or what a slow reader of one lost.
             Some(GapReason::SlowReader | GapReason::Retention) => self.ephemeral,
         };
@@ -77,34 +79,73 @@ impl Owed<'_> {
         })
     }
 
+    /// The gap that ended an earlier epoch, for a message of an epoch that began and ended while the
+    /// reader was away.
+    fn passed_by(&self, acked: &Acked) -> Option<GapReason> {
+        let Place { topic, epoch, .. } = acked.place;
+        let of = |epochs: Range<u64>| {
+            let [from, to] = [epochs.start, epochs.end].map(|epoch| (self.reader, topic, epoch));
+            self.streams.seen.range(from..to)
+        };
+        if of(epoch..epoch + 1).next().is_some() {
+            return None;
+        }
+        let mut earlier = of(0..epoch).flat_map(|(_, seen)| &seen.gaps);
+        earlier.find(|gap| gap.1 == NUMBER_MAX).map(|gap| gap.2)
+    }
+
     /// Whether the message comes after the reader's join, by offset or, for a pattern, because it
     /// was published when the reader had been confirmed.
     fn owes(&self, id: Id, acked: &Acked) -> bool {
         let Reader { start, .. } = &self.history.readers[self.reader as usize];
-        match (self.streams.positions.get(&self.reader), start) {
-            (Some((epoch, offset)), _) if *epoch == acked.place.epoch => {
-                let replayed = if let Start::Last(count) = start { u64::from(*count) } else { 0 };
-                acked.place.offset > offset.saturating_sub(replayed)
-            }
-            // A later epoch is owed as a whole where it is kept.
-            (Some((epoch, _)), _) if *epoch < acked.place.epoch && !self.ephemeral => true,
-            _ => {
-                let called = self.facts.called.get(&id).map_or(0, |called| called.index);
-                called > self.joined && (!self.ephemeral || self.is_present(called, acked))
-            }
+        let Place { epoch, offset, .. } = acked.place;
+        if let Some((joined, at)) = self.streams.positions.get(&self.reader) {
+            let replayed = match start {
+                Start::Last(count) if !self.ephemeral && !self.is_shared(acked) => {
+                    u64::from(*count)
+                }
+                _ => 0,
+            };
+            return epoch > *joined || (epoch == *joined && offset > at.saturating_sub(replayed));
         }
+        let called = self.facts.called.get(&id).map_or(0, |called| called.index);
+        called > self.joined && (!self.ephemeral || self.follows(called, acked))
     }
 
-    /// Whether nothing happened between the call and the ack of an ephemeral message that could
-    /// have let its topic begin anew.
-    fn is_present(&self, called: usize, acked: &Acked) -> bool {
-        !self.facts.crashes.iter().any(|(at, _)| (called..=acked.index).contains(at))
+    /// Whether another reader of the same client gets the topic: what flows to a session already is
+    /// not replayed for one subscription more.
+    fn is_shared(&self, acked: &Acked) -> bool {
+        let readers = &self.history.readers;
+        let topic = &self.history.topics[acked.place.topic as usize];
+        let seat = readers[self.reader as usize].seat;
+        let own = readers.iter().filter(|reader| reader.seat == seat);
+        own.filter(|reader| reader.pattern.matches(topic)).count() > 1
+    }
+
+    /// Whether the reader of a pattern knew of an ephemeral topic when the message came: it had
+    /// heard of it, or it had a session all the time.
+    fn follows(&self, called: usize, acked: &Acked) -> bool {
+        let Place { topic, epoch, offset } = acked.place;
+        if let Some(seen) = self.streams.seen.get(&(self.reader, topic, epoch)) {
+            return seen.first().is_some_and(|first| first < offset);
+        }
+        let Reader { seat, .. } = &self.history.readers[self.reader as usize];
+        let away = |what: &What| matches!(what, What::Away { seat: other, .. } if other == seat);
+        let records = &self.history.records;
+        let lost = records[called..].iter().any(|record| away(&record.what));
+        let live = records[..called].iter().rev().find_map(|record| match &record.what {
+            What::Live { seat: other } if other == seat => Some(true),
+            What::Away { seat: other, .. } if other == seat => Some(false),
+            _ => None,
+        });
+        live == Some(true) && !lost
     }
 
     /// Whether a crash may have taken a message that was acknowledged like this.
-    fn may_be_lost(&self, acked: &Acked) -> bool {
-        let crashed = self.facts.crashes.iter().any(|(at, _)| *at > acked.index);
-        let crashed = crashed || self.facts.is_lost(acked.place.topic, acked.place.offset);
+    fn may_be_lost(&self, id: Id, acked: &Acked) -> bool {
+        // The ack may have been on its way while the broker crashed.
+        let called = self.facts.called.get(&id).map_or(0, |called| called.index);
+        let crashed = self.facts.crashes.iter().any(|(at, _)| *at > called);
         let survives = acked.level >= AckLevel::Synced && self.rules.best >= AckLevel::Synced;
         crashed && (self.ephemeral || !survives)
     }

@@ -1,8 +1,10 @@
-//! Whether every reader of a `latest` topic ends with the newest value of every key.
+//! Whether every reader of a `latest` topic ends with the newest value of every key that the broker
+//! has kept.
 
 use std::collections::BTreeMap;
 
 use sampan_protocol::Class;
+use sampan_protocol::control::Start;
 
 use super::{Facts, Place, Rules, Streams, class, faithful};
 use crate::history::{History, Id, TopicNumber};
@@ -15,11 +17,14 @@ pub(super) fn check(
 ) -> Vec<String> {
     let newest = newest(history, rules, facts);
     let mut wrong = Vec::new();
-    for (reader, _) in faithful(history, streams) {
+    for (reader, joined) in faithful(history, streams) {
         let subscribed = &history.readers[reader as usize];
         for ((topic, key), (id, place)) in &newest {
             let name = &history.topics[*topic as usize];
-            if !subscribed.pattern.matches(name) {
+            // Who starts later than with all that is kept is owed what comes after its join.
+            let called = facts.called.get(id).map_or(0, |called| called.index);
+            let owed = subscribed.start == Start::Now || called > joined;
+            if !owed || !subscribed.pattern.matches(name) {
                 continue;
             }
             let seen = streams.seen.get(&(reader, *topic, place.epoch));
@@ -53,6 +58,13 @@ fn newest(
             *kept = (*id, place);
         }
     }
-    newest.retain(|(topic, _), (_, place)| epochs.get(topic) == Some(&place.epoch));
+    // Values are acknowledged as routed, and live as long as the broker process.
+    let forgotten = |id: &Id| {
+        let called = facts.called.get(id).map_or(0, |called| called.index);
+        facts.crashes.iter().any(|(at, _)| *at > called)
+    };
+    newest.retain(|(topic, _), (id, place)| {
+        epochs.get(topic) == Some(&place.epoch) && !forgotten(id)
+    });
     newest
 }

@@ -15,9 +15,10 @@ pub(super) fn check(
     streams: &Streams,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
-    let refused = refused(history);
+    let (refused, closed) = (refused(history), closed(history));
     for (id, called) in &facts.called {
-        if called.wants_ack && !facts.acked.contains_key(id) && !refused.contains_key(id) {
+        let waits = called.wants_ack && !closed.contains(&id.seat);
+        if waits && !facts.acked.contains_key(id) && !refused.contains_key(id) {
             wrong.push(format!("{id:?} was neither acknowledged nor refused"));
         }
     }
@@ -53,6 +54,15 @@ fn refused(history: &History) -> BTreeMap<Id, bool> {
         _ => None,
     });
     refused.collect()
+}
+
+/// Clients that did not wait for what became of their publishes.
+fn closed(history: &History) -> BTreeSet<u32> {
+    let closed = history.records.iter().filter_map(|record| match &record.what {
+        What::Closed { seat, .. } => Some(*seat),
+        _ => None,
+    });
+    closed.collect()
 }
 
 /// Where each message stands, by acks and by what readers were given. One offset of one epoch is

@@ -25,6 +25,12 @@ impl Seen {
         Some(self.messages[at].1)
     }
 
+    /// The first offset that was given or announced as missing.
+    pub(crate) fn first(&self) -> Option<u64> {
+        let message = self.messages.first().map(|(offset, _)| *offset);
+        message.into_iter().chain(self.gaps.first().map(|gap| gap.0)).min()
+    }
+
     /// Why there is none.
     pub(crate) fn gap_at(&self, offset: u64) -> Option<GapReason> {
         let holds = |gap: &&(u64, u64, GapReason)| (gap.0..=gap.1).contains(&offset);
@@ -68,6 +74,11 @@ pub(super) fn read(history: &History, rules: &Rules) -> (Streams, Vec<String>) {
             }
             What::Left { reader } | What::Ended { reader, .. } => {
                 streams.left.insert(*reader);
+                continue;
+            }
+            What::Closed { seat, .. } => {
+                let own = (0..).zip(&history.readers).filter(|(_, reader)| reader.seat == *seat);
+                streams.left.extend(own.map(|(number, _)| number));
                 continue;
             }
             What::Message { reader, topic, epoch, offset, id } => {

@@ -1,32 +1,40 @@
-//! Nothing goes wrong.
+//! Hundreds of clients, every class of topic, and nothing that goes wrong.
 
-use crate::app::{Publisher, Publishing, Reader};
+use sampan_protocol::control::Start;
+
+use super::crowd::{join, publishers, readers, topics};
+use super::replay::play;
+use crate::app::{Publishing, Reader};
 use crate::broker::Plan;
 use crate::history::What;
-use crate::world::{Join, World};
-use sampan_protocol::Topic;
-use sampan_protocol::control::Start;
-use std::time::Duration;
+use crate::net::Weather;
 
 #[test]
-fn clean() {
-    let began = std::time::Instant::now();
-    let mut world = World::new(1, Plan::new());
-    let topics: Vec<Topic> =
-        (0..5).map(|n| Topic::parse(&format!("order.{n}")).expect("a topic")).collect();
-    for n in 0..100 {
-        world.join(Join::service(vec![Reader::task(topics[n % 5].as_str(), Start::Now)]));
-    }
-    for _ in 0..5 {
-        world.join(Join::service(vec![Publisher::task(Publishing::to(&topics, 100, 100))]));
-    }
-    world.quiesce(Duration::from_secs(60));
-    world.check();
-    let got = world.history.count(|w| matches!(w, What::Message { .. }));
-    println!(
-        "{got} messages in {:?} virtual, {:?} real, {:?}",
-        world.elapsed(),
-        began.elapsed(),
-        world.net.counters
-    );
+fn hundreds_of_clients_in_clean_weather() {
+    let plan = |_| Plan { shards: 3, ..Plan::new() };
+    play("hundreds_of_clients_in_clean_weather", &[1], plan, |world| {
+        let weather = Weather::clean();
+        let orders = topics("order", 8);
+        let rooms = topics("bench.room", 4);
+        let typing = topics("chat.typing", 3);
+        let stock = topics("inventory.product", 3);
+        readers(world, 200, &orders, &weather);
+        readers(world, 60, &rooms, &weather);
+        readers(world, 20, &typing, &weather);
+        readers(world, 20, &stock, &weather);
+        join(world, &weather, vec![Reader::task(">", Start::Now)]);
+        publishers(world, 6, &Publishing::to(&orders, 60, 150), &weather);
+        publishers(world, 3, &Publishing::to(&rooms, 60, 150), &weather);
+        publishers(world, 3, &Publishing::to(&typing, 40, 200), &weather);
+        let keyed = Publishing { keys: 5, ..Publishing::to(&stock, 60, 150) };
+        publishers(world, 3, &keyed, &weather);
+        let rest = std::time::Duration::from_secs(60);
+        world.quiesce(rest);
+        let lost = world.history.count(|what| {
+            matches!(what, What::Away { .. } | What::Closed { .. } | What::Refused { .. })
+        });
+        assert_eq!(lost, 0, "somebody lost a session, or was refused, in clean weather");
+        let gaps = |what: &What| matches!(what, What::Gap { reason, .. } if reason.is_loss());
+        assert_eq!(world.history.count(gaps), 0, "gaps in clean weather");
+    });
 }
