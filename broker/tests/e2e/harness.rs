@@ -121,11 +121,6 @@ impl Broker {
         line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
     }
 
-    /// Whether the process is there.
-    pub(crate) fn lives(&mut self) -> bool {
-        self.child.try_wait().expect("waited").is_none()
-    }
-
     pub(crate) fn data_dir(&self) -> DataDir {
         DataDir::new(self.data.path().join("data"))
     }
@@ -230,7 +225,8 @@ impl Drop for Broker {
 
 /// A client that speaks the protocol by hand, so that it can break it.
 pub(crate) struct Raw {
-    pub(crate) endpoint: quinn::Endpoint,
+    /// Kept, since its socket is the connection's.
+    _endpoint: quinn::Endpoint,
     pub(crate) connection: quinn::Connection,
     pub(crate) control: quinn::SendStream,
     answers: quinn::RecvStream,
@@ -266,7 +262,7 @@ impl Raw {
         let connection = connecting.await.expect("connected");
         let (control, answers) = connection.open_bi().await.expect("opened");
         let reader = FrameReader::new(1 << 20);
-        Raw { endpoint, connection, control, answers, reader }
+        Raw { _endpoint: endpoint, connection, control, answers, reader }
     }
 
     /// Connected and authenticated.
