@@ -154,7 +154,7 @@ impl Shard {
         }
         let Some(room) = self.rooms.get_mut(&entry.id) else { return };
         room.named_by |= 1 << origin.shard;
-        let point = room.join(start);
+        let point = room.join(start.by(now));
         let session = origin.session;
         self.send(origin.shard, Message::Joined { session, number, entry, point });
     }
@@ -206,7 +206,7 @@ impl Shard {
         self.room_names.within(&pattern, &mut |_, id| ids.push(*id));
         let (mut topics, mut overflow) = (Vec::new(), false);
         for room in ids.iter().filter_map(|id| self.rooms.get(id)) {
-            let point = room.join(topic_start(&start, &room.entry));
+            let point = room.join(topic_start(&start, &room.entry).by(now));
             if point.from.is_none() && point.holes.is_empty() {
                 continue;
             }
@@ -395,6 +395,17 @@ impl Shard {
 #[allow(clippy::cast_possible_truncation, reason = "feeds per session are far below 2^32")]
 fn index<T>((index, _): (usize, T)) -> u32 {
     index as u32
+}
+
+impl JoinStart {
+    /// The start at this time. Nothing is kept from later on, and what comes until then is live:
+    /// the clock of a client may be ahead.
+    fn by(self, now: Now) -> Self {
+        match self {
+            JoinStart::From(journal::Start::Since(ms)) if ms > now.unix_ms => JoinStart::Now,
+            start => start,
+        }
+    }
 }
 
 /// Where one topic of a pattern subscription starts. The time of the join says nothing about values

@@ -167,6 +167,29 @@ fn a_topic_is_named_with_the_first_offset_that_follows_even_if_that_is_read_from
 }
 
 #[test]
+fn a_reader_whose_clock_is_ahead_gets_everything_from_its_join_on() {
+    let config = journal::Config {
+        best: sampan_protocol::AckLevel::Synced,
+        faults: journal::Faults {
+            delay: Duration::from_millis(50)..=Duration::from_millis(50),
+            fail_ppm: 0,
+        },
+        ..journal::Config::default()
+    };
+    let mut world = World::with(2, Config::shipped(), config);
+    let mut publisher = world.client(0, "p", Role::Service);
+    world.publish(&mut publisher, "order.1", "before");
+    world.sleep(Duration::from_millis(200));
+    let mut reader = world.client(1, "r", Role::Service);
+    let start = Start::Since(world.now.unix_ms + 60_000);
+    world.publish(&mut publisher, "order.1", "while it joins");
+    world.sleep(Duration::from_millis(90));
+    world.subscribe(&mut reader, "order.1", start);
+    world.sleep(Duration::from_millis(200));
+    assert_eq!(payloads(&world.receive(&mut reader)), ["while it joins"]);
+}
+
+#[test]
 fn a_resumed_pattern_is_told_of_topics_that_nobody_has_used_since_the_broker_started() {
     let mut world = World::new(2);
     let mut reader = world.client(1, "r", Role::Service);
