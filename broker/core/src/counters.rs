@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::latency::Latency;
+
 /// Counts since the shard was made; all only rise, but the gauges at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
@@ -37,6 +39,8 @@ pub struct Counters {
     pub requests: u64,
     /// Authorization questions asked.
     pub asks: u64,
+    /// From a message's ordering to its ack.
+    pub ack_latency: Latency,
     /// Appends that the journal failed.
     pub journal_failures: u64,
     /// Gauge: sessions that are live.

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod grant;
 pub mod hash;
 pub mod journal;
+pub mod latency;
 mod latest;
 pub mod message;
 pub mod outbox;

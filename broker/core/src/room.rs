@@ -30,6 +30,8 @@ pub(crate) struct Room {
     pub(crate) batch: Batch,
     /// Publishers that wait for the batch to be flushed.
     pub(crate) acks: Vec<(Origin, AckRun)>,
+    /// When the first of them was ordered.
+    pub(crate) gathering_since: Option<Instant>,
     /// Batches that the journal has been given.
     pub(crate) in_flight: VecDeque<InFlight>,
     /// Shards with a session that subscribes to the topic by name, as bits.
@@ -54,6 +56,8 @@ pub(crate) struct Room {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(crate) ticket: Ticket,
+    /// When its first message was ordered.
+    pub(crate) since: Instant,
     pub(crate) run: Arc<Run>,
     /// Publishers that wait for the journal.
     pub(crate) acks: Vec<(Origin, AckRun)>,
@@ -90,6 +94,7 @@ impl Room {
             last_ms: 0,
             batch: Batch::default(),
             acks: Vec::new(),
+            gathering_since: None,
             in_flight: VecDeque::new(),
             named_by: 0,
             matched_by: (0, 0),

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text,
+};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use sampan_client::{Code, GapReason};
+use sampan_core::latency::{BOUNDS, Latency};
 
 use crate::shard::Counters;
 
@@ -144,6 +149,11 @@ impl Page<'_, '_> {
     fn messages(&mut self) -> fmt::Result {
         self.count("messages_published", "Messages ordered", |s| s.core.published)?;
         self.count("publishes_duplicate", "Publishes done before", |s| s.core.duplicates)?;
+        let mut acks = Latency::default();
+        for shard in self.shards {
+            acks.add(&shard.core.ack_latency);
+        }
+        self.metric("ack_seconds", "From a message's ordering to its ack", &AckLatency(acks))?;
         self.count("publishes_stale", "Publishes of an old version", |s| s.core.stale)?;
         self.count("deliveries", "Messages handed to sessions", |s| s.core.deliveries)?;
         self.count("delivered_bytes", "Bytes handed to sessions", |s| s.core.delivery_bytes)?;
@@ -250,6 +260,22 @@ impl Page<'_, '_> {
             ConstCounter::new(count).encode(encoder.encode_family(&labels)?)?;
         }
         Ok(())
+    }
+}
+
+/// A histogram as a scrape shows it: cumulative counts below each bound.
+struct AckLatency(Latency);
+
+impl EncodeMetric for AckLatency {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let bounds = BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(self.0.counts).collect();
+        let count = self.0.counts.iter().sum();
+        encoder.encode_histogram::<NoLabelSet>(self.0.sum.as_secs_f64(), count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 

@@ -91,6 +91,7 @@ async fn health_readiness_and_metrics_tell_the_truth() {
         assert!(matches!(got, Some(Delivery::Message(_))));
     }
     broker.metric_reaches("sampan_deliveries_total", 25.0).await;
+    broker.metric_reaches("sampan_ack_seconds_count", 25.0).await;
     broker.metric_reaches("sampan_sessions", 1.0).await;
 }
 

@@ -314,7 +314,7 @@ impl Shard {
                 self.flush(now, topic_id);
             }
             while let Some(completion) = self.journal.poll(now) {
-                self.completed(completion);
+                self.completed(now, completion);
             }
             if self.opening == 0 && !self.deferred.is_empty() {
                 self.inbox.extend(std::mem::take(&mut self.deferred));

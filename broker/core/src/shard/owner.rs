@@ -213,6 +213,7 @@ impl Shard {
             }
         }
         if publisher.wants_ack {
+            room.gathering_since.get_or_insert(now.mono);
             room.await_ack(publisher.origin, frame.header.number, offset, publisher.level);
         }
         self.counters.published += 1;
@@ -228,9 +229,10 @@ impl Shard {
         let Some(room) = self.rooms.get_mut(&topic_id) else { return };
         room.dirty = false;
         let acks = std::mem::take(&mut room.acks);
+        let since = room.gathering_since.take().unwrap_or(now.mono);
         if room.entry.rule.class == Class::Durable {
             let run = Arc::new(room.batch.take());
-            return self.store(now, topic_id, run, acks);
+            return self.store(now, topic_id, run, since, acks);
         }
         if !room.batch.is_empty() && !self.throttle(now, topic_id) {
             let Some(room) = self.rooms.get_mut(&topic_id) else { return };
@@ -238,7 +240,7 @@ impl Shard {
             room.visible = run.to + 1;
             self.spread(topic_id, run, None);
         }
-        self.publish_acks(topic_id, acks);
+        self.publish_acks(now, since, topic_id, acks);
     }
 
     /// Whether a `latest` topic must keep silent; if so, what was gathered is told later.

@@ -1,12 +1,13 @@
 //! Publishing: from the client's shard to the topic's owner, and the answers on their way back.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use sampan_protocol::attribute::{self, Tag};
 use sampan_protocol::control::{self, Action};
 use sampan_protocol::frame::{Frame, Header, Kind};
-use sampan_protocol::{Code, Pattern};
+use sampan_protocol::{Code, Now, Pattern};
 
 use super::Shard;
 use crate::grant::Verdict;
@@ -95,9 +96,18 @@ impl Shard {
         room.named_by | self.matched(room)
     }
 
-    pub(super) fn publish_acks(&mut self, topic_id: u64, acks: Vec<(Origin, AckRun)>) {
+    /// Tells publishers that what has been ordered since then is done.
+    pub(super) fn publish_acks(
+        &mut self,
+        now: Now,
+        since: Instant,
+        topic_id: u64,
+        acks: Vec<(Origin, AckRun)>,
+    ) {
+        let waited = now.mono.saturating_duration_since(since);
         let Some(epoch) = self.rooms.get(&topic_id).map(|room| room.epoch) else { return };
         for (origin, run) in acks {
+            self.counters.ack_latency.observe(waited, run.count);
             let session = origin.session;
             self.send(origin.shard, Message::Published { session, topic_id, epoch, run });
         }

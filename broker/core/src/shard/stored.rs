@@ -1,7 +1,7 @@
 //! At a topic's owner: what goes to the journal, and what follows from its answers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sampan_protocol::{AckLevel, Code, Now};
 
@@ -21,6 +21,7 @@ impl Shard {
         now: Now,
         topic_id: u64,
         run: Arc<Run>,
+        since: Instant,
         acks: Vec<(Origin, AckRun)>,
     ) {
         if run.bytes == 0 {
@@ -43,11 +44,12 @@ impl Shard {
                     .partition(|(_, ack)| ack.level == AckLevel::Routed && best > AckLevel::Routed);
                 room.in_flight.push_back(InFlight {
                     ticket,
+                    since,
                     run,
                     acks: later,
                     state: Stored::Waiting,
                 });
-                self.publish_acks(topic_id, early);
+                self.publish_acks(now, since, topic_id, early);
             }
             Err(refused) => {
                 self.tickets.remove(&ticket.0);
@@ -63,13 +65,13 @@ impl Shard {
     }
 
     /// What the journal has to say.
-    pub(super) fn completed(&mut self, completion: Completion) {
+    pub(super) fn completed(&mut self, now: Now, completion: Completion) {
         match completion {
             Completion::Opened { ticket, topic_id, epoch, floor, next, lost } => {
                 self.tickets.remove(&ticket.0);
                 self.opened(topic_id, epoch, floor, next, lost);
             }
-            Completion::Stored { ticket, level } => self.stored(ticket, level),
+            Completion::Stored { ticket, level } => self.stored(now, ticket, level),
             Completion::Failed { ticket, error } => self.failed(ticket, error),
             Completion::Page { ticket, floor, from, next: _, runs } => {
                 self.read(ticket, floor, from, runs);
@@ -103,7 +105,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn stored(&mut self, ticket: Ticket, level: AckLevel) {
+    pub(super) fn stored(&mut self, now: Now, ticket: Ticket, level: AckLevel) {
         let best = self.journal.best();
         let Some(Ticketed::Append { topic_id }) = self.tickets.get(&ticket.0) else { return };
         let topic_id = *topic_id;
@@ -112,13 +114,14 @@ impl Shard {
         }
         let Some(room) = self.rooms.get_mut(&topic_id) else { return };
         let Some(batch) = room.in_flight.iter_mut().find(|b| b.ticket == ticket) else { return };
+        let since = batch.since;
         let all = std::mem::take(&mut batch.acks);
         let (now_true, later) = all.into_iter().partition(|(_, ack)| ack.level <= level);
         batch.acks = later;
         if level >= best {
             batch.state = Stored::Visible;
         }
-        self.publish_acks(topic_id, now_true);
+        self.publish_acks(now, since, topic_id, now_true);
         self.reveal(topic_id);
     }
 

@@ -175,4 +175,7 @@ fn a_repeated_publish_waits_for_the_journal_like_its_first() {
     for ack in acks {
         assert_eq!((ack.header.number, ack.header.flags & 7), (2, 3), "one offset, synced");
     }
+    let latency = world.shards[0].counters().ack_latency;
+    assert_eq!(latency.counts.iter().sum::<u64>(), 3);
+    assert!(latency.sum >= 3 * Duration::from_millis(50), "{:?}", latency.sum);
 }
