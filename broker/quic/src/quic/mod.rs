@@ -1,23 +1,24 @@
 //! One shard's transport: a QUIC endpoint and its connections, joined to the shard that they serve.
 
+mod admission;
+mod drive;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use quinn_proto::{
-    ConnectionHandle, DatagramEvent, EcnCodepoint, Endpoint, Incoming, ServerConfig, Transmit,
-};
+use quinn_proto::{ConnectionHandle, DatagramEvent, EcnCodepoint, Endpoint, ServerConfig};
 use sampan_core::session::SessionKey;
 use sampan_core::shard::{Output, Shard};
 use sampan_protocol::{Code, Now};
 
 use crate::clock::WallClock;
-use crate::connection::{Connection, Env};
+use crate::connection::Connection;
 use crate::counters::Counters;
 use crate::envelope::{Envelope, Outlet};
-use crate::gate::{Admission, Attempt, Gate};
+use crate::gate::Gate;
 use crate::heap::Deadlines;
 use crate::id::Ids;
 use crate::limits::Limits;
@@ -262,200 +263,12 @@ impl Quic {
         }
     }
 
-    fn incoming(&mut self, now: Now, incoming: Incoming, respond: &mut dyn FnMut(Envelope, &[u8])) {
-        let attempt = Attempt {
-            address: incoming.remote_address().ip(),
-            proven: incoming.remote_address_validated(),
-            half_open: usize::try_from(self.counters.half_open).unwrap_or(usize::MAX),
-            connections: usize::try_from(self.counters.connections).unwrap_or(usize::MAX),
-        };
-        match self.gate.judge(now.mono, attempt) {
-            Admission::Accept => self.accept(now, incoming, respond),
-            Admission::Retry => match self.endpoint.retry(incoming, &mut self.scratch) {
-                Ok(transmit) => {
-                    self.counters.retries += 1;
-                    self.respond(transmit, respond);
-                }
-                Err(error) => self.endpoint.ignore(error.into_incoming()),
-            },
-            Admission::Refuse(cause) => {
-                *self.counters.turned_away.entry(cause).or_default() += 1;
-                let transmit = self.endpoint.refuse(incoming, &mut self.scratch);
-                self.respond(transmit, respond);
-            }
-            Admission::Ignore(cause) => {
-                *self.counters.turned_away.entry(cause).or_default() += 1;
-                self.endpoint.ignore(incoming);
-            }
-        }
-    }
-
-    fn accept(&mut self, now: Now, incoming: Incoming, respond: &mut dyn FnMut(Envelope, &[u8])) {
-        self.counters.handshakes_started += 1;
-        match self.endpoint.accept(incoming, now.mono, &mut self.scratch, None) {
-            Ok((handle, transport)) => {
-                self.turn_to(now, number(handle));
-                if self.connections.len() <= handle.0 {
-                    self.connections.resize_with(handle.0 + 1, || None);
-                }
-                let connection = Connection::new(transport, now, &self.limits);
-                self.connections[handle.0] = Some(Box::new(connection));
-                self.counters.connections += 1;
-                self.counters.half_open += 1;
-            }
-            Err(error) => {
-                let cause = crate::counters::cause(&error.cause);
-                *self.counters.handshakes_failed.entry(cause).or_default() += 1;
-                if let Some(transmit) = error.response {
-                    self.respond(transmit, respond);
-                }
-            }
-        }
-    }
-
-    fn respond(&mut self, transmit: Transmit, respond: &mut dyn FnMut(Envelope, &[u8])) {
-        self.counters.responses += 1;
-        let size = transmit.size.min(self.scratch.len());
-        respond(transmit.into(), &self.scratch[..size]);
-    }
-
-    /// Makes `index` the connection whose datagrams are being collected, and reads the one before.
-    fn turn_to(&mut self, now: Now, index: u32) {
-        if self.current == index {
-            return;
-        }
-        let before = std::mem::replace(&mut self.current, index);
-        if before != NONE {
-            self.drive(now, before);
-        }
-    }
-
-    /// Handles what a connection reports, until it reports nothing more.
-    fn drive(&mut self, now: Now, index: u32) {
-        let Some(connection) = self.connection(index) else { return };
-        let before = connection.session;
-        self.exchange(index);
-        let more = self.with(now, index, Connection::drive).unwrap_or(false);
-        self.exchange(index);
-        let session = self.connection(index).and_then(|connection| connection.session);
-        if let Some(key) = session.filter(|_| before.is_none()) {
-            let slot = session_index(key);
-            if self.sessions.len() <= slot {
-                self.sessions.resize(slot + 1, NONE);
-            }
-            self.sessions[slot] = index;
-        }
-        if more
-            && let Some(connection) = self.connection(index)
-            && !std::mem::replace(&mut connection.unread, true)
-        {
-            self.unread.push_back(index);
-        }
-        self.mark(index);
-    }
-
-    /// Passes messages between a connection and the endpoint.
-    fn exchange(&mut self, index: u32) {
-        let Some(connection) = self.connections.get_mut(index as usize).and_then(Option::as_mut)
-        else {
-            return;
-        };
-        let transport = &mut connection.transport;
-        while let Some(event) = transport.poll_endpoint_events() {
-            let handle = ConnectionHandle(index as usize);
-            if let Some(event) = self.endpoint.handle_event(handle, event) {
-                transport.handle_event(event);
-            }
-        }
-    }
-
-    /// Fills a connection from its session's outbox and sends its packets, while both are in the
-    /// processor's cache. Whether there was room for all of them.
-    fn send(&mut self, now: Now, index: u32, outlet: &mut dyn Outlet) -> bool {
-        let Quic { connections, shard, limits, counters, deadlines, .. } = self;
-        let Some(connection) = connections.get_mut(index as usize).and_then(Option::as_mut) else {
-            return true;
-        };
-        let mut env = Env { now, shard, limits, counters };
-        connection.fill(&mut env);
-        if !flush(connection, now.mono, outlet) {
-            return false;
-        }
-        connection.dirty = false;
-        if connection.transport.is_drained() {
-            deadlines.remove(index);
-            connections[index as usize] = None;
-            counters.connections = counters.connections.saturating_sub(1);
-        } else {
-            match connection.deadline() {
-                Some(at) => deadlines.set(index, at),
-                None => deadlines.remove(index),
-            }
-        }
-        true
-    }
-
-    fn with<T>(
-        &mut self,
-        now: Now,
-        index: u32,
-        act: impl FnOnce(&mut Connection, &mut Env<'_>) -> T,
-    ) -> Option<T> {
-        let Quic { connections, shard, limits, counters, .. } = self;
-        let connection = connections.get_mut(index as usize)?.as_mut()?;
-        Some(act(connection, &mut Env { now, shard, limits, counters }))
-    }
-
-    fn connection(&mut self, index: u32) -> Option<&mut Connection> {
-        self.connections.get_mut(index as usize)?.as_deref_mut()
-    }
-
-    fn mark(&mut self, index: u32) {
-        if let Some(connection) = self.connection(index)
-            && !std::mem::replace(&mut connection.dirty, true)
-        {
-            self.dirty.push_back(index);
-        }
-    }
-
-    /// The connection that serves this session, if one of ours does.
-    fn index_of(&self, key: SessionKey) -> Option<u32> {
-        let index = *self.sessions.get(session_index(key))?;
-        let connection = self.connections.get(index as usize)?.as_ref()?;
-        (connection.session == Some(key)).then_some(index)
-    }
-
     fn set_time(&mut self, now: Now) {
         self.now = now.mono;
         self.clock.set(now.unix_ms);
     }
 }
 
-/// Sends what a connection has. Whether there was room for all of it.
-fn flush(connection: &mut Connection, now: Instant, outlet: &mut dyn Outlet) -> bool {
-    loop {
-        let segments = outlet.segments_max().max(1);
-        let mut sent = false;
-        let transport = &mut connection.transport;
-        let room = outlet.lend(&mut |buffer| {
-            let transmit = transport.poll_transmit(now, segments, buffer);
-            sent = transmit.is_some();
-            transmit.map(Envelope::from)
-        });
-        if !room {
-            return false;
-        }
-        if !sent {
-            return true;
-        }
-    }
-}
-
 fn number(handle: ConnectionHandle) -> u32 {
     u32::try_from(handle.0).unwrap_or(NONE)
-}
-
-/// The low half of a session's number is its slot in the shard.
-fn session_index(key: SessionKey) -> usize {
-    (key.number() & u64::from(u32::MAX)) as usize
 }
