@@ -22,6 +22,9 @@ impl Client {
             }
             return Err(Error::Invalid { field: "a message of a topic id without a name" });
         };
+        if row.is_stale {
+            return Ok(());
+        }
         let offset = frame.header.number;
         let mut fresh = row.matches.iter_mut().filter(|place| place.last < offset).peekable();
         if fresh.peek().is_none() {
@@ -77,6 +80,9 @@ impl Client {
         let reason = reason.ok_or(Error::Invalid { field: "gap" })?;
         let row = self.topics.by_id(frame.header.topic_id);
         let row = row.ok_or(Error::Invalid { field: "a gap of a topic id without a name" })?;
+        if row.is_stale {
+            return Ok(());
+        }
         let current = body.epoch == row.epoch;
         for place in row.matches.iter_mut().filter(|place| place.began <= body.epoch) {
             let joined = place.joined.filter(|joined| joined.epoch == body.epoch);

@@ -21,6 +21,9 @@ pub(super) struct Row {
     pub(super) class: Option<Class>,
     pub(super) epoch: u64,
     pub(super) matches: Vec<Match>,
+    /// No subscription has wanted the topic since it was last named: what still arrives was meant for
+    /// one that has ended, and whoever wants it next is told by another TOPIC where it starts.
+    pub(super) is_stale: bool,
     /// Rises with use; orders rows by age.
     touched: u64,
 }
@@ -89,6 +92,7 @@ impl Topics {
         self.recent = None;
         let row = &mut self.rows[at];
         row.class = Some(class);
+        row.is_stale = row.matches.is_empty();
         if row.epoch != from.epoch {
             row.epoch = from.epoch;
             for place in &mut row.matches {
@@ -144,6 +148,7 @@ impl Topics {
     pub(super) fn unsubscribed(&mut self, subscription: u64) {
         for row in &mut self.rows {
             row.matches.retain(|place| place.subscription != subscription);
+            row.is_stale |= row.matches.is_empty();
         }
     }
 
@@ -207,7 +212,8 @@ impl Topics {
         let matches = matching.map(|(number, _)| Match::new(number)).collect();
         let at = self.rows.len();
         self.by_name.insert(name.clone(), at);
-        self.rows.push(Row { name, class: None, epoch: 0, matches, touched: self.clock });
+        let (class, epoch, is_stale, touched) = (None, 0, false, self.clock);
+        self.rows.push(Row { name, class, epoch, matches, is_stale, touched });
         at
     }
 }

@@ -81,6 +81,20 @@ fn a_subscription_is_told_nothing_from_before_its_own_join() {
 }
 
 #[test]
+fn what_was_under_way_to_a_subscription_that_has_ended_is_not_for_the_next() {
+    let mut rig = Rig::live();
+    let old = rig.subscribe("a.*", Start::Now);
+    rig.name(5, "a.b", Class::Durable, 1, 79);
+    rig.client.unsubscribe(old);
+    let new = rig.subscribe("a.>", Start::Last(2));
+    rig.deliver(5, 79);
+    rig.gap(5, 1, (80, 81), GapReason::NeverUsed);
+    rig.name(5, "a.b", Class::Durable, 1, 96);
+    rig.deliver(5, 96);
+    assert_eq!((rig.offsets(new), rig.gaps(new)), (vec![96], vec![]));
+}
+
+#[test]
 fn a_doubled_message_is_dropped_and_counted() {
     let mut rig = Rig::live();
     let number = rig.subscribe("a", Start::Now);
