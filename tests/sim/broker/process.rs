@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use sampan_core::directory::{Directory, owner};
 use sampan_core::session::SessionKey;
 use sampan_core::shard::{Output, Setup, Shard};
-use sampan_protocol::{Code, Now};
+use sampan_protocol::Now;
 use sampan_quic::{Arrival, Envelope, Quic, Tls};
 
 use super::Plan;
@@ -192,14 +192,6 @@ impl Process {
             shard.drain(now, key, reconnect_within, close_after);
             self.touched.insert(index);
             draining.next += draining.step;
-        }
-    }
-
-    /// Closes every connection, as a process that stops in order does last.
-    pub(crate) fn close_all(&mut self, now: Now, net: &mut Net) {
-        for quic in &mut self.shards {
-            quic.close_all(now, Code::RESTARTED);
-            assert!(quic.transmit(now, &mut net.broker_outlet(now.mono)), "the outlet has room");
         }
     }
 }

@@ -65,13 +65,16 @@ pub(crate) struct Acked {
     pub(crate) stale: bool,
 }
 
+/// What a crash took: topic, first and last offset.
+pub(crate) type Gone = (TopicNumber, u64, u64);
+
 /// What is known of all messages.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) called: BTreeMap<Id, Called>,
     pub(crate) acked: BTreeMap<Id, Acked>,
-    /// Where in the history the broker crashed, and what was gone: topic, first, last offset.
-    pub(crate) crashes: Vec<(usize, Vec<(TopicNumber, u64, u64)>)>,
+    /// Where in the history the broker crashed, and what was gone.
+    pub(crate) crashes: Vec<(usize, Vec<Gone>)>,
 }
 
 impl Facts {

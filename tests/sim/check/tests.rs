@@ -276,7 +276,7 @@ fn requests_end_once_and_truthfully() {
     honest(&[asked.clone(), served.clone(), own.clone()]);
     honest(&[asked.clone(), served.clone(), answered(failed(true))]);
     honest(&[asked.clone(), answered(failed(false))]);
-    caught(&[asked.clone()], "has no end");
+    caught(std::slice::from_ref(&asked), "has no end");
     caught(&[asked.clone(), served.clone(), served.clone(), own.clone()], "more than once");
     caught(&[asked.clone(), served.clone(), own.clone(), own], "more than one end");
     caught(&[asked.clone(), served.clone(), answered(failed(false))], "said not to have");

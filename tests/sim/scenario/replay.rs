@@ -51,8 +51,12 @@ pub(super) fn play(
             finish(&mut world);
         }));
         let write = |path: String, text: String| std::fs::write(path, text).expect("a file");
-        history.map(|path| write(path, world.history.to_string()));
-        trace.map(|path| write(path, world.trace.lines().join("\n")));
+        if let Some(path) = history {
+            write(path, world.history.to_string());
+        }
+        if let Some(path) = trace {
+            write(path, world.trace.lines().join("\n"));
+        }
         if let Err(cause) = played {
             resume_unwind(cause);
         }
