@@ -1,7 +1,7 @@
 //! Messages, gaps and topic names from the broker.
 
 use super::output::{Channel, Event, Message, Output};
-use super::standing::What;
+use super::standing::subscriptions;
 use super::{Client, Now};
 use crate::class::Class;
 use crate::control::{self, Gap, GapReason, TopicName};
@@ -60,13 +60,8 @@ impl Client {
             self.renew(now);
             return Ok(());
         }
-        let subscriptions =
-            self.standing.iter().filter_map(|(number, standing)| match &standing.what {
-                What::Subscription { pattern, .. } => Some((*number, pattern.clone())),
-                _ => None,
-            });
         let from = Position { epoch: body.epoch, offset: body.next };
-        self.topics.named(id, name, class, from, subscriptions);
+        self.topics.named(id, name, class, from, subscriptions(&self.standing));
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What stands until it is taken back and survives reconnects: subscriptions, offers to answer,
 //! presence entries and presence watches. What presence alone does is in `presence.rs`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::output::{Event, Failure, Joined};
@@ -79,7 +80,8 @@ impl Client {
             if let Ok(topic) = Topic::parse(&topic)
                 && pattern.matches(&topic)
             {
-                self.topics.joined(number, topic, Position { epoch, offset });
+                let others = subscriptions(&self.standing);
+                self.topics.joined(number, topic, Position { epoch, offset }, others);
             }
         }
         Ok(number)
@@ -276,7 +278,8 @@ impl Client {
                 (pattern.as_topic(), &position, replayed)
             {
                 let offset = at.offset.saturating_sub(replayed);
-                self.topics.joined(number, topic, Position { epoch: at.epoch, offset });
+                let position = Position { epoch: at.epoch, offset };
+                self.topics.joined(number, topic, position, subscriptions(&self.standing));
             }
         }
         self.ready(number, Some(Joined { joined_ms: body.joined_ms, position }));
@@ -290,4 +293,14 @@ impl Client {
             self.event(Event::Ready { number, joined });
         }
     }
+}
+
+/// Every subscription by its number.
+pub(super) fn subscriptions(
+    standing: &BTreeMap<u64, Standing>,
+) -> impl Iterator<Item = (u64, Pattern)> {
+    standing.iter().filter_map(|(number, standing)| match &standing.what {
+        What::Subscription { pattern, .. } => Some((*number, pattern.clone())),
+        _ => None,
+    })
 }

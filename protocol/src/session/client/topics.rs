@@ -112,8 +112,14 @@ impl Topics {
     }
 
     /// Notes the join position of a subscription to one topic.
-    pub(super) fn joined(&mut self, subscription: u64, name: Topic, joined: Position) {
-        let at = self.row(name, std::iter::empty());
+    pub(super) fn joined(
+        &mut self,
+        subscription: u64,
+        name: Topic,
+        joined: Position,
+        subscriptions: impl Iterator<Item = (u64, Pattern)>,
+    ) {
+        let at = self.row(name, subscriptions);
         let row = &mut self.rows[at];
         let epoch = row.epoch;
         if !row.matches.iter().any(|place| place.subscription == subscription) {

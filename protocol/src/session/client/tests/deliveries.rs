@@ -95,6 +95,17 @@ fn what_was_under_way_to_a_subscription_that_has_ended_is_not_for_the_next() {
 }
 
 #[test]
+fn a_pattern_gets_a_topic_that_another_subscription_has_joined_before_it_was_named() {
+    let mut rig = Rig::live();
+    let all = rig.subscribe(">", Start::Now);
+    let one = rig.subscribe("a", Start::Now);
+    rig.confirm(one, 1, vec![at("a", 1, 6)]);
+    rig.name(5, "a", Class::Durable, 1, 7);
+    rig.deliver(5, 7);
+    assert_eq!((rig.offsets(all), rig.offsets(one)), (vec![7], vec![7]));
+}
+
+#[test]
 fn a_doubled_message_is_dropped_and_counted() {
     let mut rig = Rig::live();
     let number = rig.subscribe("a", Start::Now);
