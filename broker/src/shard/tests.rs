@@ -168,7 +168,7 @@ async fn large_messages_reach_clients_inside_and_outside() {
     let house = house(2);
     let outside = house.connect("ann/service").await;
     let inside = house.attach("bob/service").await;
-    let name = topic("bench.large");
+    let name = topic("archive.large");
     let mut one = outside.subscribe(&name, Start::Now).await.expect("subscribed");
     let mut two = inside.subscribe(&name, Start::Now).await.expect("subscribed");
     let sizes = [0, 1, 1023, 1024, 1025, 70_000, 1_000_000];
