@@ -15,6 +15,9 @@ use crate::journal::{self, Run, Start, Ticket};
 use crate::latest::Latest;
 use crate::message::{AckRun, Hole, JoinPoint, JoinStart, Message, Origin};
 
+/// Ranges of lost offsets that are remembered; beyond it the oldest become one.
+const LOST_MAX: usize = 64;
+
 /// One topic at its owner.
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -48,7 +51,7 @@ pub(crate) struct Room {
     pub(crate) touched: Instant,
     /// Messages that wait until the journal has said where the topic stands.
     pub(crate) opening: Option<Vec<Message>>,
-    /// Offsets that a crash took, so that readers are told why they are missing.
+    /// Offsets that a crash or a failure took, so that readers are told why they are missing.
     pub(crate) lost: Vec<journal::Hole>,
 }
 
@@ -151,8 +154,22 @@ impl Room {
         true
     }
 
-    /// The hole `from..=to` with its reason: lost in a crash if any of it was, below the floor by
-    /// retention, else never used, since a message that fails to be stored is refused.
+    /// Notes that messages of these offsets are gone although nobody was told that they would be.
+    pub(crate) fn lose(&mut self, hole: journal::Hole) {
+        match self.lost.last_mut() {
+            Some(last) if last.to + 1 == hole.from => last.to = hole.to,
+            _ => self.lost.push(hole),
+        }
+        // What lies between two that become one was either stored, or is missing as well.
+        if self.lost.len() > LOST_MAX {
+            let first = self.lost.remove(0);
+            self.lost[0].from = first.from;
+        }
+    }
+
+    /// The hole `from..=to` with its reason: lost if a crash or a failure of the journal took any of
+    /// it, below the floor by retention, else never used, since a message that fails to be stored is
+    /// refused.
     pub(crate) fn hole(&self, from: u64, to: u64) -> Option<Hole> {
         if from > to {
             return None;

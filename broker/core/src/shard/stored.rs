@@ -134,6 +134,12 @@ impl Shard {
                 let Some(batch) = batch else { return };
                 batch.state = Stored::Failed;
                 let acks = std::mem::take(&mut batch.acks);
+                // Those that have their ack, or want none, are not told that theirs is gone.
+                let refused: u64 = acks.iter().map(|(_, ack)| ack.count).sum();
+                let (from, to, count) = (batch.run.from, batch.run.to, batch.run.count());
+                if refused < count {
+                    room.lose(journal::Hole { from, to });
+                }
                 let too_large = error == journal::Error::TooLarge;
                 let code = if too_large { Code::TOO_LARGE } else { Code::STORAGE };
                 self.fail(topic_id, acks, code, BUSY);

@@ -1,6 +1,7 @@
 //! Readers that fall behind, and appends that fail.
 
 use sampan_protocol::control::GapReason;
+use sampan_protocol::frame::flag;
 
 use super::*;
 use crate::config::Limits;
@@ -151,6 +152,27 @@ fn a_failed_append_is_refused_and_its_offsets_are_told_as_never_used() {
     assert_eq!(offsets.len(), acked);
     assert!(gaps.iter().all(|gap| gap.reason == GapReason::NeverUsed.number()));
     assert!(!gaps.is_empty());
+}
+
+#[test]
+fn a_failed_append_whose_publisher_was_told_routed_is_told_as_lost() {
+    let faults = Faults { fail_ppm: 300_000, ..Faults::default() };
+    let best = sampan_protocol::AckLevel::Synced;
+    let journal = journal::Config { faults, best, seed: 7, ..journal::Config::default() };
+    for level in [sampan_protocol::AckLevel::Routed.number(), flag::NO_ACK] {
+        let mut world = World::with(2, Config::shipped(), journal.clone());
+        let mut publisher = world.client(0, "p", Role::Service);
+        let mut reader = world.client(1, "r", Role::Service);
+        world.subscribe(&mut reader, "order.1", Start::Now);
+        for n in 0..100 {
+            world.publish_with(&mut publisher, "order.1", &n.to_string(), &[], level);
+            world.sleep(Duration::from_millis(10));
+        }
+        assert!(of_kind(&world.receive(&mut publisher), Kind::PublishRefused).is_empty());
+        let (_, gaps) = account(&world.receive(&mut reader), 1);
+        assert!(gaps.len() > 5, "{gaps:?}");
+        assert!(gaps.iter().all(|gap| gap.reason == GapReason::UnsyncedLost.number()), "{gaps:?}");
+    }
 }
 
 #[test]
