@@ -124,6 +124,8 @@ pub struct Client {
     /// [`Output::NeedToken`] waits for its answer.
     token_wanted: bool,
     boot: u64,
+    /// The broker's clock when the session became live, Unix milliseconds.
+    welcomed_ms: u64,
     payload_bytes_max: usize,
     topics: Topics,
     publishes: Publishes,
@@ -148,6 +150,7 @@ impl Client {
             token_renewed: false,
             token_wanted: false,
             boot: 0,
+            welcomed_ms: 0,
             payload_bytes_max: PAYLOAD_BYTES_MAX,
             topics: Topics::default(),
             publishes: Publishes::new(bounds),

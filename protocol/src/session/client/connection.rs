@@ -243,6 +243,7 @@ impl Client {
         let same_boot = resumed && self.boot == welcome.boot;
         self.phase = Phase::Live { since: now.mono };
         self.boot = welcome.boot;
+        self.welcomed_ms = welcome.now_ms;
         self.payload_bytes_max = usize::try_from(welcome.payload_bytes_max).unwrap_or(usize::MAX);
         self.counters.sessions += 1;
         self.token_renewed = false;
@@ -364,8 +365,9 @@ impl Client {
     fn disconnected(&mut self) {
         self.publishes.disconnected();
         self.fail_requests(&requests::Fate::Lost);
-        for standing in self.standing.values_mut() {
-            standing.disconnected();
+        for (number, standing) in &mut self.standing {
+            let seen = || self.topics.has_seen(*number);
+            standing.disconnected(self.welcomed_ms, seen);
         }
     }
 

@@ -79,9 +79,10 @@ impl Client {
             return Ok(());
         }
         let current = body.epoch == row.epoch;
-        for place in row.matches.iter_mut().filter(|place| place.began <= body.epoch) {
-            let joined = place.joined.filter(|joined| joined.epoch == body.epoch);
-            let seen = joined.map_or(0, |joined| joined.offset);
+        for place in row.matches.iter_mut().filter(|place| place.began.epoch <= body.epoch) {
+            let joins = place.joined.into_iter().chain([place.began]);
+            let joined = joins.filter(|joined| joined.epoch == body.epoch);
+            let seen = joined.map(|joined| joined.offset).max().unwrap_or(0);
             let seen = if current { place.last.max(seen) } else { seen };
             if body.to <= seen {
                 continue;

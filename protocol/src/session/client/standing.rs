@@ -54,10 +54,18 @@ pub(super) enum What {
 }
 
 impl Standing {
-    pub(super) fn disconnected(&mut self) {
-        self.asked = None;
-        if let What::Watch { sequence, .. } = &mut self.what {
-            *sequence = None;
+    /// The connection is lost, whose WELCOME showed this time. A subscription that was given
+    /// messages before its confirmation could arrive has joined all the same.
+    pub(super) fn disconnected(&mut self, welcomed_ms: u64, seen: impl Fn() -> bool) {
+        let asked = self.asked.take();
+        match &mut self.what {
+            What::Watch { sequence, .. } => *sequence = None,
+            What::Subscription { joined_ms: joined_ms @ None, start, .. } => {
+                if asked.is_some() && seen() {
+                    *joined_ms = Some(start.joined_ms(welcomed_ms));
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -263,11 +271,7 @@ impl Client {
             return Ok(());
         };
         if joined_ms.is_none() {
-            *joined_ms = Some(match start {
-                Start::Since(since_ms) => body.joined_ms.min(*since_ms),
-                Start::Resume { joined_ms, .. } if *joined_ms > 0 => *joined_ms,
-                _ => body.joined_ms,
-            });
+            *joined_ms = Some(start.joined_ms(body.joined_ms));
             // A single topic resumes before what it was to replay, until a message says better.
             let replayed = match start {
                 Start::Last(count) => Some(u64::from(*count)),
@@ -291,6 +295,17 @@ impl Client {
         standing.refusals = 0;
         if !std::mem::replace(&mut standing.ready, true) {
             self.event(Event::Ready { number, joined });
+        }
+    }
+}
+
+impl Start {
+    /// From when topics without a position resume, for a subscription that joined at this time.
+    fn joined_ms(&self, joined_ms: u64) -> u64 {
+        match self {
+            Start::Since(since_ms) => joined_ms.min(*since_ms),
+            Start::Resume { joined_ms, .. } if *joined_ms > 0 => *joined_ms,
+            _ => joined_ms,
         }
     }
 }

@@ -36,13 +36,13 @@ pub(super) struct Match {
     pub(super) last: u64,
     /// Where a resume starts while nothing has been seen.
     pub(super) joined: Option<Position>,
-    /// The epoch that a single topic was in when the subscription was confirmed.
-    pub(super) began: u64,
+    /// Where a single topic stood when the subscription was confirmed.
+    pub(super) began: Position,
 }
 
 impl Match {
     fn new(subscription: u64) -> Self {
-        Match { subscription, last: 0, joined: None, began: 0 }
+        Match { subscription, last: 0, joined: None, began: Position::default() }
     }
 
     fn position(&self, epoch: u64) -> Option<Position> {
@@ -133,7 +133,7 @@ impl Topics {
             if place.last == 0 && joined.epoch == epoch && row.class != Some(Class::Latest) {
                 place.last = joined.offset;
             }
-            place.began = joined.epoch;
+            place.began = joined;
         }
     }
 
@@ -156,6 +156,12 @@ impl Topics {
             row.matches.retain(|place| place.subscription != subscription);
             row.is_stale |= row.matches.is_empty();
         }
+    }
+
+    /// Whether the subscription has been given anything of any topic.
+    pub(super) fn has_seen(&self, subscription: u64) -> bool {
+        let seen = |place: &Match| place.subscription == subscription && place.last > 0;
+        self.rows.iter().any(|row| row.matches.iter().any(seen))
     }
 
     /// Where a subscription resumes: the newest positions that fit one SUBSCRIBE.

@@ -106,6 +106,32 @@ fn a_pattern_gets_a_topic_that_another_subscription_has_joined_before_it_was_nam
 }
 
 #[test]
+fn who_was_given_messages_before_the_confirmation_could_arrive_resumes_behind_them() {
+    let mut rig = Rig::live();
+    let welcomed_ms = rig.now.unix_ms;
+    let number = rig.subscribe("a.*", Start::Last(2));
+    let unheard = rig.subscribe("b", Start::Last(2));
+    rig.name(5, "a.b", Class::Durable, 1, 18);
+    rig.deliver(5, 18);
+    rig.reconnect(1);
+    let resumed = resume(welcomed_ms, vec![at("a.b", 1, 18)]);
+    assert_eq!(rig.starts(), [(number, resumed), (unheard, Start::Last(2))]);
+}
+
+#[test]
+fn an_epoch_that_ends_is_told_to_each_subscription_from_where_it_began() {
+    let mut rig = Rig::live();
+    let (old, new) = (rig.subscribe("a", Start::Now), rig.subscribe("a", Start::Now));
+    rig.confirm(old, 1, vec![at("a", 1, 80)]);
+    rig.confirm(new, 1, vec![at("a", 1, 90)]);
+    rig.reconnect(2);
+    rig.name(6, "a", Class::Durable, 2, 1);
+    rig.gap(6, 1, (81, NUMBER_MAX), GapReason::UnsyncedLost);
+    assert_eq!(rig.gaps(old), [(81, NUMBER_MAX, GapReason::UnsyncedLost)]);
+    assert_eq!(rig.gaps(new), [(91, NUMBER_MAX, GapReason::UnsyncedLost)]);
+}
+
+#[test]
 fn a_doubled_message_is_dropped_and_counted() {
     let mut rig = Rig::live();
     let number = rig.subscribe("a", Start::Now);
