@@ -60,6 +60,44 @@ async fn fifty_subscribers_get_every_message_once_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fifty_subscribers_whose_sockets_move_three_times_get_the_same_bytes() {
+    let broker = Broker::start();
+    let clients = broker.clients(50, Role::Service).await;
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let mut readers = Vec::new();
+    for client in &clients {
+        let mut subscription =
+            client.subscribe(pattern("catalog.debian"), Start::Now).await.expect("subscribed");
+        let told = told.clone();
+        readers.push(tokio::spawn(async move {
+            let mut got = Vec::new();
+            for _ in 0..4 {
+                got.extend(read(&mut subscription, 500).await);
+                let _ = told.send(());
+            }
+            got
+        }));
+    }
+    let publisher = broker.client("p", Role::Service).await;
+    let sending = publish_all(publisher, "catalog.debian", 2_000, Duration::from_millis(1));
+    let sending = tokio::spawn(sending);
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    for _ in 0..3 {
+        // They share one socket, so that one move moves all fifty while more is on its way.
+        heard.recv().await.expect("readers live");
+        clients[0].rebind(any).expect("rebound");
+        for _ in 1..50 {
+            heard.recv().await.expect("readers live");
+        }
+    }
+    for reader in readers {
+        assert_eq!(reader.await.expect("no panic"), numbers(2_000));
+    }
+    sending.await.expect("all acknowledged");
+    assert!(clients.iter().all(|client| client.status().sessions == 1), "moved, not reconnected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_socket_rebound_three_times_under_load_loses_nothing() {
     let broker = Broker::start();
     let reader = broker.client("r", Role::Service).await;
@@ -118,7 +156,7 @@ async fn one_reader_at_a_hundredth_of_the_speed_costs_the_others_nothing_and_los
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crashed_broker_is_found_again_by_all_and_what_it_lost_is_told() {
     let broker = Broker::start();
-    let clients = broker.clients(200, Role::Service).await;
+    let clients = broker.clients(1_000, Role::Service).await;
     let mut subscriptions = Vec::new();
     for client in &clients {
         subscriptions

@@ -19,9 +19,9 @@ async fn end(events: &mut Events) -> Option<Code> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_sends_every_client_away_in_turn_and_ends_cleanly() {
-    let config = "[drain]\nspread_s = 2\nlinger_s = 2\n";
+    let config = "[drain]\nspread_s = 4\nlinger_s = 3\n";
     let broker = Broker::configured(config);
-    let clients = broker.clients(200, Role::Service).await;
+    let clients = broker.clients(1_000, Role::Service).await;
     let mut told = Vec::new();
     for client in &clients {
         let mut events = client.events();
