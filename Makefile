@@ -4,9 +4,10 @@ CARGO ?= cargo
 LOCKED ?= --locked
 DENY_VERSION := 0.20.2
 FUZZ_SECONDS ?= 60
+SIM_FRESH ?= 20
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 
-.PHONY: help run test unit smoke lint fmt clippy doc deny audit bench fuzz setup setup-deny
+.PHONY: help run test unit smoke lint fmt clippy doc deny audit sim bench fuzz setup setup-deny
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ deny: setup-deny ## bans, licences and sources of every dependency
 
 audit: setup-deny ## known advisories; needs the advisory database to be reachable
 	$(CARGO) deny $(LOCKED) check advisories
+
+sim: setup ## the simulator with SIM_FRESH more seeds of real chance
+	SIM_FRESH=$(SIM_FRESH) $(CARGO) test --package sampan-tests --test sim $(LOCKED) -- --nocapture
 
 bench: setup ## every criterion bench
 	$(CARGO) bench $(LOCKED) --package sampan-bench

@@ -110,6 +110,8 @@ pub(crate) enum What {
         seat: u32,
         code: Code,
     },
+    /// The disks fail now and then, or have failed.
+    Faulty,
     /// A client was told to connect elsewhere.
     Draining {
         seat: u32,

@@ -58,7 +58,7 @@ impl Seat {
     /// Closes the client in order.
     pub(crate) fn leave(&mut self) {
         self.client.session().close();
-        self.gone = true;
+        (self.gone, self.opens_at) = (true, None);
     }
 
     /// Does everything that is due, and what follows from what has arrived.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use sampan_core::journal::Faults;
 use sampan_protocol::session::client::Options;
 use sampan_protocol::{ALPN, Now};
 use sampan_quic::client::{self, Client, Tuning};
@@ -246,6 +247,27 @@ impl World {
         let what = What::Crashed { lost: lost.collect() };
         self.history.now = self.elapsed();
         self.history.note(what);
+    }
+
+    /// Plays other faults on every disk from here on.
+    pub(crate) fn set_faults(&mut self, faults: &Faults) {
+        if faults.fail_ppm > 0 {
+            self.note_faulty();
+        }
+        self.broker.set_faults(faults);
+    }
+
+    /// Every disk reports a write error, and refuses what comes for a while.
+    pub(crate) fn fence(&mut self, time: Duration) {
+        self.note_faulty();
+        self.broker.fence(self.now);
+        self.run(time);
+        self.broker.repair();
+    }
+
+    fn note_faulty(&mut self) {
+        self.history.now = self.elapsed();
+        self.history.note(What::Faulty);
     }
 
     /// The broker starts again over what its disks hold.

@@ -2,6 +2,7 @@
 //! history and live: a reply that says "live from N" is followed by every delivery from N on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sampan_protocol::control::{self, PresenceAct};
@@ -91,6 +92,8 @@ pub enum Message {
     Join { origin: Origin, number: u64, entry: Arc<Entry>, start: JoinStart },
     /// The answer: the session is fed from here on.
     Joined { session: SessionKey, number: u64, entry: Arc<Entry>, point: JoinPoint },
+    /// The answer: the topic cannot be served at the moment.
+    JoinRefused { session: SessionKey, number: u64, topic_id: u64, code: Code, wait: Duration },
     /// No session of this shard wants the topic by name any more. To its owner.
     Leave { shard: u8, topic_id: u64 },
     /// A session subscribes to a pattern. To every shard.

@@ -99,6 +99,8 @@ impl Task for Asker {
 pub(crate) struct Responder {
     pattern: Pattern,
     takes: RangeInclusive<Duration>,
+    /// Its offer.
+    number: Option<u64>,
     ready: bool,
     /// By when they are answered.
     open: BTreeMap<(Instant, u64), (sampan_protocol::session::client::CallId, Bytes)>,
@@ -108,19 +110,20 @@ pub(crate) struct Responder {
 impl Responder {
     pub(crate) fn task(pattern: &str, takes: RangeInclusive<Duration>) -> Box<dyn Task> {
         let pattern = Pattern::parse(pattern).expect("a pattern");
-        Box::new(Responder { pattern, takes, ready: false, open: BTreeMap::new(), calls: 0 })
+        let (number, open) = (None, BTreeMap::new());
+        Box::new(Responder { pattern, takes, number, ready: false, open, calls: 0 })
     }
 }
 
 impl Task for Responder {
     fn open(&mut self, ctx: &mut Ctx<'_>) {
-        ctx.session.serve(self.pattern.clone()).expect("an offer");
+        self.number = ctx.session.serve(self.pattern.clone()).ok();
     }
 
     fn told(&mut self, ctx: &mut Ctx<'_>, event: &Event) {
         match event {
-            Event::Ready { .. } => self.ready = true,
-            Event::Call(call) => {
+            Event::Ready { number, .. } => self.ready |= self.number == Some(*number),
+            Event::Call(call) if self.number == Some(call.offer) => {
                 let body = call.frame.body();
                 let id = payload::decode(&body).expect("requests are not damaged");
                 ctx.history.note(What::Served { id });

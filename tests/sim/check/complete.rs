@@ -8,7 +8,7 @@ use sampan_protocol::control::{GapReason, Start};
 use sampan_protocol::limits::NUMBER_MAX;
 use sampan_protocol::{AckLevel, Class};
 
-use super::{Acked, Facts, Place, Rules, Streams, class, faithful, is_datagram};
+use super::{Acked, Facts, Place, Rules, Streams, class, faithful, is_datagram, is_shared};
 use crate::history::{History, Id, Reader, ReaderNumber, TopicNumber, What};
 
 pub(super) fn check(
@@ -64,7 +64,12 @@ impl Owed<'_> {
         }
         let gap = seen.and_then(|seen| seen.gap_at(place.offset)).or_else(|| self.passed_by(acked));
         let excused = match gap {
-            None | Some(GapReason::NeverUsed | GapReason::Conflated) => false,
+            None => self.is_unheard_of(acked) && self.may_be_lost(id, acked),
+            // A broker that has crashed no longer knows that an offset was lost to its disk before.
+            Some(GapReason::NeverUsed) => {
+                self.facts.faulty && self.is_weak(acked) && self.may_be_lost(id, acked)
+            }
+            Some(GapReason::Conflated) => false,
             Some(GapReason::UnsyncedLost) => self.may_be_lost(id, acked),
             // What a class without history does not keep, or what a slow reader of one lost.
             Some(GapReason::SlowReader | GapReason::Retention) => self.ephemeral,
@@ -94,6 +99,17 @@ impl Owed<'_> {
         earlier.find(|gap| gap.1 == NUMBER_MAX).map(|gap| gap.2)
     }
 
+    /// Whether the reader of a pattern, or of all since a time, has heard nothing of the topic in this
+    /// epoch or an earlier one, so that it has no position of which it could be told that its epoch
+    /// has ended.
+    fn is_unheard_of(&self, acked: &Acked) -> bool {
+        let Place { topic, epoch, .. } = acked.place;
+        let [from, to] = [0, epoch + 1].map(|epoch| (self.reader, topic, epoch));
+        let since = matches!(self.history.readers[self.reader as usize].start, Start::Since(_));
+        let position = self.streams.positions.contains_key(&self.reader);
+        (since || !position) && self.streams.seen.range(from..to).next().is_none()
+    }
+
     /// Whether the message comes after the reader's join, by offset or, for a pattern, because it
     /// was published when the reader had been confirmed.
     fn owes(&self, id: Id, acked: &Acked) -> bool {
@@ -101,7 +117,10 @@ impl Owed<'_> {
         let Place { epoch, offset, .. } = acked.place;
         if let Some((joined, at)) = self.streams.positions.get(&self.reader) {
             let replayed = match start {
-                Start::Last(count) if !self.ephemeral && !self.is_shared(acked) => {
+                Start::Last(count)
+                    if !self.ephemeral
+                        && !is_shared(self.history, self.reader, acked.place.topic) =>
+                {
                     u64::from(*count)
                 }
                 _ => 0,
@@ -110,16 +129,6 @@ impl Owed<'_> {
         }
         let called = self.facts.called.get(&id).map_or(0, |called| called.index);
         called > self.joined && (!self.ephemeral || self.follows(called, acked))
-    }
-
-    /// Whether another reader of the same client gets the topic: what flows to a session already is
-    /// not replayed for one subscription more.
-    fn is_shared(&self, acked: &Acked) -> bool {
-        let readers = &self.history.readers;
-        let topic = &self.history.topics[acked.place.topic as usize];
-        let seat = readers[self.reader as usize].seat;
-        let own = readers.iter().filter(|reader| reader.seat == seat);
-        own.filter(|reader| reader.pattern.matches(topic)).count() > 1
     }
 
     /// Whether the reader of a pattern knew of an ephemeral topic when the message came: it had
@@ -141,12 +150,18 @@ impl Owed<'_> {
         live == Some(true) && !lost
     }
 
-    /// Whether a crash may have taken a message that was acknowledged like this.
+    /// Whether a crash or a failing disk may have taken a message that was acknowledged like this.
     fn may_be_lost(&self, id: Id, acked: &Acked) -> bool {
         // The ack may have been on its way while the broker crashed.
         let called = self.facts.called.get(&id).map_or(0, |called| called.index);
         let crashed = self.facts.crashes.iter().any(|(at, _)| *at > called);
-        let survives = acked.level >= AckLevel::Synced && self.rules.best >= AckLevel::Synced;
-        crashed && (self.ephemeral || !survives)
+        let gone = crashed || (self.facts.faulty && !self.ephemeral);
+        gone && (self.ephemeral || self.is_weak(acked))
+    }
+
+    /// Whether the ack promised nothing for a crash: less than what the disks give, or disks that
+    /// give nothing.
+    fn is_weak(&self, acked: &Acked) -> bool {
+        acked.level < self.rules.best || self.rules.best == AckLevel::Routed
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sampan_protocol::Class;
 use sampan_protocol::control::Start;
 
-use super::{Facts, Place, Rules, Streams, class, faithful};
+use super::{Facts, Place, Rules, Streams, class, faithful, is_shared};
 use crate::history::{History, Id, TopicNumber};
 
 pub(super) fn check(
@@ -15,7 +15,7 @@ pub(super) fn check(
     facts: &Facts,
     streams: &Streams,
 ) -> Vec<String> {
-    let newest = newest(history, rules, facts);
+    let newest = newest(history, rules, facts, streams);
     let mut wrong = Vec::new();
     for (reader, joined) in faithful(history, streams) {
         let subscribed = &history.readers[reader as usize];
@@ -23,7 +23,8 @@ pub(super) fn check(
             let name = &history.topics[*topic as usize];
             // Who starts later than with all that is kept is owed what comes after its join.
             let called = facts.called.get(id).map_or(0, |called| called.index);
-            let owed = subscribed.start == Start::Now || called > joined;
+            let replayed = subscribed.start == Start::Now && !is_shared(history, reader, *topic);
+            let owed = replayed || called > joined;
             if !owed || !subscribed.pattern.matches(name) {
                 continue;
             }
@@ -37,25 +38,32 @@ pub(super) fn check(
     wrong
 }
 
-/// The last value of every key in the last epoch of its topic.
+/// The last value of every key in the last epoch of its topic, by what was acknowledged, and by what
+/// anybody has seen of publishes that wanted no ack.
 fn newest(
     history: &History,
     rules: &Rules,
     facts: &Facts,
+    streams: &Streams,
 ) -> BTreeMap<(TopicNumber, u32), (Id, Place)> {
+    let acked = facts.acked.iter().filter(|(_, acked)| !acked.stale);
+    let acked = acked.map(|(id, acked)| (*id, acked.place));
+    let seen = streams.seen.iter().flat_map(|((_, topic, epoch), seen)| {
+        let place = |offset| Place { topic: *topic, epoch: *epoch, offset };
+        seen.messages.iter().map(move |(offset, id)| (*id, place(*offset)))
+    });
     let mut newest: BTreeMap<(TopicNumber, u32), (Id, Place)> = BTreeMap::new();
     let mut epochs: BTreeMap<TopicNumber, u64> = BTreeMap::new();
-    for (id, acked) in facts.acked.iter().filter(|(_, acked)| !acked.stale) {
-        let place = acked.place;
+    for (id, place) in acked.chain(seen) {
         if class(history, rules, place.topic) != Class::Latest {
             continue;
         }
         let epoch = epochs.entry(place.topic).or_default();
         *epoch = place.epoch.max(*epoch);
-        let key = facts.called.get(id).map_or(0, |called| called.key);
-        let kept = newest.entry((place.topic, key)).or_insert((*id, place));
+        let key = facts.called.get(&id).map_or(0, |called| called.key);
+        let kept = newest.entry((place.topic, key)).or_insert((id, place));
         if place > kept.1 {
-            *kept = (*id, place);
+            *kept = (id, place);
         }
     }
     // Values are acknowledged as routed, and live as long as the broker process.

@@ -17,7 +17,7 @@ use sampan_core::class::Table;
 use sampan_protocol::{AckLevel, Class};
 
 use self::streams::Streams;
-use crate::history::{History, Id, TopicNumber, What};
+use crate::history::{History, Id, ReaderNumber, TopicNumber, What};
 
 /// What holds for the broker that was under test.
 #[derive(Clone, Debug)]
@@ -73,6 +73,8 @@ pub(crate) type Gone = (TopicNumber, u64, u64);
 pub(crate) struct Facts {
     pub(crate) called: BTreeMap<Id, Called>,
     pub(crate) acked: BTreeMap<Id, Acked>,
+    /// Whether disks failed.
+    pub(crate) faulty: bool,
     /// Where in the history the broker crashed, and what was gone.
     pub(crate) crashes: Vec<(usize, Vec<Gone>)>,
 }
@@ -92,6 +94,7 @@ impl Facts {
                     let (level, stale) = (*level, *stale);
                     facts.acked.insert(*id, Acked { index, place, level, stale });
                 }
+                What::Faulty => facts.faulty = true,
                 What::Crashed { lost } => facts.crashes.push((index, lost.clone())),
                 _ => {}
             }
@@ -122,4 +125,13 @@ fn faithful(history: &History, streams: &Streams) -> Vec<(u32, usize)> {
     let numbers = 0..u32::try_from(history.readers.len()).expect("few readers");
     let stood = numbers.filter(|reader| !streams.left.contains(reader));
     stood.filter_map(|reader| Some((reader, *streams.joined.get(&reader)?))).collect()
+}
+
+/// Whether another reader of the same client gets the topic: what flows to a session already is not
+/// replayed for one subscription more.
+fn is_shared(history: &History, reader: ReaderNumber, topic: TopicNumber) -> bool {
+    let topic = &history.topics[topic as usize];
+    let seat = history.readers[reader as usize].seat;
+    let own = history.readers.iter().filter(|reader| reader.seat == seat);
+    own.filter(|reader| reader.pattern.matches(topic)).count() > 1
 }

@@ -62,10 +62,7 @@ fn disks_that_fail_and_are_repaired() {
             crowd(world);
             world.run(Duration::from_secs(6));
             for _ in 0..3 {
-                let now = world.now();
-                world.broker.fence(now);
-                world.run(Duration::from_secs(2));
-                world.broker.repair();
+                world.fence(Duration::from_secs(2));
                 world.run(Duration::from_secs(3));
             }
             assert!(refused(world) > 0, "no failure was told");
@@ -84,10 +81,10 @@ fn disks_whose_speed_changes_all_the_time() {
             for _ in 0..40 {
                 let longest = Duration::from_millis(world.chance.below(400));
                 let fail_ppm = u32::try_from(world.chance.below(30_000)).expect("small");
-                world.broker.set_faults(&Faults { delay: Duration::ZERO..=longest, fail_ppm });
+                world.set_faults(&Faults { delay: Duration::ZERO..=longest, fail_ppm });
                 world.run(Duration::from_millis(500));
             }
-            world.broker.set_faults(&Faults::default());
+            world.set_faults(&Faults::default());
         },
     );
 }

@@ -41,7 +41,7 @@ use crate::counters::Counters;
 use crate::directory::Directory;
 use crate::grant::Role;
 use crate::hash::{IdHash, IdMap};
-use crate::journal::Journal;
+use crate::journal::{self, Journal, Ticket};
 use crate::message::{Message, Origin};
 use crate::outbox::Channel;
 use crate::presence::Presence;
@@ -126,6 +126,8 @@ pub struct Shard {
     /// Rooms that the journal has not yet opened; pattern joins wait for them.
     opening: usize,
     deferred: Vec<Message>,
+    /// Opens that the journal has not even taken.
+    unopened: Vec<Ticket>,
     latest_bytes: usize,
     /// Patterns of every shard's sessions: how many of each shard.
     watches: Trie<BTreeMap<u8, u32>>,
@@ -179,6 +181,7 @@ impl Shard {
             room_names: Trie::new(),
             dirty: Vec::new(),
             opening: 0,
+            unopened: Vec::new(),
             deferred: Vec::new(),
             latest_bytes: 0,
             watches: Trie::new(),
@@ -222,8 +225,16 @@ impl Shard {
                 self.refuse_publish(session, sequence, topic_id, code, retry_ms);
             }
             Message::Deliver { entry, epoch, run, hole } => self.deliver(&entry, epoch, &run, hole),
+            // Subscriptions of a session take effect in the order in which they were asked for: the
+            // older one may need more of a topic, and the first to come decides where it starts.
+            Message::Join { origin, .. } if self.is_behind_a_watch(origin) => {
+                self.deferred.push(message);
+            }
             Message::Join { origin, number, entry, start } => {
                 self.join(now, origin, number, entry, start);
+            }
+            Message::JoinRefused { session, number, topic_id, code, wait } => {
+                self.join_refused(session, number, topic_id, code, wait);
             }
             Message::Joined { session, number, entry, point } => {
                 self.joined(now, session, number, &entry, &point);
@@ -233,13 +244,19 @@ impl Shard {
                     room.named_by &= !(1 << shard);
                 }
             }
-            Message::Watch { .. } if self.opening > 0 => self.deferred.push(message),
-            Message::Watch { origin, number, pattern, start } => {
-                self.watch(now, origin, number, pattern, start);
+            Message::Watch { ref pattern, ref start, .. } => {
+                self.revive(now, pattern, start);
+                if self.opening > 0 || !self.deferred.is_empty() {
+                    self.deferred.push(message);
+                } else {
+                    self.watch(now, message);
+                }
             }
             Message::Watched { session, number, owner, topics, overflow } => {
                 self.watched(now, session, number, owner, topics, overflow);
             }
+            // Not ahead of the Watch that it ends.
+            Message::Unwatch { .. } if !self.deferred.is_empty() => self.deferred.push(message),
             Message::Unwatch { shard, pattern } => self.unwatch(shard, &pattern),
             Message::Page { to, topic_id, epoch, from, max_bytes } => {
                 self.page(now, to, topic_id, epoch, from, max_bytes);
@@ -316,8 +333,17 @@ impl Shard {
             while let Some(completion) = self.journal.poll(now) {
                 self.completed(now, completion);
             }
-            if self.opening == 0 && !self.deferred.is_empty() {
-                self.inbox.extend(std::mem::take(&mut self.deferred));
+            for ticket in std::mem::take(&mut self.unopened) {
+                self.failed(ticket, journal::Error::Fenced);
+            }
+            // After what the journal's answers have let go.
+            if self.opening == 0 && self.inbox.is_empty() {
+                for message in std::mem::take(&mut self.deferred) {
+                    match message {
+                        Message::Watch { .. } => self.watch(now, message),
+                        other => self.message(now, other),
+                    }
+                }
             }
             if self.inbox.is_empty() && self.dirty.is_empty() {
                 return;

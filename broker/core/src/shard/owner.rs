@@ -39,10 +39,13 @@ impl Shard {
             if entry.rule.class == Class::Durable {
                 let ticket = self.ticket(Ticketed::Open { topic_id: entry.id });
                 let (topic_id, topic) = (entry.id, entry.topic.clone());
-                if self.journal.submit(now, Request::Open { ticket, topic_id, topic }).is_ok() {
-                    room.opening = Some(Vec::new());
-                    self.opening += 1;
+                // Without the journal's word a durable topic has neither epoch nor offsets. A journal
+                // that takes nothing fails like one that answers so.
+                if self.journal.submit(now, Request::Open { ticket, topic_id, topic }).is_err() {
+                    self.unopened.push(ticket);
                 }
+                room.opening = Some(Vec::new());
+                self.opening += 1;
             }
             *self.room_names.insert(entry.topic.as_str()) = entry.id;
             self.rooms.insert(entry.id, room);
@@ -63,13 +66,7 @@ impl Shard {
     ) -> Option<Message> {
         match &mut self.room(now, entry).opening {
             Some(waiting) if waiting.len() < OPENING_MAX => waiting.push(message),
-            Some(_) => {
-                if let Message::Publish { origin, frame, .. } = message {
-                    let header = frame.header;
-                    let (sequence, retry_ms) = (header.number, millis(BUSY));
-                    self.send_refusal(origin, sequence, entry.id, Code::BUSY, retry_ms);
-                }
-            }
+            Some(_) => self.refuse_held(entry, message, Code::BUSY),
             None => return Some(message),
         }
         None

@@ -152,7 +152,7 @@ impl Shard {
                 self.room_names.remove(room.entry.topic.as_str());
                 self.opening -= 1;
                 for message in room.opening.take().unwrap_or_default() {
-                    self.refuse_held(&room.entry, message);
+                    self.refuse_held(&room.entry, message, Code::STORAGE);
                 }
             }
             Some(other) => self.read_failed(other),
@@ -160,15 +160,21 @@ impl Shard {
         }
     }
 
-    pub(super) fn refuse_held(&mut self, entry: &Arc<Entry>, message: Message) {
-        let wait = millis(BUSY);
+    /// Answers what cannot wait for its room any longer.
+    pub(super) fn refuse_held(&mut self, entry: &Arc<Entry>, message: Message, code: Code) {
+        let (topic_id, wait) = (entry.id, BUSY);
         match message {
             Message::Publish { origin, frame, .. } => {
                 let sequence = frame.header.number;
-                self.send_refusal(origin, sequence, entry.id, Code::STORAGE, wait);
+                self.send_refusal(origin, sequence, topic_id, code, millis(wait));
             }
-            Message::Join { origin, number, .. } | Message::History { origin, number, .. } => {
-                let frame = refused(number, Code::STORAGE, BUSY);
+            Message::Join { origin, number, .. } => {
+                let session = origin.session;
+                let refused = Message::JoinRefused { session, number, topic_id, code, wait };
+                self.send(origin.shard, refused);
+            }
+            Message::History { origin, number, .. } => {
+                let frame = refused(number, code, wait);
                 self.send(origin.shard, Message::Control { session: origin.session, frame });
             }
             _ => {}

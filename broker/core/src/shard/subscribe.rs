@@ -187,19 +187,30 @@ impl Shard {
         self.want(now, key, entry, point);
     }
 
-    /// At an owner: some shard has a session with this pattern.
-    pub(super) fn watch(
+    /// At the subscriber: the owner cannot serve the topic. The number may be asked again.
+    pub(super) fn join_refused(
         &mut self,
-        now: Now,
-        origin: Origin,
+        key: SessionKey,
         number: u64,
-        pattern: Pattern,
-        start: WatchStart,
+        topic_id: u64,
+        code: Code,
+        wait: Duration,
     ) {
-        self.revive(now, &pattern, &start);
-        if self.opening > 0 {
-            return self.deferred.push(Message::Watch { origin, number, pattern, start });
+        if self.end_subscription(key, number) {
+            self.refuse_request(key, number, code, wait);
         }
+        self.unname(topic_id);
+    }
+
+    /// Whether the session has asked for a pattern that waits for rooms to be opened.
+    pub(super) fn is_behind_a_watch(&self, session: Origin) -> bool {
+        let of_session = |message: &Message| matches!(message, Message::Watch { origin, .. } if *origin == session);
+        self.deferred.iter().any(of_session)
+    }
+
+    /// At an owner: some shard has a session with this pattern.
+    pub(super) fn watch(&mut self, now: Now, message: Message) {
+        let Message::Watch { origin, number, pattern, start } = message else { return };
         *self.watches.insert(pattern.as_str()).entry(origin.shard).or_default() += 1;
         self.watch_generation += 1;
         let mut ids = Vec::new();
@@ -222,7 +233,7 @@ impl Shard {
 
     /// Makes the rooms of topics that a resumed pattern has positions in and that nobody has used
     /// since the broker started, or forgot them: only a room can tell that their epoch has ended.
-    fn revive(&mut self, now: Now, pattern: &Pattern, start: &WatchStart) {
+    pub(super) fn revive(&mut self, now: Now, pattern: &Pattern, start: &WatchStart) {
         let WatchStart::Resume { positions, .. } = start else { return };
         for (name, _) in positions.iter() {
             let Ok(topic) = Topic::parse(name) else { continue };

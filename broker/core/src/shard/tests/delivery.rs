@@ -190,6 +190,31 @@ fn a_reader_whose_clock_is_ahead_gets_everything_from_its_join_on() {
 }
 
 #[test]
+fn subscriptions_of_a_session_start_in_order_even_if_the_first_waits_for_rooms_to_open() {
+    let delay = Duration::from_millis(50);
+    let faults = journal::Faults { delay: delay..=delay, fail_ppm: 0 };
+    let config = journal::Config { faults, ..journal::Config::default() };
+    let mut world = World::with(1, Config::shipped(), config);
+    let mut publisher = world.client(0, "p", Role::Service);
+    for payload in ["seen", "missed", "missed too"] {
+        world.publish(&mut publisher, "order.1", payload);
+        world.sleep(4 * delay);
+    }
+    let mut reader = world.client(0, "r", Role::Service);
+    // The room of the second topic does not exist yet.
+    let positions = ["order.1", "order.2"].map(|topic| TopicPosition {
+        topic: topic.into(),
+        epoch: 1,
+        offset: 1,
+    });
+    let start = Start::Resume { joined_ms: 1, positions: positions.to_vec() };
+    world.subscribe(&mut reader, "order.*", start);
+    world.subscribe(&mut reader, "order.1", Start::Now);
+    world.sleep(4 * delay);
+    assert_eq!(payloads(&world.receive(&mut reader)), ["missed", "missed too"]);
+}
+
+#[test]
 fn a_resumed_pattern_is_told_of_topics_that_nobody_has_used_since_the_broker_started() {
     let mut world = World::new(2);
     let mut reader = world.client(1, "r", Role::Service);

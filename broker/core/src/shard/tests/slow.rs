@@ -1,6 +1,6 @@
 //! Readers that fall behind, and appends that fail.
 
-use sampan_protocol::control::GapReason;
+use sampan_protocol::control::{GapReason, TopicPosition};
 use sampan_protocol::frame::flag;
 
 use super::*;
@@ -173,6 +173,33 @@ fn a_failed_append_whose_publisher_was_told_routed_is_told_as_lost() {
         assert!(gaps.len() > 5, "{gaps:?}");
         assert!(gaps.iter().all(|gap| gap.reason == GapReason::UnsyncedLost.number()), "{gaps:?}");
     }
+}
+
+#[test]
+fn a_durable_topic_is_not_served_before_the_journal_has_opened_it() {
+    let journal = journal::Config { pending_max: 0, ..journal::Config::default() };
+    let mut world = World::with(2, Config::shipped(), journal);
+    let mut client = world.client(0, "c", Role::Service);
+    let sequence = world.publish(&mut client, "order.1", "x");
+    let frames = world.receive(&mut client);
+    assert_eq!(refusal(&frames, sequence), Some(sampan_protocol::Code::STORAGE));
+    let number = world.subscribe(&mut client, "order.1", Start::Now);
+    // Asked again under the same number, as a client does that was told to come back.
+    let body = control::Subscribe { pattern: "order.1".into(), start: Start::Now };
+    world.send(&mut client, control::encode(&body, number).expect("valid"));
+    let frames = world.receive(&mut client);
+    let codes = of_kind(&frames, Kind::Refused).into_iter().map(|refused| {
+        let body: control::Refused = control::decode(refused).expect("valid");
+        sampan_protocol::Code(body.code)
+    });
+    assert_eq!(codes.collect::<Vec<_>>(), [sampan_protocol::Code::STORAGE; 2]);
+    assert!(world.shards.iter().all(|shard| shard.counters().audiences == 0));
+    let position = TopicPosition { topic: "order.1".into(), epoch: 1, offset: 1 };
+    let start = Start::Resume { joined_ms: 1, positions: vec![position] };
+    let number = world.subscribe(&mut client, "order.*", start);
+    let frames = world.receive(&mut client);
+    assert_eq!((frames[0].header.kind, frames[0].header.number), (Kind::Subscribed, number));
+    assert!(world.shards.iter().all(|shard| shard.topics(10).is_empty()));
 }
 
 #[test]
