@@ -57,9 +57,6 @@ impl Shard {
         point: &JoinPoint,
     ) {
         let Some((feed, new)) = self.add_feed(key, entry, point.next) else { return };
-        if !new {
-            return;
-        }
         let Some(session) = self.sessions.get_mut(key.index as usize) else { return };
         let mut push = Push {
             entry,
@@ -70,16 +67,19 @@ impl Shard {
         };
         // TOPIC names the first offset that follows, which is where a client resumes that is cut off
         // right behind it.
-        if let (Some(Start::Offset(offset)), Some(state)) =
-            (point.from, session.feeds.get_mut(feed as usize))
+        if new
+            && let (Some(Start::Offset(offset)), Some(state)) =
+                (point.from, session.feeds.get_mut(feed as usize))
         {
             state.next = offset;
         }
+        // What one subscription has lost is told also where the topic flows for another.
         for hole in &point.holes {
             push.announce(session, feed);
             push.gap(session, feed, *hole);
         }
-        if let (Some(from), Some(state)) = (point.from, session.feeds.get_mut(feed as usize)) {
+        if new && let (Some(from), Some(state)) = (point.from, session.feeds.get_mut(feed as usize))
+        {
             state.state = FeedState::Behind { from, asked: false };
             session.behind.push_back(feed);
         }

@@ -68,7 +68,7 @@ impl Client {
     /// Tells every subscription which offsets it will not get, and moves its position past them.
     ///
     /// A conflated gap moves nothing: the newest message of each key within it follows. A gap of an
-    /// epoch that was over when a subscription began is for others of the session.
+    /// epoch that has ended is for those who stood in it.
     pub(super) fn gap(&mut self, frame: &Frame) -> Result<(), Error> {
         let body: Gap = control::decode(frame)?;
         let reason = GapReason::from_number(body.reason);
@@ -79,11 +79,15 @@ impl Client {
             return Ok(());
         }
         let current = body.epoch == row.epoch;
-        for place in row.matches.iter_mut().filter(|place| place.began.epoch <= body.epoch) {
-            let joins = place.joined.into_iter().chain([place.began]);
-            let joined = joins.filter(|joined| joined.epoch == body.epoch);
-            let seen = joined.map(|joined| joined.offset).max().unwrap_or(0);
-            let seen = if current { place.last.max(seen) } else { seen };
+        for place in &mut row.matches {
+            let seen = if current {
+                let joined = place.joined.filter(|joined| joined.epoch == body.epoch);
+                joined.map_or(0, |joined| joined.offset).max(place.last)
+            } else {
+                let past = place.past.take_if(|past| past.epoch == body.epoch);
+                let Some(past) = past else { continue };
+                past.offset
+            };
             if body.to <= seen {
                 continue;
             }

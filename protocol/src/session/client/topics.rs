@@ -36,13 +36,13 @@ pub(super) struct Match {
     pub(super) last: u64,
     /// Where a resume starts while nothing has been seen.
     pub(super) joined: Option<Position>,
-    /// Where a single topic stood when the subscription was confirmed.
-    pub(super) began: Position,
+    /// The position in the epoch before the row's, until the end of that epoch is told.
+    pub(super) past: Option<Position>,
 }
 
 impl Match {
     fn new(subscription: u64) -> Self {
-        Match { subscription, last: 0, joined: None, began: Position::default() }
+        Match { subscription, last: 0, joined: None, past: None }
     }
 
     fn position(&self, epoch: u64) -> Option<Position> {
@@ -94,8 +94,9 @@ impl Topics {
         row.class = Some(class);
         row.is_stale = row.matches.is_empty();
         if row.epoch != from.epoch {
-            row.epoch = from.epoch;
+            let before = std::mem::replace(&mut row.epoch, from.epoch);
             for place in &mut row.matches {
+                place.past = place.position(before).filter(|past| past.epoch != from.epoch);
                 place.joined = place.joined.filter(|joined| joined.epoch == from.epoch);
                 place.last = match place.joined {
                     Some(joined) if class != Class::Latest => joined.offset,
@@ -133,7 +134,6 @@ impl Topics {
             if place.last == 0 && joined.epoch == epoch && row.class != Some(Class::Latest) {
                 place.last = joined.offset;
             }
-            place.began = joined;
         }
     }
 

@@ -144,6 +144,21 @@ fn a_position_of_another_epoch_is_told_what_is_lost() {
 }
 
 #[test]
+fn a_lost_epoch_is_told_also_where_the_topic_flows_already() {
+    let mut world = World::new(2);
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut reader = world.client(1, "r", Role::Service);
+    world.subscribe(&mut reader, "order.1", Start::Now);
+    world.publish(&mut publisher, "order.1", "flows");
+    world.receive(&mut reader);
+    let positions = vec![TopicPosition { topic: "order.1".into(), epoch: 3, offset: 40 }];
+    world.subscribe(&mut reader, "order.*", Start::Resume { joined_ms: 1, positions });
+    let frames = world.receive(&mut reader);
+    let gap: control::Gap = control::decode(of_kind(&frames, Kind::Gap)[0]).expect("a gap is told");
+    assert_eq!((gap.epoch, gap.from), (3, 41));
+}
+
+#[test]
 fn a_topic_is_named_with_the_first_offset_that_follows_even_if_that_is_read_from_the_journal() {
     let mut world = World::new(2);
     let mut publisher = world.client(0, "p", Role::Service);
