@@ -60,10 +60,10 @@ impl Standing {
         let asked = self.asked.take();
         match &mut self.what {
             What::Watch { sequence, .. } => *sequence = None,
-            What::Subscription { joined_ms: joined_ms @ None, start, .. } => {
-                if asked.is_some() && seen() {
-                    *joined_ms = Some(start.joined_ms(welcomed_ms));
-                }
+            What::Subscription { joined_ms: joined_ms @ None, start, .. }
+                if asked.is_some() && seen() =>
+            {
+                *joined_ms = Some(start.joined_ms(welcomed_ms));
             }
             _ => {}
         }
