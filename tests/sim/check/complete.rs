@@ -115,7 +115,10 @@ impl Owed<'_> {
     fn owes(&self, id: Id, acked: &Acked) -> bool {
         let Reader { start, .. } = &self.history.readers[self.reader as usize];
         let Place { epoch, offset, .. } = acked.place;
-        if let Some((joined, at)) = self.streams.positions.get(&self.reader) {
+        // Who resumes by a time, and not behind a position, is told nothing of what was not kept.
+        let timed = self.ephemeral && matches!(start, Start::Since(_));
+        let position = self.streams.positions.get(&self.reader).filter(|_| !timed);
+        if let Some((joined, at)) = position {
             let replayed = match start {
                 Start::Last(count)
                     if !self.ephemeral

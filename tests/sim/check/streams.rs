@@ -6,7 +6,7 @@ use sampan_protocol::Class;
 use sampan_protocol::control::{GapReason, Start};
 use sampan_protocol::limits::NUMBER_MAX;
 
-use super::{Rules, class, is_datagram};
+use super::{Rules, class, is_datagram, is_shared};
 use crate::history::{History, Id, ReaderNumber, TopicNumber, What};
 
 /// What one reader has of one topic in one epoch.
@@ -48,6 +48,8 @@ pub(crate) struct Streams {
     pub(crate) left: BTreeSet<ReaderNumber>,
 }
 
+const JUMP: &str = "a jump ahead of a gap";
+
 /// Where a reader stands in a topic.
 #[derive(Debug, Default)]
 struct Cursor {
@@ -83,7 +85,7 @@ pub(super) fn read(history: &History, rules: &Rules) -> (Streams, Vec<String>) {
             }
             What::Message { reader, topic, epoch, offset, id } => {
                 let cursor = cursors.entry((*reader, *topic)).or_default();
-                let lanes = !is_datagram(history, rules, *topic);
+                let lanes = !is_silent(history, rules, *reader, *topic);
                 let durable = class(history, rules, *topic) == Class::Durable;
                 let found = cursor.message(*epoch, *offset, lanes, durable);
                 if let Some(id) = id {
@@ -98,7 +100,9 @@ pub(super) fn read(history: &History, rules: &Rules) -> (Streams, Vec<String>) {
                 seen.gaps.push((*from, *to, *reason));
                 let cursor = cursors.entry((*reader, *topic)).or_default();
                 let class = class(history, rules, *topic);
+                let silent = is_silent(history, rules, *reader, *topic);
                 let found = cursor.gap(*epoch, (*from, *to), *reason, class);
+                let found = found.filter(|found| !(silent && *found == JUMP));
                 (*reader, *topic, found)
             }
             _ => continue,
@@ -111,6 +115,14 @@ pub(super) fn read(history: &History, rules: &Rules) -> (Streams, Vec<String>) {
         }
     }
     (streams, wrong)
+}
+
+/// Whether offsets may be missing without a gap that the reader is told: the network loses datagrams
+/// without a word, and what was conflated may have been told before the reader came to its client's
+/// others.
+fn is_silent(history: &History, rules: &Rules, reader: ReaderNumber, topic: TopicNumber) -> bool {
+    let values = class(history, rules, topic) == Class::Latest;
+    is_datagram(history, rules, topic) || (values && is_shared(history, reader, topic))
 }
 
 /// A reader of one topic that asked for what comes next starts behind its join point.
@@ -202,6 +214,6 @@ impl Cursor {
         if from < next {
             return Some("a gap of what was given before");
         }
-        (from > next && !free).then_some("a jump ahead of a gap")
+        (from > next && !free).then_some(JUMP)
     }
 }
