@@ -71,7 +71,9 @@ fn customers_read_their_own_orders_and_nobody_elses() {
                 _ => {}
             }
         }
-        // That those who joined got everything is what the checker checks.
-        assert_eq!((joined, refused), (CUSTOMERS, 2 * CUSTOMERS));
+        // That those who joined got everything is what the checker checks. One whose authorizers stay
+        // away for too long after the crash is refused later on.
+        assert_eq!(joined, CUSTOMERS);
+        assert!(refused >= 2 * CUSTOMERS, "{refused} refusals");
     });
 }
