@@ -45,8 +45,9 @@ impl Client {
     fn publish_refused(&mut self, frame: &Frame) -> Result<(), Error> {
         let body: PublishRefused = control::decode(frame)?;
         let (sequence, code) = (frame.header.number, Code(body.code));
-        self.publishes.refused(sequence, code == Code::UNKNOWN_TOPIC);
-        let failure = Failure::refused(code, body.retry_after_ms, body.reason);
+        let doubtful = self.publishes.refused(sequence, code == Code::UNKNOWN_TOPIC);
+        let mut failure = Failure::refused(code, body.retry_after_ms, body.reason);
+        failure.may_have_happened |= doubtful;
         self.event(Event::PublishRefused { sequence, failure });
         Ok(())
     }

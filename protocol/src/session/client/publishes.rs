@@ -78,6 +78,10 @@ pub(super) struct Publishes {
     first: u64,
     /// Kept publishes; `None` where one is settled or wanted no ack. The front is always `Some`.
     ring: VecDeque<Option<Publish>>,
+    /// Whether there is a session.
+    live: bool,
+    /// Sequences below may have reached the broker in an earlier session.
+    doubtful: u64,
     kept: usize,
     kept_bytes: usize,
     unsent: Unsent,
@@ -90,6 +94,8 @@ impl Publishes {
             bounds,
             first: 1,
             ring: VecDeque::new(),
+            live: false,
+            doubtful: 0,
             kept: 0,
             kept_bytes: 0,
             unsent: Unsent::default(),
@@ -153,12 +159,16 @@ impl Publishes {
 
     /// Forgets what the lost connection was still to send.
     pub(super) fn disconnected(&mut self) {
+        if std::mem::take(&mut self.live) {
+            self.doubtful = self.next();
+        }
         self.unsent = Unsent::default();
     }
 
     /// Encodes every kept publish again, in order, for a new session. Topic ids are only valid
     /// within one broker process.
     pub(super) fn connected(&mut self, same_boot: bool) {
+        self.live = true;
         self.unsent = Unsent::default();
         if !same_boot {
             self.ids = Ids::default();
@@ -211,7 +221,8 @@ impl Publishes {
         Ok(Some(run))
     }
 
-    /// Settles a refused publish; whether it was still open.
+    /// Settles a refused publish; whether it was sent in an earlier session too, whose broker may
+    /// have taken it.
     pub(super) fn refused(&mut self, sequence: u64, unknown_topic: bool) -> bool {
         if unknown_topic {
             self.ids = Ids::default();
@@ -220,7 +231,7 @@ impl Publishes {
         if open {
             self.settle(sequence, 1);
         }
-        open
+        sequence < self.doubtful
     }
 
     /// Drops everything; the client is closed.

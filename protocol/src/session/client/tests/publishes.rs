@@ -55,6 +55,33 @@ fn unacked_publishes_are_sent_again_in_order_under_their_sequences() {
 }
 
 #[test]
+fn a_repeat_that_is_refused_may_have_happened_the_first_time() {
+    let refuse = |rig: &mut Rig, sequence| {
+        let (code, reason) = (Code::RATE_LIMITED.0, String::new());
+        let body = PublishRefused { code, retry_after_ms: 100, reason };
+        rig.control(control::encode(&body, sequence).expect("small"));
+    };
+    let mut rig = Rig::new(options());
+    rig.publish("a", b"asked before the first session");
+    rig.accept(1);
+    rig.publish("a", b"sent once");
+    rig.publish("a", b"sent again");
+    refuse(&mut rig, 1);
+    refuse(&mut rig, 2);
+    rig.lose(None);
+    rig.publish("a", b"asked between two sessions");
+    rig.wait();
+    rig.accept(1);
+    refuse(&mut rig, 3);
+    refuse(&mut rig, 4);
+    let doubts = rig.events.iter().filter_map(|event| match event {
+        Event::PublishRefused { failure, .. } => Some(failure.may_have_happened),
+        _ => None,
+    });
+    assert_eq!(doubts.collect::<Vec<_>>(), [false, false, true, false]);
+}
+
+#[test]
 fn topic_ids_are_void_in_another_broker_process() {
     let mut rig = Rig::live();
     rig.publish("a", b"x");
