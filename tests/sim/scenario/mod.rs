@@ -7,6 +7,7 @@ mod crash;
 mod crowd;
 mod drain;
 mod latency;
+mod limits;
 mod mixed;
 mod partition;
 mod rebind;
