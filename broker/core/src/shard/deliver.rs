@@ -244,6 +244,19 @@ impl Shard {
             return;
         }
         session.pages_in_flight = session.pages_in_flight.saturating_sub(1);
+        let first = runs.first().map(|(before, run)| before.map_or(run.from, |hole| hole.from));
+        let first = first.or(hole.map(|hole| hole.from)).unwrap_or(next);
+        let Some(state) = session.feeds.get_mut(feed as usize) else { return };
+        // What came after the join is owed whatever its time says: a message gets its time before the
+        // journal lets it be seen.
+        if matches!(state.state, FeedState::Behind { from: Start::Since(_), .. })
+            && first > state.next
+        {
+            state.state = FeedState::Behind { from: Start::Offset(state.next), asked: false };
+            session.behind.push_back(feed);
+            return self.pump(now, key);
+        }
+        state.next = first;
         let mut push = Push {
             entry,
             epoch,
@@ -251,12 +264,6 @@ impl Shard {
             counters: &mut self.counters,
             shard_bytes: &mut self.lane_bytes,
         };
-        let first = runs.first().map(|(before, run)| before.map_or(run.from, |hole| hole.from));
-        if let (Some(first), Some(state)) =
-            (first.or(hole.map(|hole| hole.from)), session.feeds.get_mut(feed as usize))
-        {
-            state.next = first;
-        }
         for (before, run) in runs {
             push.announce(session, feed);
             if let Some(before) = *before {
@@ -306,9 +313,10 @@ impl Push<'_> {
             return false;
         }
         // A feed that was made for a topic that already flows, or whose room began anew, starts
-        // with what comes first.
+        // with what comes first. A hole ahead of that has come about since it was made.
         if state.next == 0 || state.announced.is_some_and(|epoch| epoch != self.epoch) {
-            state.next = run.from;
+            let missing = hole.filter(|hole| hole.reason != GapReason::Conflated);
+            state.next = missing.map_or(run.from, |hole| hole.from);
         }
         if run.to < state.next {
             return false;

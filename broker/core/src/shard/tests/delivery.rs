@@ -205,6 +205,23 @@ fn a_reader_whose_clock_is_ahead_gets_everything_from_its_join_on() {
 }
 
 #[test]
+fn what_had_its_time_before_but_was_seen_after_the_join_is_delivered() {
+    let delay = Duration::from_millis(50);
+    let faults = journal::Faults { delay: delay..=delay, fail_ppm: 0 };
+    let config = journal::Config { faults, ..journal::Config::default() };
+    let mut world = World::with(1, Config::shipped(), config);
+    let mut publisher = world.client(0, "p", Role::Service);
+    world.publish(&mut publisher, "order.1", "old");
+    world.sleep(4 * delay);
+    world.publish(&mut publisher, "order.1", "on its way to the journal");
+    world.sleep(delay / 2);
+    let mut reader = world.client(0, "r", Role::Service);
+    world.subscribe(&mut reader, "order.*", Start::Since(world.now.unix_ms));
+    world.sleep(4 * delay);
+    assert_eq!(payloads(&world.receive(&mut reader)), ["on its way to the journal"]);
+}
+
+#[test]
 fn subscriptions_of_a_session_start_in_order_even_if_the_first_waits_for_rooms_to_open() {
     let delay = Duration::from_millis(50);
     let faults = journal::Faults { delay: delay..=delay, fail_ppm: 0 };

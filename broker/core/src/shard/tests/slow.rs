@@ -164,12 +164,16 @@ fn a_failed_append_whose_publisher_was_told_routed_is_told_as_lost() {
         let mut publisher = world.client(0, "p", Role::Service);
         let mut reader = world.client(1, "r", Role::Service);
         world.subscribe(&mut reader, "order.1", Start::Now);
+        // Its place in the topic is known to no page and no join point.
+        let mut pattern = world.client(1, "r", Role::Service);
+        world.subscribe(&mut pattern, "order.*", Start::Now);
         for n in 0..100 {
             world.publish_with(&mut publisher, "order.1", &n.to_string(), &[], level);
             world.sleep(Duration::from_millis(10));
         }
         assert!(of_kind(&world.receive(&mut publisher), Kind::PublishRefused).is_empty());
         let (_, gaps) = account(&world.receive(&mut reader), 1);
+        assert_eq!(account(&world.receive(&mut pattern), 1).1, gaps);
         assert!(gaps.len() > 5, "{gaps:?}");
         assert!(gaps.iter().all(|gap| gap.reason == GapReason::UnsyncedLost.number()), "{gaps:?}");
     }
