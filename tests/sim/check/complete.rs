@@ -64,7 +64,10 @@ impl Owed<'_> {
         }
         let gap = seen.and_then(|seen| seen.gap_at(place.offset)).or_else(|| self.passed_by(acked));
         let excused = match gap {
-            None => self.is_unheard_of(acked) && self.may_be_lost(id, acked),
+            None => {
+                let silent = self.is_unheard_of(acked) || self.is_last(acked);
+                silent && self.may_be_lost(id, acked)
+            }
             // A broker that has crashed no longer knows that an offset was lost to its disk before.
             Some(GapReason::NeverUsed) => {
                 self.facts.faulty && self.is_weak(acked) && self.may_be_lost(id, acked)
@@ -97,6 +100,14 @@ impl Owed<'_> {
         }
         let mut earlier = of(0..epoch).flat_map(|(_, seen)| &seen.gaps);
         earlier.find(|gap| gap.1 == NUMBER_MAX).map(|gap| gap.2)
+    }
+
+    /// Whether nobody has seen a later message in the epoch: what is missing at the end of a topic is
+    /// told with the next message.
+    fn is_last(&self, acked: &Acked) -> bool {
+        let Place { topic, epoch, offset } = acked.place;
+        let streams = self.streams.seen.iter().filter(|((_, t, e), _)| (*t, *e) == (topic, epoch));
+        streams.filter_map(|(_, seen)| seen.messages.last()).all(|(last, _)| *last < offset)
     }
 
     /// Whether the reader of a pattern, or of all since a time, has heard nothing of the topic in this
