@@ -104,8 +104,8 @@ impl Topics {
                 };
             }
         }
-        // Kept values of other classes may lie below the offset at which live delivery starts.
-        if class == Class::Durable && from.offset > 0 {
+        // Kept values of a `latest` topic may lie below the offset at which live delivery starts.
+        if class != Class::Latest && from.offset > 0 {
             for place in row.matches.iter_mut().filter(|place| place.last == 0) {
                 place.joined.get_or_insert(Position { offset: from.offset - 1, ..from });
             }

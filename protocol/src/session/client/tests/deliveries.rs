@@ -132,6 +132,21 @@ fn an_epoch_that_ends_is_told_to_each_subscription_from_where_it_began() {
 }
 
 #[test]
+fn a_named_topic_is_resumed_where_it_was_named_even_if_nothing_came() {
+    for (class, resumes) in
+        [(Class::Durable, true), (Class::Ephemeral, true), (Class::Latest, false)]
+    {
+        let mut rig = Rig::live();
+        let number = rig.subscribe("a.*", Start::Now);
+        rig.confirm(number, 500, vec![]);
+        rig.name(5, "a.b", class, 2, 7);
+        rig.reconnect(1);
+        let positions = if resumes { vec![at("a.b", 2, 6)] } else { vec![] };
+        assert_eq!(rig.starts(), [(number, resume(500, positions))], "{class:?}");
+    }
+}
+
+#[test]
 fn a_doubled_message_is_dropped_and_counted() {
     let mut rig = Rig::live();
     let number = rig.subscribe("a", Start::Now);
