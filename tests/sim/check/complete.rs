@@ -110,15 +110,18 @@ impl Owed<'_> {
         streams.filter_map(|(_, seen)| seen.messages.last()).all(|(last, _)| *last < offset)
     }
 
-    /// Whether the reader of a pattern, or of all since a time, has heard nothing of the topic in this
-    /// epoch or an earlier one, so that it has no position of which it could be told that its epoch
-    /// has ended.
+    /// Whether the reader of a pattern, or of all since a time, has heard nothing of the topic before
+    /// the message, so that it has no position of which it could be told what is missing behind it.
     fn is_unheard_of(&self, acked: &Acked) -> bool {
-        let Place { topic, epoch, .. } = acked.place;
+        let Place { topic, epoch, offset } = acked.place;
         let [from, to] = [0, epoch + 1].map(|epoch| (self.reader, topic, epoch));
         let since = matches!(self.history.readers[self.reader as usize].start, Start::Since(_));
         let position = self.streams.positions.contains_key(&self.reader);
-        (since || !position) && self.streams.seen.range(from..to).next().is_none()
+        let mut heard = self.streams.seen.range(from..to);
+        (since || !position)
+            && heard.all(|((_, _, of), seen)| {
+                *of == epoch && seen.first().is_none_or(|first| first > offset)
+            })
     }
 
     /// Whether the message comes after the reader's join, by offset or, for a pattern, because it
