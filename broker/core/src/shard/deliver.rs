@@ -65,23 +65,30 @@ impl Shard {
             counters: &mut self.counters,
             shard_bytes: &mut self.lane_bytes,
         };
-        // TOPIC names the first offset that follows, which is where a client resumes that is cut off
-        // right behind it.
-        if new
-            && let (Some(Start::Offset(offset)), Some(state)) =
-                (point.from, session.feeds.get_mut(feed as usize))
-        {
-            state.next = offset;
+        // TOPIC names the first offset that is given or told of, which is where a client resumes that
+        // is cut off right behind it.
+        let missing = point.holes.iter().find(|hole| hole.epoch == point.epoch);
+        let first = match (missing, point.from) {
+            (Some(hole), _) => hole.from,
+            (None, Some(Start::Offset(offset))) => offset,
+            _ => point.next,
+        };
+        if let Some(state) = session.feeds.get_mut(feed as usize).filter(|_| new) {
+            state.next = first;
         }
         // What one subscription has lost is told also where the topic flows for another.
         for hole in &point.holes {
             push.announce(session, feed);
             push.gap(session, feed, *hole);
         }
-        if new && let (Some(from), Some(state)) = (point.from, session.feeds.get_mut(feed as usize))
-        {
-            state.state = FeedState::Behind { from, asked: false };
-            session.behind.push_back(feed);
+        if let Some(state) = session.feeds.get_mut(feed as usize).filter(|_| new) {
+            match point.from {
+                Some(from) => {
+                    state.state = FeedState::Behind { from, asked: false };
+                    session.behind.push_back(feed);
+                }
+                None => state.next = point.next,
+            }
         }
         self.mark_ready(key);
         self.pump(now, key);

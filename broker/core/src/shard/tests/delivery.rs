@@ -280,6 +280,8 @@ fn a_position_of_another_epoch_of_an_ephemeral_topic_is_told_what_the_current_on
         .into_iter()
         .map(|gap| control::decode(gap).expect("valid"))
         .collect();
+    let name: TopicName = control::decode(of_kind(&frames, Kind::Topic)[0]).expect("valid");
+    assert_eq!(name.next, 1, "what is told of first");
     assert_eq!((gaps[0].epoch, gaps[0].from), (3, 41));
     assert_eq!((gaps[1].from, gaps[1].to), (1, 2));
     assert_eq!(gaps[1].reason, GapReason::Retention.number());
