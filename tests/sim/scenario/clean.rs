@@ -28,7 +28,7 @@ fn hundreds_of_clients_in_clean_weather() {
         publishers(world, 3, &Publishing::to(&typing, 40, 200), &weather);
         let keyed = Publishing { keys: 5, ..Publishing::to(&stock, 60, 150) };
         publishers(world, 3, &keyed, &weather);
-        let rest = std::time::Duration::from_secs(60);
+        let rest = std::time::Duration::from_secs(120);
         world.quiesce(rest);
         let lost = world.history.count(|what| {
             matches!(what, What::Away { .. } | What::Closed { .. } | What::Refused { .. })

@@ -29,7 +29,7 @@ fn everybody_moves_three_times() {
                 world.net.rebind(*seat);
             }
         }
-        world.quiesce(Duration::from_secs(60));
+        world.quiesce(Duration::from_secs(120));
         let away = world.history.count(|what| matches!(what, What::Away { .. }));
         assert_eq!(away, 0, "a connection did not survive a new address");
     });
