@@ -33,7 +33,6 @@
 mod agenda;
 mod app;
 mod broker;
-mod chance;
 mod check;
 mod history;
 mod net;
@@ -43,3 +42,5 @@ mod seat;
 mod tls;
 mod trace;
 mod world;
+
+use sampan_tests::chance;

@@ -17,7 +17,7 @@ pub(crate) fn encode(id: Id, bytes: usize) -> Bytes {
     out.put_u64(id.ordinal);
     let mut filler = filler(id);
     while out.len() < bytes {
-        out.put_u64(filler.next());
+        out.put_u64(filler.bits());
     }
     out.truncate(bytes.max(HEAD_BYTES));
     out.freeze()
@@ -32,7 +32,7 @@ pub(crate) fn decode(payload: &[u8]) -> Option<Id> {
     let ordinal = u64::from_be_bytes(head[8..].try_into().expect("8 bytes"));
     let id = Id { seat, ordinal };
     let mut filler = filler(id);
-    let intact = rest.chunks(8).all(|part| filler.next().to_be_bytes().starts_with(part));
+    let intact = rest.chunks(8).all(|part| filler.bits().to_be_bytes().starts_with(part));
     (magic == MAGIC && intact).then_some(id)
 }
 

@@ -57,7 +57,7 @@ impl Mesh {
         for index in rings {
             let to = u8::try_from(index % usize::from(self.shards)).expect("a shard");
             let part = self.chance.hits(PART_PPM);
-            let share = self.chance.next();
+            let share = self.chance.bits();
             let again = now + self.chance.within(&WAKE);
             let ring = &mut self.rings[index];
             let all = ring.queue.len() as u64;

@@ -77,7 +77,7 @@ impl Broker {
         let mut chance = Chance::of(seed, "disks", 0);
         let classes = Arc::new(plan.config.classes.clone());
         let disks = (0..plan.shards).map(|_| {
-            let config = journal::Config { seed: chance.next(), ..plan.journal.clone() };
+            let config = journal::Config { seed: chance.bits(), ..plan.journal.clone() };
             Disk::new(Memory::new(config, classes.clone()))
         });
         let disks = disks.collect();

@@ -50,7 +50,7 @@ impl Process {
     pub(super) fn new(plan: &Plan, tls: Tls, disks: &[Disk], mut chance: Chance, now: Now) -> Self {
         let count = plan.shards;
         let names: Arc<dyn Directory> = Arc::new(Names::new(plan.config.clone(), count));
-        let (boot, seed) = (chance.next() >> 12, chance.bytes());
+        let (boot, seed) = (chance.bits() >> 12, chance.bytes());
         let make = |(index, disk): (u8, &Disk)| {
             let topics = disk.topics();
             assert!(topics.iter().all(|topic| owner(topic, count) == index), "topics move");
@@ -69,8 +69,8 @@ impl Process {
         };
         Process {
             shards: (0..count).zip(disks).map(make).collect(),
-            mesh: Mesh::new(count, Chance::new(chance.next())),
-            verdicts: Verdicts::new(plan.verdict.clone(), Chance::new(chance.next())),
+            mesh: Mesh::new(count, Chance::new(chance.bits())),
+            verdicts: Verdicts::new(plan.verdict.clone(), Chance::new(chance.bits())),
             draining: None,
             touched: (0..count).collect(),
             chance,

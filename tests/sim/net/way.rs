@@ -113,7 +113,7 @@ impl Way {
         let [extra, between] = [0, 0].map(|_: u8| {
             self.chance.within(&(Duration::from_millis(1)..=Duration::from_millis(30)))
         });
-        let bit = u32::try_from(self.chance.next() >> 32).expect("32 bits");
+        let bit = u32::try_from(self.chance.bits() >> 32).expect("32 bits");
         if self.cut {
             return Fate::Lost("cut");
         }

@@ -1,0 +1,7 @@
+//! What proofs share: chance from a seed, payloads that show a changed byte, the history of what
+//! clients did and were told, and the checker that holds what a store kept against it.
+
+pub mod chance;
+pub mod check;
+pub mod history;
+pub mod payload;
