@@ -26,6 +26,7 @@ const WORLD: &str =
 const DOORS: &[(&str, &[&str])] = &[
     ("axum", &["broker/src/http/"]),
     ("clap", &["broker/src/cli/"]),
+    ("crc32c", &["broker/journal/src/checksum.rs"]),
     ("dashmap", &["broker/src/shard/directory.rs"]),
     ("hdrhistogram", &["benches/src/report.rs", "benches/src/tally.rs"]),
     ("humantime", &["broker/src/cli/"]),
@@ -39,7 +40,15 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rcgen", &["broker/src/data_dir/certificate.rs"]),
     ("rkyv", &["protocol/src/control/"]),
     ("rtrb", &["broker/src/shard/mesh.rs"]),
-    ("rustix", &["broker/src/udp/", "benches/src/broker.rs", "benches/src/usage.rs"]),
+    (
+        "rustix",
+        &[
+            "broker/journal/src/storage/disk.rs",
+            "broker/src/udp/",
+            "benches/src/broker.rs",
+            "benches/src/usage.rs",
+        ],
+    ),
     ("rustls_native_certs", &["sdk/rust/src/endpoint.rs"]),
     ("socket2", &["sdk/rust/src/endpoint.rs"]),
     ("toml", &["broker/src/config/"]),
