@@ -3,5 +3,6 @@
 
 pub mod chance;
 pub mod check;
+pub mod choices;
 pub mod history;
 pub mod payload;

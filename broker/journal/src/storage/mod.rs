@@ -4,6 +4,7 @@
 //! code on a real directory and on one that plays faults. Names are plain file names.
 
 mod disk;
+pub mod faulty;
 
 use std::io::{IoSlice, Result};
 
