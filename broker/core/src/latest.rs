@@ -96,6 +96,7 @@ impl Latest {
                 last_ms: value.time_ms,
                 bytes: size(&value.chunk),
                 chunks: vec![value.chunk.clone()],
+                ..Run::default()
             }));
         }
         Page { runs, next: end.max(from) }

@@ -1,9 +1,11 @@
 //! One topic's stored runs: appending, moving the floor, reading pages.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::seen::Window;
+use super::values::Values;
 use super::{Error, Hole, Run, Start};
 use crate::class::Retention;
 
@@ -11,13 +13,18 @@ use crate::class::Retention;
 /// per chunk.
 const RUN_BYTES: usize = 192;
 const CHUNK_BYTES: usize = 96;
+const SENT_BYTES: usize = 40;
+const KEY_BYTES: usize = 64;
 
 /// Lost ranges remembered per topic; beyond that the floor moves above the oldest.
 const HOLES_MAX: usize = 64;
 
 /// Bytes of memory that a run is counted with.
 pub(super) fn cost(run: &Run) -> usize {
-    run.bytes.saturating_add(RUN_BYTES).saturating_add(run.chunks.len().saturating_mul(CHUNK_BYTES))
+    let chunks = run.chunks.len().saturating_mul(CHUNK_BYTES);
+    let sent = run.sent.len().saturating_mul(SENT_BYTES);
+    let keys = run.keys.iter().map(|(_, key)| key.len() + KEY_BYTES).sum();
+    [RUN_BYTES, chunks, sent, keys].into_iter().fold(run.bytes, usize::saturating_add)
 }
 
 /// What is stored of one topic.
@@ -31,12 +38,23 @@ pub(super) struct Log {
     pub(super) due: Option<Instant>,
     /// When to look at the age of the oldest run.
     pub(super) looks: Option<Instant>,
+    /// Place of the oldest run that may be dropped, as the store has it listed.
+    pub(super) listed: Option<u64>,
+    /// How the publishers called what was stored lately.
+    pub(super) window: Window,
+    /// What is kept of a topic of kept values; it has no runs then.
+    pub(super) values: Values,
     given: u64,
     floor: u64,
     next: u64,
     runs: VecDeque<Kept>,
+    /// Runs at the front that lie below the floor and are pinned.
+    below: usize,
+    /// Bytes of frames at or above the floor.
     bytes: u64,
     holes: VecDeque<Hole>,
+    damaged: VecDeque<Hole>,
+    pins: BTreeMap<Arc<str>, u64>,
     retention: Retention,
 }
 
@@ -67,11 +85,17 @@ impl Log {
             given: 0,
             due: None,
             looks: None,
+            listed: None,
+            window: Window::default(),
+            values: Values::default(),
             floor: 1,
             next: 1,
             runs: VecDeque::new(),
+            below: 0,
             bytes: 0,
             holes: VecDeque::new(),
+            damaged: VecDeque::new(),
+            pins: BTreeMap::new(),
             retention,
         }
     }
@@ -108,42 +132,107 @@ impl Log {
         self.holes.iter().copied().collect()
     }
 
-    /// Place of the oldest run in the order of all runs.
-    pub(super) fn oldest_place(&self) -> Option<u64> {
-        self.runs.front().map(|kept| kept.place)
+    /// Place of the oldest run in the order of all runs, unless a pin holds it.
+    pub(super) fn droppable(&self) -> Option<u64> {
+        let oldest = self.runs.front().filter(|kept| !is_held(&self.pins, &kept.run))?;
+        Some(oldest.place)
     }
 
-    /// When the oldest run is too old; `None` if there is none or it never will be.
+    /// When the oldest run above the floor is too old; `None` if there is none or it never will be.
     pub(super) fn expires(&self) -> Option<Instant> {
-        self.runs.front()?.at.checked_add(self.retention.age)
+        self.runs.get(self.below)?.at.checked_add(self.retention.age)
     }
 
     pub(super) fn push(&mut self, run: Arc<Run>, at: Instant, place: u64) {
         let before = self.runs.back().map_or(0, Kept::through);
         let latest_ms = self.runs.back().map_or(0, |kept| kept.latest_ms).max(run.last_ms);
-        self.given = self.given.max(run.to);
-        self.next = run.to + 1;
+        self.reach(&run);
         self.bytes += run.bytes as u64;
         self.runs.push_back(Kept { run, at, place, before, latest_ms });
     }
 
-    /// Drops the oldest run and moves the floor above it; the memory that it was counted with.
+    /// Notes that everything up to the end of this run is stored or lost.
+    pub(super) fn reach(&mut self, run: &Run) {
+        self.given = self.given.max(run.to);
+        self.next = run.to + 1;
+    }
+
+    /// Moves the floor above the oldest run that is not below it, and drops that run unless a pin
+    /// holds it; the memory that this frees, or `None` if there is no such run.
     pub(super) fn pop(&mut self) -> Option<usize> {
-        let Kept { run, .. } = self.runs.pop_front()?;
+        let run = self.runs.get(self.below)?.run.clone();
         self.bytes -= run.bytes as u64;
+        self.below += 1;
         self.raise(run.to + 1);
-        Some(cost(&run))
+        Some(self.release())
+    }
+
+    /// Holds what is at or above an offset for a name, or for the name no more; the memory that this
+    /// frees.
+    pub(super) fn pin(&mut self, name: Arc<str>, offset: Option<u64>) -> usize {
+        match offset {
+            Some(offset) => self.pins.insert(name, offset),
+            None => self.pins.remove(&name),
+        };
+        self.release()
+    }
+
+    /// Drops what is below the floor and not held; the memory that this frees.
+    fn release(&mut self) -> usize {
+        let mut freed = 0;
+        while self.below > 0
+            && let Some(kept) = self.runs.pop_front_if(|kept| !is_held(&self.pins, &kept.run))
+        {
+            self.below -= 1;
+            freed += cost(&kept.run);
+        }
+        let from = self.first_kept();
+        while self.damaged.front().is_some_and(|hole| hole.to < from) {
+            self.damaged.pop_front();
+        }
+        freed
+    }
+
+    /// The floor, or where the pinned runs below it start.
+    fn first_kept(&self) -> u64 {
+        let pinned = self.runs.front().filter(|_| self.below > 0);
+        pinned.map_or(self.floor, |kept| kept.run.from)
+    }
+
+    /// Loses the runs with any of these offsets; the memory that this frees.
+    pub(super) fn damage(&mut self, hole: Hole) -> usize {
+        let (mut freed, mut below) = (0, 0);
+        for (index, kept) in std::mem::take(&mut self.runs).into_iter().enumerate() {
+            let Kept { run, .. } = &kept;
+            if run.to < hole.from || hole.to < run.from {
+                below += usize::from(index < self.below);
+                self.runs.push_back(kept);
+                continue;
+            }
+            freed += cost(run);
+            self.bytes -= if index < self.below { 0 } else { run.bytes as u64 };
+            self.damaged.push_back(Hole { from: run.from, to: run.to });
+        }
+        self.below = below;
+        self.damaged.make_contiguous().sort_by_key(|hole| hole.from);
+        freed
+    }
+
+    /// What damage took between these offsets, both included.
+    pub(super) fn damaged(&self, from: u64, to: u64) -> Vec<Hole> {
+        let within = |hole: &&Hole| hole.from <= to && from <= hole.to;
+        self.damaged.iter().filter(within).copied().collect()
     }
 
     /// Whether the oldest run has to go by size or count. The newest run always stays, and a count
     /// is kept in full: it is exceeded by part of a run at most.
     pub(super) fn is_over(&self) -> bool {
-        let (Some(oldest), Some(newest)) = (self.runs.front(), self.runs.back()) else {
+        let (Some(oldest), Some(newest)) = (self.runs.get(self.below), self.runs.back()) else {
             return false;
         };
         let kept_without = newest.through() - oldest.through();
         let count_reached = self.retention.count.is_some_and(|count| kept_without >= count);
-        self.runs.len() > 1 && (self.bytes > self.retention.bytes || count_reached)
+        kept_without > 0 && (self.bytes > self.retention.bytes || count_reached)
     }
 
     /// Gives up everything given out and not stored; the range, if there is any.
@@ -162,9 +251,9 @@ impl Log {
         (self.holes.len() > HOLES_MAX).then(|| self.holes.front().map(|hole| hole.to + 1))?
     }
 
-    /// Last offset of the oldest run.
+    /// Last offset of the oldest run above the floor.
     pub(super) fn oldest_to(&self) -> Option<u64> {
-        self.runs.front().map(|kept| kept.run.to)
+        self.runs.get(self.below).map(|kept| kept.run.to)
     }
 
     /// Moves the floor up; the caller has dropped the runs below.
@@ -175,11 +264,19 @@ impl Log {
         }
     }
 
-    /// Starts another epoch above every offset given; the caller has dropped all runs.
-    pub(super) fn restart(&mut self, epoch: u64) {
-        self.epoch = Some(epoch);
+    /// Forgets everything and starts another epoch above every offset given; the memory that this
+    /// frees.
+    pub(super) fn restart(&mut self, epoch: u64) -> usize {
+        let runs: usize = self.runs.iter().map(|kept| cost(&kept.run)).sum();
+        let freed = runs + self.values.clear();
+        self.runs.clear();
+        self.damaged.clear();
+        self.pins.clear();
+        self.window = Window::default();
+        (self.below, self.bytes, self.epoch) = (0, 0, Some(epoch));
         self.next = self.given + 1;
         self.raise(self.next);
+        freed
     }
 
     /// The offset at which a page starts, and its messages.
@@ -190,6 +287,9 @@ impl Log {
         max_count: u32,
     ) -> (u64, Vec<Arc<Run>>) {
         let from = self.resolve(start);
+        if !self.values.is_empty() {
+            return (from, self.values.page(from, max_bytes, max_count));
+        }
         let first = self.runs.partition_point(|kept| kept.run.to < from);
         let (mut runs, mut bytes, mut count) = (Vec::new(), max_bytes, u64::from(max_count));
         for kept in self.runs.range(first..) {
@@ -210,11 +310,15 @@ impl Log {
     }
 
     fn resolve(&self, start: Start) -> u64 {
+        let kept_values = !self.values.is_empty();
         match start {
-            Start::Offset(offset) => offset.max(self.floor),
+            Start::Offset(offset) => offset.max(self.first_kept()),
+            Start::Last(count) if kept_values => self.values.last(count).unwrap_or(self.next),
+            Start::Since(ms) if kept_values => self.values.since(ms).unwrap_or(self.next),
             Start::Last(count) => {
                 let end = self.runs.back().map_or(0, Kept::through);
-                let first = end.saturating_sub(count.into());
+                let least = self.runs.get(self.below).map_or(end, |kept| kept.before);
+                let first = end.saturating_sub(count.into()).max(least);
                 let index = self.runs.partition_point(|kept| kept.through() <= first);
                 let kept = self.runs.get(index);
                 kept.map_or(self.next, |kept| kept.run.from + first.saturating_sub(kept.before))
@@ -222,12 +326,17 @@ impl Log {
             Start::Since(ms) => {
                 // The first run whose latest time is late enough holds the message, unless clocks
                 // went back and the late message has left: then it is further on.
-                let index = self.runs.partition_point(|kept| kept.latest_ms < ms);
+                let index = self.runs.partition_point(|kept| kept.latest_ms < ms).max(self.below);
                 let late = self.runs.range(index..).filter(|kept| kept.run.last_ms >= ms);
                 late.filter_map(|kept| kept.run.first_since(ms)).next().unwrap_or(self.next)
             }
         }
     }
+}
+
+/// Whether a pin holds this run.
+fn is_held(pins: &BTreeMap<Arc<str>, u64>, run: &Run) -> bool {
+    pins.values().any(|offset| *offset <= run.to)
 }
 
 #[cfg(test)]

@@ -9,20 +9,23 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sampan_protocol::{AckLevel, Now, Topic};
 
 use super::chance::Chance;
 use super::log::cost;
+use super::state::{self, Put, State};
 use super::store::{Page, Store};
 use super::{Completion, Error, Hole, Journal, Refused, Request, Run, Start, Ticket};
 use crate::class::Table;
+use crate::dedupe::Dedupe;
 
 /// Faults that the journal plays.
 #[derive(Clone, Debug)]
 pub struct Faults {
     /// How long each step takes: a read, a write, and a flush after it. Default none.
     pub delay: RangeInclusive<Duration>,
-    /// Appends in a million that fail. Default 0.
+    /// Appends and puts in a million that fail. Default 0.
     pub fail_ppm: u32,
 }
 
@@ -41,14 +44,17 @@ pub struct Config {
     /// Epoch of the topics' histories. A fresh journal has lost what an earlier one held, so each
     /// start of a broker needs a higher one. Default 1.
     pub epoch: u64,
-    /// Bytes that stored and waiting runs may take together, with their overhead; the oldest stored
-    /// run of all topics makes room. Default 256 MiB.
+    /// Bytes that all that is stored and waits may take together, with its overhead; the oldest
+    /// stored run of all topics makes room. Pinned runs, kept values and values under keys do not:
+    /// when they leave no room, requests are refused. Default 256 MiB.
     pub capacity_bytes: usize,
     /// Topics. Each keeps a few hundred bytes for ever, so that no offset is given twice. Default
     /// 1,000,000.
     pub topics_max: usize,
     /// Requests that may wait. Default 65,536.
     pub pending_max: usize,
+    /// For how long publishes are remembered, to be told after a crash. Default 5 minutes.
+    pub dedupe_window: Duration,
     /// Where chance comes from.
     pub seed: u64,
     /// Faults to play.
@@ -63,11 +69,15 @@ impl Default for Config {
             capacity_bytes: 256 << 20,
             topics_max: 1_000_000,
             pending_max: 65_536,
+            dedupe_window: Dedupe::WINDOW,
             seed: 0,
             faults: Faults::default(),
         }
     }
 }
+
+/// Retry-after when nothing waits that could make room.
+const NO_ROOM: Duration = Duration::from_secs(1);
 
 /// What a crash took from a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +99,10 @@ pub struct Memory {
     pending: Waiting,
     pending_bytes: usize,
     made: u64,
+    /// Highest place of a write that has reached the best level.
+    stored: u64,
+    /// No completion of a put is due before this.
+    puts_due: Option<Instant>,
     fenced: bool,
     lost: Vec<Lost>,
 }
@@ -97,31 +111,55 @@ pub struct Memory {
 enum Pending {
     Open { ticket: Ticket, topic_id: u64 },
     Read { ticket: Ticket, topic_id: u64, from: Start, max_bytes: usize, max_count: u32 },
+    Load { ticket: Ticket, prefix: Bytes, after: Option<Bytes>, max_bytes: usize },
+    Show { ticket: Ticket },
     Log(Write),
     Store(Write),
     Failed { ticket: Ticket, error: Error },
 }
 
-/// An append on its way: first to be logged, if the journal tells that, then to the best level.
+/// An append or a put on its way: first to be logged, if the journal tells that, then to the best
+/// level.
 #[derive(Debug)]
 struct Write {
     ticket: Ticket,
     /// Its place in the order of submission.
     place: u64,
-    /// The topic's log.
-    index: usize,
+    /// The topic's log; `None` for a put.
+    index: Option<usize>,
     /// Whether `Logged` was told.
     is_logged: bool,
-    /// The run, or how the append ends. A failure takes its turn like a success.
-    outcome: Result<Arc<Run>, Error>,
+    /// What is stored, or how the write ends. A failure takes its turn like a success.
+    outcome: Result<Stuff, Error>,
 }
 
-/// What an append stores, and where.
+/// What a write stores.
+#[derive(Debug)]
+enum Stuff {
+    Run { run: Arc<Run>, replaces: Vec<Arc<str>> },
+    Values(Vec<Put>),
+}
+
+impl Stuff {
+    fn cost(&self) -> usize {
+        match self {
+            Stuff::Run { run, replaces } => {
+                cost(run) + replaces.iter().map(|key| key.len()).sum::<usize>()
+            }
+            Stuff::Values(values) => state::cost(values),
+        }
+    }
+}
+
+/// See [`Request::Append`].
 struct Append {
+    ticket: Ticket,
     topic_id: u64,
     topic: Topic,
     epoch: u64,
     run: Arc<Run>,
+    early: bool,
+    replaces: Vec<Arc<str>>,
 }
 
 /// Requests by when they are due, then by the order of their making.
@@ -132,11 +170,13 @@ impl Memory {
     #[must_use]
     pub fn new(config: Config, classes: Arc<Table>) -> Self {
         Memory {
-            store: Store::new(classes, config.topics_max),
+            store: Store::new(classes, config.topics_max, config.dedupe_window),
             chance: Chance::new(config.seed),
             pending: Waiting::new(),
             pending_bytes: 0,
             made: 0,
+            stored: 0,
+            puts_due: None,
             fenced: false,
             lost: Vec::new(),
             config,
@@ -160,7 +200,12 @@ impl Memory {
         self.config.faults = faults;
     }
 
-    /// Plays a write error: all waiting appends fail, and requests are refused until
+    /// Plays damage: the stored runs with any of these offsets are gone, and reads tell so.
+    pub fn damage(&mut self, topic: &Topic, hole: Hole) {
+        self.store.damage(topic, hole);
+    }
+
+    /// Plays a write error: all waiting appends and puts fail, and requests are refused until
     /// [`Memory::recover`].
     pub fn fence(&mut self, now: Now) {
         self.fenced = true;
@@ -175,10 +220,10 @@ impl Memory {
     /// Plays a power cut. No request that is waiting is answered, and requests are refused until
     /// [`Memory::recover`].
     ///
-    /// What was completed at the best level stays. Of the appends that were `Logged` and waited for
-    /// their flush a random tail is gone, and so is every append that was not even logged. With
-    /// `Routed` as the best level everything is gone, and the epoch rises. Topic ids are forgotten;
-    /// offsets are not.
+    /// What was completed at the best level stays, and with it whatever was submitted before it. Of
+    /// what was `Logged` and waited for its flush a random tail is gone, and so is what was not even
+    /// logged and everything after it. With `Routed` as the best level everything is gone, and the
+    /// epoch rises. Topic ids are forgotten; offsets are not.
     pub fn crash(&mut self) {
         self.fenced = true;
         let (writes, _) = self.take_writes();
@@ -197,6 +242,7 @@ impl Memory {
 
     fn lose_everything(&mut self) {
         self.config.epoch += 1;
+        self.store.state = State::default();
         for (topic, index) in self.store.topics() {
             let hole = self.store.reset(index, self.config.epoch);
             self.lost.extend(hole.map(|hole| Lost { topic, hole }));
@@ -204,14 +250,18 @@ impl Memory {
     }
 
     fn lose_tail(&mut self, writes: Vec<(Instant, Write)>) {
-        let logged: Vec<_> = match self.config.best {
-            AckLevel::Logged => Vec::new(),
-            _ => writes.into_iter().filter(|(_, write)| write.is_logged).collect(),
+        let owed = writes.iter().take_while(|(_, write)| write.place < self.stored).count();
+        let later = writes.iter().skip(owed);
+        let survives = |write: &Write| match self.config.best {
+            AckLevel::Logged => false,
+            _ => write.is_logged || write.outcome.is_err(),
         };
-        let surviving = self.chance.below(logged.len() as u64 + 1);
-        for ((due, write), _) in logged.into_iter().zip(0..surviving) {
-            if let Ok(run) = write.outcome {
-                self.store.push(write.index, run, due);
+        let logged = later.take_while(|(_, write)| survives(write)).count() as u64;
+        let more = self.chance.below(logged + 1);
+        let surviving = owed.saturating_add(usize::try_from(more).unwrap_or(0));
+        for (due, write) in writes.into_iter().take(surviving) {
+            if let Ok(stuff) = write.outcome {
+                self.keep(write.index, stuff, due);
             }
         }
         for (topic, index) in self.store.topics() {
@@ -220,7 +270,7 @@ impl Memory {
         }
     }
 
-    /// Takes all waiting requests: the appends in the order of submission with when they are due,
+    /// Takes all waiting requests: the writes in the order of submission with when they are due,
     /// and the rest.
     fn take_writes(&mut self) -> (Vec<(Instant, Write)>, Waiting) {
         self.pending_bytes = 0;
@@ -237,39 +287,68 @@ impl Memory {
         (writes, others)
     }
 
-    fn append(&mut self, now: Now, ticket: Ticket, append: Append) -> Result<(), Refused> {
-        let Append { topic_id, topic, epoch, run } = append;
-        let (bytes, capacity) = (cost(&run), self.config.capacity_bytes);
-        let fits = bytes <= capacity;
-        if fits && self.pending_bytes.saturating_add(bytes) > capacity {
-            return Err(self.full(now));
-        }
+    fn append(&mut self, now: Now, append: Append) -> Result<(), Refused> {
+        let Append { ticket, topic_id, topic, epoch, run, early, replaces } = append;
+        let stuff = Stuff::Run { run: run.clone(), replaces };
+        let fits = self.make_room(now, stuff.cost())?;
         let Some(index) = self.store.open(topic_id, &topic) else {
             self.wait(now.mono, Pending::Failed { ticket, error: Error::TooManyTopics });
             return Ok(());
         };
-        let unlucky = self.chance.below(1_000_000) < self.config.faults.fail_ppm.into();
-        let outcome = match self.store.logs[index].give(epoch, &run) {
-            Ok(()) if !fits => Err(Error::TooLarge),
-            Ok(()) if unlucky => Err(Error::Storage),
-            Ok(()) => Ok(run),
-            Err(error) => Err(error),
-        };
-        if outcome.is_ok() {
-            self.pending_bytes += bytes;
-            self.store.make_room(self.pending_bytes, capacity);
+        let given = self.store.logs[index].give(epoch, &run);
+        let allowed = given.and_then(|()| fits.then_some(stuff).ok_or(Error::TooLarge));
+        if early && allowed.is_ok() && self.config.best > AckLevel::Routed {
+            self.wait(now.mono, Pending::Show { ticket });
         }
+        self.write(now, ticket, Some(index), allowed);
+        Ok(())
+    }
+
+    fn put(&mut self, now: Now, ticket: Ticket, values: Vec<Put>) -> Result<(), Refused> {
+        let stuff = Stuff::Values(values);
+        let fits = self.make_room(now, stuff.cost())?;
+        self.write(now, ticket, None, fits.then_some(stuff).ok_or(Error::TooLarge));
+        Ok(())
+    }
+
+    /// Makes room for so many bytes more; `false` if they never fit.
+    fn make_room(&mut self, now: Now, bytes: usize) -> Result<bool, Refused> {
+        let capacity = self.config.capacity_bytes;
+        let wanted = self.pending_bytes.saturating_add(bytes);
+        match (bytes <= capacity, wanted <= capacity) {
+            (false, _) => Ok(false),
+            (true, true) if self.store.make_room(wanted, capacity) => Ok(true),
+            _ => Err(self.full(now)),
+        }
+    }
+
+    fn write(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        index: Option<usize>,
+        allowed: Result<Stuff, Error>,
+    ) {
+        let unlucky = self.chance.below(1_000_000) < self.config.faults.fail_ppm.into();
+        let outcome = if unlucky { allowed.and(Err(Error::Storage)) } else { allowed };
+        self.pending_bytes += outcome.as_ref().map_or(0, Stuff::cost);
         self.made += 1;
         let write = Write { ticket, place: self.made, index, is_logged: false, outcome };
-        self.wait_in_order(
-            now.mono,
-            index,
-            match self.config.best {
-                AckLevel::Routed | AckLevel::Logged => Pending::Store(write),
-                AckLevel::Synced | AckLevel::Replicated => Pending::Log(write),
-            },
-        );
-        Ok(())
+        let pending = match self.config.best {
+            AckLevel::Routed | AckLevel::Logged => Pending::Store(write),
+            AckLevel::Synced | AckLevel::Replicated => Pending::Log(write),
+        };
+        self.wait_in_order(now.mono, index, pending);
+    }
+
+    fn keep(&mut self, index: Option<usize>, stuff: Stuff, at: Instant) {
+        match (stuff, index) {
+            (Stuff::Run { run, replaces }, Some(index)) => {
+                self.store.push(index, run, &replaces, at);
+            }
+            (Stuff::Values(values), _) => self.store.put(values),
+            (Stuff::Run { .. }, None) => {}
+        }
     }
 
     /// Makes a request due after a delay.
@@ -278,12 +357,16 @@ impl Memory {
         self.wait(due, pending);
     }
 
-    /// Makes an append due after a delay, but not before those of its topic that wait already.
-    fn wait_in_order(&mut self, from: Instant, index: usize, pending: Pending) {
+    /// Makes a write due after a delay, but not before those of its topic, or the puts, that wait
+    /// already.
+    fn wait_in_order(&mut self, from: Instant, index: Option<usize>, pending: Pending) {
         let due = from + self.chance.within(&self.config.faults.delay);
-        let log = &mut self.store.logs[index];
-        let due = log.due.map_or(due, |before| due.max(before));
-        log.due = Some(due);
+        let before = match index {
+            Some(index) => &mut self.store.logs[index].due,
+            None => &mut self.puts_due,
+        };
+        let due = before.map_or(due, |before| due.max(before));
+        *before = Some(due);
         self.wait(due, pending);
     }
 
@@ -294,7 +377,7 @@ impl Memory {
 
     fn full(&self, now: Now) -> Refused {
         let next = self.pending.first_key_value().map(|((due, _), _)| *due);
-        let wait = next.map_or(Duration::ZERO, |due| due.saturating_duration_since(now.mono));
+        let wait = next.map_or(NO_ROOM, |due| due.saturating_duration_since(now.mono));
         Refused::Full { retry_after: wait.max(Duration::from_millis(1)) }
     }
 
@@ -310,8 +393,15 @@ impl Memory {
                 Pending::Open { ticket, topic_id } => return Some(self.opened(ticket, topic_id)),
                 Pending::Read { ticket, topic_id, from, max_bytes, max_count } => {
                     let page = self.store.page(topic_id, from, max_bytes, max_count);
-                    let Page { floor, next, from, runs } = page;
-                    return Some(Completion::Page { ticket, floor, from, next, runs });
+                    let Page { floor, next, from, runs, damaged } = page;
+                    return Some(Completion::Page { ticket, floor, from, next, runs, damaged });
+                }
+                Pending::Load { ticket, prefix, after, max_bytes } => {
+                    let (values, more) = self.store.state.load(&prefix, after, max_bytes);
+                    return Some(Completion::Values { ticket, values, more });
+                }
+                Pending::Show { ticket } => {
+                    return Some(Completion::Stored { ticket, level: AckLevel::Routed });
                 }
                 Pending::Log(write) => {
                     let (ticket, index, works) = (write.ticket, write.index, write.outcome.is_ok());
@@ -321,13 +411,14 @@ impl Memory {
                         return Some(Completion::Stored { ticket, level: AckLevel::Logged });
                     }
                 }
-                Pending::Store(Write { ticket, index, outcome, .. }) => {
-                    let run = match outcome {
-                        Ok(run) => run,
+                Pending::Store(Write { ticket, place, index, outcome, .. }) => {
+                    let stuff = match outcome {
+                        Ok(stuff) => stuff,
                         Err(error) => return Some(Completion::Failed { ticket, error }),
                     };
-                    self.pending_bytes -= cost(&run);
-                    self.store.push(index, run, now.mono);
+                    self.pending_bytes -= stuff.cost();
+                    self.stored = self.stored.max(place);
+                    self.keep(index, stuff, now.mono);
                     return Some(Completion::Stored { ticket, level: self.config.best });
                 }
             }
@@ -340,7 +431,8 @@ impl Memory {
         };
         let epoch = *log.epoch.get_or_insert(self.config.epoch);
         let (floor, next, lost) = (log.floor(), log.given() + 1, log.holes());
-        Completion::Opened { ticket, topic_id, epoch, floor, next, lost }
+        let (seen, keys) = log.window.all();
+        Completion::Opened { ticket, topic_id, epoch, floor, next, lost, seen, keys }
     }
 }
 
@@ -357,9 +449,11 @@ impl Journal for Memory {
             return Err(self.full(now));
         }
         match request {
-            Request::Append { ticket, topic_id, topic, epoch, run } => {
-                return self.append(now, ticket, Append { topic_id, topic, epoch, run });
+            Request::Append { ticket, topic_id, topic, epoch, run, early, replaces } => {
+                let append = Append { ticket, topic_id, topic, epoch, run, early, replaces };
+                return self.append(now, append);
             }
+            Request::Put { ticket, values } => return self.put(now, ticket, values),
             Request::Open { ticket, topic_id, topic } => {
                 // A topic too many is told by the completion.
                 self.store.open(topic_id, &topic);
@@ -369,6 +463,11 @@ impl Journal for Memory {
                 let read = Pending::Read { ticket, topic_id, from, max_bytes, max_count };
                 self.wait_delayed(now, read);
             }
+            Request::Load { ticket, prefix, after, max_bytes } => {
+                let load = Pending::Load { ticket, prefix, after, max_bytes };
+                self.wait_delayed(now, load);
+            }
+            Request::Pin { topic_id, name, offset } => self.store.pin(topic_id, name, offset),
         }
         Ok(())
     }

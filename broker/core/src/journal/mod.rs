@@ -2,7 +2,8 @@
 //!
 //! A journal is asynchronous from the outside: a request carries a [`Ticket`], and completions
 //! that repeat it come out of [`Journal::poll`] later. It knows topics, offsets and bytes; what a
-//! message means, who may read it and who waits for it is the owner's business. [`Memory`] is the
+//! message means, who may read it and who waits for it is the owner's business. Beside the messages
+//! it keeps values under keys, for whatever the owner has to remember. [`Memory`] is the
 //! implementation without a disk.
 //!
 //! **Stored order.** One topic's messages are stored by rising offset. Offsets may be missing,
@@ -11,7 +12,16 @@
 //!
 //! **Order of completions.** The last completions of the appends to one topic (`Stored` with
 //! [`Journal::best`], or `Failed`) come in the order in which they were submitted, and so do those
-//! of every lower level. Nothing is promised between topics, or between appends and reads.
+//! of every lower level. The same holds among the puts. Nothing is promised between topics, between
+//! appends and puts, or between those and reads.
+//!
+//! **Order of durability.** The appends and puts of one journal become durable in the order of
+//! submission, whatever their topics: a crash keeps a prefix of them. A later one never survives an
+//! earlier one that does not; one that failed was never to be stored and has no part in this.
+//!
+//! **Topics of kept values.** A run with [`Request::Append::replaces`] belongs to a topic that keeps
+//! the newest message per key. The messages that it replaces are gone from reads, and retention does
+//! not touch the newest ones; the owner bounds them.
 //!
 //! **Epoch.** The incarnation of a topic's history; it changes only when history was lost or cut,
 //! as a whole. The journal names it in `Opened`. The first append to a topic that was never opened
@@ -25,15 +35,19 @@ mod chance;
 mod log;
 mod memory;
 mod run;
+mod seen;
+mod state;
 mod store;
+mod values;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sampan_protocol::{AckLevel, Now, Topic};
 
 pub use memory::{Config, Faults, Lost, Memory};
-pub use run::{Chunk, Deliver, Frames, Run};
+pub use run::{Chunk, Deliver, Frames, Run, Sent};
 
 /// The caller's name for a request, repeated in its completions. The journal does not compare them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,8 +76,8 @@ pub enum Request {
         /// The topic.
         topic: Topic,
     },
-    /// Store a run. Answered by one `Stored` per level up to the best, weakest first, or by
-    /// `Failed`.
+    /// Store a run. Answered by one `Stored` per level from `Logged` to the best, weakest first, or
+    /// by `Failed`. A journal whose best level is `Routed` answers with that.
     Append {
         /// Repeated in the answers.
         ticket: Ticket,
@@ -75,6 +89,13 @@ pub enum Request {
         epoch: u64,
         /// The messages; the first offset is above every one appended before.
         run: Arc<Run>,
+        /// Whether the run's offsets are to be shown to anybody before it has reached the best
+        /// level. Then `Stored` with `Routed` comes first, as soon as no crash can make the journal
+        /// give them to other messages.
+        early: bool,
+        /// For a topic of kept values, the message key of each message of the run: a newer message
+        /// of a key replaces the older one in reads. Empty for any other topic.
+        replaces: Vec<Arc<str>>,
     },
     /// Read a page. Answered by `Page` or `Failed`; a topic that was neither opened nor appended to
     /// is empty.
@@ -89,6 +110,36 @@ pub enum Request {
         max_bytes: usize,
         /// Messages wanted at most.
         max_count: u32,
+    },
+    /// Store values under keys, all or none. Answered like an append.
+    Put {
+        /// Repeated in the answers.
+        ticket: Ticket,
+        /// Keys with their new values; `None` removes. The last one of a key counts.
+        values: Vec<(Bytes, Option<Bytes>)>,
+    },
+    /// Read values by key. Answered by `Values` or `Failed`.
+    Load {
+        /// Repeated in the answer.
+        ticket: Ticket,
+        /// What the keys start with.
+        prefix: Bytes,
+        /// Only keys above this one.
+        after: Option<Bytes>,
+        /// Bytes of keys and values wanted at most; the first value comes even if it is larger.
+        max_bytes: usize,
+    },
+    /// Keep what is at or above an offset readable although the floor moves past it, for as long as
+    /// the same name is not given another offset. Not answered. A crash may forget that a pin was
+    /// raised or released, which only keeps more.
+    Pin {
+        /// The topic's id in this broker process; one that was neither opened nor appended to has
+        /// nothing to keep.
+        topic_id: u64,
+        /// Who needs it.
+        name: Arc<str>,
+        /// First offset needed; `None` releases.
+        offset: Option<u64>,
     },
 }
 
@@ -109,6 +160,8 @@ pub enum Error {
     TooLarge,
     /// The journal holds as many topics as it may.
     TooManyTopics,
+    /// What was to be read is damaged, and how much of it is not known.
+    Damaged,
 }
 
 /// Why a request was not taken at all; no completion follows.
@@ -123,13 +176,33 @@ pub enum Refused {
     Fenced,
 }
 
-/// Offsets `from..=to` that a crash took.
+/// Offsets `from..=to` that a crash or damage took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hole {
     /// First lost offset.
     pub from: u64,
     /// Last lost offset.
     pub to: u64,
+}
+
+/// Stored publishes, for telling repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// How the publisher called them, and where they are.
+    pub sent: Sent,
+    /// When they were stored, Unix milliseconds.
+    pub at_ms: u64,
+}
+
+/// A stored idempotency key, for telling repeats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenKey {
+    /// The key.
+    pub key: Arc<str>,
+    /// The offset of its message.
+    pub offset: u64,
+    /// When it was stored, Unix milliseconds.
+    pub at_ms: u64,
 }
 
 /// What has become of a request, or of a topic.
@@ -149,8 +222,13 @@ pub enum Completion {
         next: u64,
         /// What crashes took from this epoch, ascending and above the floor.
         lost: Vec<Hole>,
+        /// Publishes of the dedupe window, oldest first.
+        seen: Vec<Seen>,
+        /// Idempotency keys of the dedupe window, oldest first.
+        keys: Vec<SeenKey>,
     },
-    /// The run has reached this level.
+    /// The run, or the values of a put, have reached this level. `Routed` ahead of others says that
+    /// the offsets of an early append may be shown.
     Stored {
         /// The request's.
         ticket: Ticket,
@@ -170,8 +248,9 @@ pub enum Completion {
         ticket: Ticket,
         /// First offset that may still be stored.
         floor: u64,
-        /// The offset at which the page starts: the asked one, or the floor if that is higher, or
-        /// what `Last` or `Since` came to; `next` if they found nothing.
+        /// The offset at which the page starts: the asked one, or the first that is kept if that is
+        /// higher, which is the floor or, with a pin, below it; or what `Last` or `Since` came to,
+        /// which never go below the floor; `next` if they found nothing.
         from: u64,
         /// One above the highest offset that is stored or lost. A page without runs that starts
         /// below it says that nothing is stored between the two.
@@ -179,6 +258,18 @@ pub enum Completion {
         /// Messages from `from` on, by rising offset. Their frames carry the topic id of the
         /// request, whatever it was in the broker process that stored them.
         runs: Vec<Arc<Run>>,
+        /// What was lost to damage between `from` and the end of the runs, or `next` if there are
+        /// none; ascending.
+        damaged: Vec<Hole>,
+    },
+    /// Values by key.
+    Values {
+        /// The request's.
+        ticket: Ticket,
+        /// What is stored at the best level, ascending by key.
+        values: Vec<(Bytes, Bytes)>,
+        /// Whether there are more above the last one.
+        more: bool,
     },
     /// Retention or capacity moved a topic's floor.
     Floor {
@@ -189,7 +280,7 @@ pub enum Completion {
     },
 }
 
-/// Keeps the messages of durable topics.
+/// Keeps the messages of topics, and its owner's state.
 ///
 /// Law: one call of [`Journal::submit`], then [`Journal::poll`] until it answers `None`, then wait
 /// for the next request, for [`Journal::deadline`], or for whatever else the implementation says

@@ -31,6 +31,19 @@ impl Chunk {
     }
 }
 
+/// How a publisher calls messages of a run: consecutive sequences at consecutive offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Who counts the sequences.
+    pub producer: u64,
+    /// Sequence of the first one.
+    pub sequence: u64,
+    /// Offset of the first one.
+    pub offset: u64,
+    /// How many, 1 or more.
+    pub count: u64,
+}
+
 /// Consecutive messages `from..=to` of one topic. The default is empty and not yet a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
@@ -46,6 +59,11 @@ pub struct Run {
     pub bytes: usize,
     /// The frames, by rising offset.
     pub chunks: Vec<Chunk>,
+    /// How the publishers call the messages, by rising offset; those that never repeat are left
+    /// out. For the journal: a run that is read back or cut need not have it.
+    pub sent: Vec<Sent>,
+    /// Idempotency keys with the offsets of their messages, rising. For the journal, too.
+    pub keys: Vec<(u64, Arc<str>)>,
 }
 
 /// One DELIVER frame of a run, sharing its bytes.
@@ -174,7 +192,9 @@ impl Run {
         }
         let chunks = heads.into_iter().zip(&self.chunks);
         let chunks = chunks.map(|(head, chunk)| Chunk { head: head.freeze(), ..chunk.clone() });
-        Arc::new(Run { chunks: chunks.collect(), ..**self })
+        let Run { from, to, first_ms, last_ms, bytes, .. } = **self;
+        let chunks = chunks.collect();
+        Arc::new(Run { from, to, first_ms, last_ms, bytes, chunks, ..Run::default() })
     }
 
     /// The bytes `start..end` of a chunk as a chunk; a frame with a body of its own is one piece.

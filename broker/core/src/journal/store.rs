@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sampan_protocol::Topic;
 
 use super::log::{Log, cost};
+use super::state::{Put, State};
 use super::{Hole, Run, Start};
 use crate::class::{Retention, Table};
 
@@ -20,6 +21,7 @@ pub(super) struct Page {
     pub(super) next: u64,
     pub(super) from: u64,
     pub(super) runs: Vec<Arc<Run>>,
+    pub(super) damaged: Vec<Hole>,
 }
 
 /// Every topic's log, and what is needed to find the oldest run of all.
@@ -27,14 +29,16 @@ pub(super) struct Page {
 pub(super) struct Store {
     classes: Arc<Table>,
     topics_max: usize,
+    window: Duration,
     pub(super) logs: Vec<Log>,
+    pub(super) state: State,
     names: BTreeMap<Topic, usize>,
     ids: BTreeMap<u64, usize>,
     /// Memory that the stored runs are counted with.
     bytes: usize,
     /// Runs stored so far.
     places: u64,
-    /// The oldest run of each topic that has one, by place.
+    /// The oldest run of each topic that has one which may be dropped, by place.
     oldest: BTreeMap<u64, usize>,
     looks: BTreeSet<(Instant, usize)>,
     /// Topics whose floor has moved and was not told.
@@ -42,11 +46,14 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(classes: Arc<Table>, topics_max: usize) -> Self {
+    /// An empty store that remembers publishes for `window`.
+    pub(super) fn new(classes: Arc<Table>, topics_max: usize, window: Duration) -> Self {
         Store {
             classes,
             topics_max,
+            window,
             logs: Vec::new(),
+            state: State::default(),
             names: BTreeMap::new(),
             ids: BTreeMap::new(),
             bytes: 0,
@@ -58,7 +65,7 @@ impl Store {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.state.bytes()
     }
 
     pub(super) fn log_mut(&mut self, topic_id: u64) -> Option<&mut Log> {
@@ -77,8 +84,10 @@ impl Store {
         let log = self.ids.get(&topic_id).and_then(|index| self.logs.get(*index));
         let (from, runs) = log.map_or_else(none, |log| log.page(start, max_bytes, max_count));
         let (floor, next) = log.map_or((1, 1), |log| (log.floor(), log.next()));
+        let end = runs.last().map_or(next - 1, |run| run.to);
+        let damaged = log.map_or_else(Vec::new, |log| log.damaged(from, end));
         let runs = runs.iter().map(|run| run.named(topic_id)).collect();
-        Page { floor, next, from, runs }
+        Page { floor, next, from, runs, damaged }
     }
 
     /// Each topic and the index of its log, by name.
@@ -112,28 +121,57 @@ impl Store {
         self.logs.iter_mut().for_each(|log| (log.topic_id, log.due) = (None, None));
     }
 
-    /// Stores a run, and drops what the topic's retention no longer keeps.
-    pub(super) fn push(&mut self, index: usize, run: Arc<Run>, now: Instant) {
+    /// Stores a run, and drops what the topic's retention no longer keeps. With keys it is one of
+    /// kept values.
+    pub(super) fn push(&mut self, index: usize, run: Arc<Run>, keys: &[Arc<str>], now: Instant) {
+        let log = &mut self.logs[index];
+        log.window.record(&run, self.window);
+        if !keys.is_empty() {
+            log.reach(&run);
+            let (taken, freed) = log.values.put(&run, keys);
+            self.bytes = self.bytes + taken - freed;
+            return;
+        }
         self.bytes += cost(&run);
         self.places += 1;
-        let log = &mut self.logs[index];
+        let was_empty = log.oldest_to().is_none();
         log.push(run, now, self.places);
-        if log.oldest_place() == Some(self.places) {
-            self.oldest.insert(self.places, index);
+        if was_empty {
             self.look_at(index, None);
         }
+        self.list(index);
         while self.logs[index].is_over() {
             self.pop(index);
         }
     }
 
-    /// Drops the oldest runs of all topics until there is room for `bytes` below `capacity`.
-    pub(super) fn make_room(&mut self, bytes: usize, capacity: usize) {
-        while self.bytes.saturating_add(bytes) > capacity
-            && let Some((_, index)) = self.oldest.first_key_value()
-        {
+    /// Stores values under keys.
+    pub(super) fn put(&mut self, values: Vec<Put>) {
+        self.state.put(values);
+    }
+
+    /// Holds what is at or above an offset for a name, or for the name no more.
+    pub(super) fn pin(&mut self, topic_id: u64, name: Arc<str>, offset: Option<u64>) {
+        let Some(&index) = self.ids.get(&topic_id) else { return };
+        self.bytes -= self.logs[index].pin(name, offset);
+        self.list(index);
+    }
+
+    /// Loses the runs of a topic with any of these offsets.
+    pub(super) fn damage(&mut self, topic: &Topic, hole: Hole) {
+        let Some(&index) = self.names.get(topic) else { return };
+        self.bytes -= self.logs[index].damage(hole);
+        self.list(index);
+    }
+
+    /// Drops the oldest runs of all topics until there is room for `bytes` below `capacity`; whether
+    /// there is now.
+    pub(super) fn make_room(&mut self, bytes: usize, capacity: usize) -> bool {
+        while self.bytes().saturating_add(bytes) > capacity {
+            let Some((_, index)) = self.oldest.first_key_value() else { return false };
             self.pop(*index);
         }
+        true
     }
 
     /// Drops what is too old by now; whether any floor has moved.
@@ -180,25 +218,32 @@ impl Store {
     /// Drops a topic's history and starts another epoch; what was there, if anything.
     pub(super) fn reset(&mut self, index: usize, epoch: u64) -> Option<Hole> {
         let hole = Hole { from: self.logs[index].floor(), to: self.logs[index].given() };
-        while self.logs[index].oldest_place().is_some() {
-            self.pop(index);
-        }
-        self.logs[index].restart(epoch);
+        self.bytes -= self.logs[index].restart(epoch);
+        self.look_at(index, None);
+        self.list(index);
         (hole.from <= hole.to).then_some(hole)
     }
 
-    /// Drops the oldest run of a topic.
+    /// Moves the floor of a topic above its oldest run.
     fn pop(&mut self, index: usize) {
         let log = &mut self.logs[index];
-        let Some(place) = log.oldest_place() else { return };
-        self.oldest.remove(&place);
-        self.bytes -= log.pop().unwrap_or(0);
+        let Some(freed) = log.pop() else { return };
+        self.bytes -= freed;
         self.moved.insert(index);
-        match log.oldest_place() {
-            Some(place) => {
-                self.oldest.insert(place, index);
-            }
-            None => self.look_at(index, None),
+        if log.oldest_to().is_none() {
+            self.look_at(index, None);
+        }
+        self.list(index);
+    }
+
+    /// Lists the oldest run of a topic that may be dropped.
+    fn list(&mut self, index: usize) {
+        let log = &mut self.logs[index];
+        let droppable = log.droppable();
+        if droppable != log.listed {
+            log.listed.map(|place| self.oldest.remove(&place));
+            log.listed = droppable;
+            self.oldest.extend(droppable.map(|place| (place, index)));
         }
     }
 

@@ -36,6 +36,8 @@ impl Shard {
             topic: room.entry.topic.clone(),
             epoch: room.epoch,
             run: run.clone(),
+            early: false,
+            replaces: Vec::new(),
         };
         match self.journal.submit(now, request) {
             Ok(()) => {
@@ -67,15 +69,17 @@ impl Shard {
     /// What the journal has to say.
     pub(super) fn completed(&mut self, now: Now, completion: Completion) {
         match completion {
-            Completion::Opened { ticket, topic_id, epoch, floor, next, lost } => {
+            Completion::Opened { ticket, topic_id, epoch, floor, next, lost, .. } => {
                 self.tickets.remove(&ticket.0);
                 self.opened(topic_id, epoch, floor, next, lost);
             }
             Completion::Stored { ticket, level } => self.stored(now, ticket, level),
             Completion::Failed { ticket, error } => self.failed(ticket, error),
-            Completion::Page { ticket, floor, from, next: _, runs } => {
+            Completion::Page { ticket, floor, from, runs, .. } => {
                 self.read(ticket, floor, from, runs);
             }
+            // Nothing asks for values.
+            Completion::Values { .. } => {}
             Completion::Floor { topic_id, floor } => {
                 if let Some(room) = self.rooms.get_mut(&topic_id) {
                     room.floor = room.floor.max(floor);
