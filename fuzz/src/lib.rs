@@ -74,6 +74,7 @@ pub fn control_bodies(data: &[u8]) {
     bodies! {
         Hello Welcome Refresh Refreshed Expiring Refused PublishRefused GoAway Close Subscribe
         Subscribed History TopicName Gap Serve Ask Answer Presence Members MembersChanged
+        Consume
     }
 }
 

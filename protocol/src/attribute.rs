@@ -30,7 +30,7 @@ pub enum Tag {
     Producer = 7,
     /// Version of a `latest` value (number).
     Version = 8,
-    /// Publish sequence that a PUBLISHED answers (number).
+    /// Publish sequence that a PUBLISHED answers, or a SETTLE's request (number).
     Sequence = 9,
     /// Milliseconds that the asker waits (number).
     Deadline = 10,
@@ -38,7 +38,7 @@ pub enum Tag {
     Header = 11,
     /// Epoch of the topic (number).
     Epoch = 12,
-    /// How many consecutive publishes a PUBLISHED answers (number).
+    /// How many consecutive publishes, offsets or settles are meant, or jobs wanted (number).
     Count = 13,
     /// First offset still kept (number).
     Floor = 14,
@@ -50,8 +50,14 @@ pub enum Tag {
     Role = 17,
     /// Code of a failed REPLY (number).
     Code = 18,
-    /// One sentence that goes with a code (text).
+    /// One sentence that goes with a code or a settlement (text).
     Reason = 19,
+    /// Consumer that a job is for (number).
+    Consumer = 20,
+    /// How often the group has handed out this message, this time included (number).
+    Attempt = 21,
+    /// Milliseconds after which a job may come again (number).
+    Delay = 22,
 }
 
 /// Headers of the application that one frame may carry.
@@ -76,13 +82,13 @@ pub struct Attributes<'a> {
     pub producer: Option<u64>,
     /// Version of a `latest` value.
     pub version: Option<u64>,
-    /// Publish sequence that is answered.
+    /// Publish sequence that is answered, or a settle's request.
     pub sequence: Option<u64>,
     /// Milliseconds that the asker waits.
     pub deadline_ms: Option<u64>,
     /// Epoch of the topic.
     pub epoch: Option<u64>,
-    /// Consecutive publishes that are answered.
+    /// Consecutive publishes, offsets or settles that are meant, or jobs that are wanted.
     pub count: Option<u64>,
     /// First offset still kept.
     pub floor: Option<u64>,
@@ -94,8 +100,14 @@ pub struct Attributes<'a> {
     pub role: Option<&'a str>,
     /// Code of a failed reply.
     pub code: Option<u64>,
-    /// One sentence that goes with a code.
+    /// One sentence that goes with a code or a settlement.
     pub reason: Option<&'a str>,
+    /// Consumer that a job is for.
+    pub consumer: Option<u64>,
+    /// How often the message has been handed out.
+    pub attempt: Option<u64>,
+    /// Milliseconds after which a job may come again.
+    pub delay_ms: Option<u64>,
     /// Application headers, in order.
     pub headers: Vec<(&'a str, &'a [u8])>,
 }
@@ -136,6 +148,9 @@ impl<'a> Attributes<'a> {
                 17 => text(&mut out.role, value, "role", USER_BYTES_MAX)?,
                 18 => number(&mut out.code, value, "code")?,
                 19 => text(&mut out.reason, value, "reason", REASON_BYTES_MAX)?,
+                20 => number(&mut out.consumer, value, "consumer")?,
+                21 => number(&mut out.attempt, value, "attempt")?,
+                22 => number(&mut out.delay_ms, value, "delay")?,
                 _ => {}
             }
         }
@@ -244,7 +259,7 @@ pub fn put_header(out: &mut BytesMut, name: &str, value: &[u8]) -> Result<(), Er
     Ok(())
 }
 
-/// Copies the attributes that travel with a message from PUBLISH to DELIVER: event, key, content
+/// Copies the attributes that travel with a message from PUBLISH to DELIVER and JOB: event, key, content
 /// type, content encoding, version and headers.
 ///
 /// `attributes` must have been parsed successfully before; what follows a broken one is left out.

@@ -53,6 +53,10 @@ codes! {
     LEVEL_UNAVAILABLE = 110, "This topic cannot give the asked ack level.";
     STALE = 111, "The version is not above the kept one.";
     UNSUPPORTED_VERSION = 112, "No common protocol version.";
+    UNKNOWN_GROUP = 113, "There is no group of this name.";
+    GROUP_DIFFERS = 114, "The group exists with another pattern or order.";
+    NOT_DELIVERED = 115, "The group has handed out no such message.";
+    UNKNOWN_DEAD_LETTER = 116, "The group has no dead letter with this id.";
     NOT_GRANTED = 200, "The token does not grant this action on this topic.";
     NOT_AUTHORIZED = 201, "The authorizer of this topic said no, or did not answer.";
     ADMIN_ONLY = 202, "Only an admin or a service may do this.";

@@ -90,6 +90,18 @@ kinds! {
     Members = 31,
     /// Server's change to a list of members.
     MembersChanged = 32,
+    /// Client takes part in a group; the frame's number is the consumer's id.
+    Consume = 33,
+    /// Client asks for jobs once; no body.
+    Pull = 34,
+    /// A message on its way to one consumer of a group.
+    Job = 35,
+    /// Client says what became of jobs; no body.
+    Settle = 36,
+    /// Server acknowledges one SETTLE or a run of them; no body.
+    Settled = 37,
+    /// Client ends the consumer with this number; no body.
+    Leave = 38,
 }
 
 impl Kind {
@@ -97,15 +109,18 @@ impl Kind {
     #[must_use]
     pub fn body_bytes_max(self, payload_bytes_max: usize) -> usize {
         match self {
-            Kind::Publish | Kind::Deliver | Kind::Request | Kind::Reply => payload_bytes_max,
+            Kind::Publish | Kind::Deliver | Kind::Request | Kind::Reply | Kind::Job => {
+                payload_bytes_max
+            }
             Kind::Page => PAGE_BYTES_MAX,
             Kind::Done | Kind::Unsubscribe | Kind::Withdraw | Kind::Published => 0,
+            Kind::Pull | Kind::Settle | Kind::Settled | Kind::Leave => 0,
             _ => CONTROL_BYTES_MAX,
         }
     }
 }
 
-/// Flag bits of PUBLISH, PUBLISHED and DELIVER.
+/// Flag bits; what a bit means depends on the kind.
 pub mod flag {
     /// The low three bits: an ack level's number, 0 for the topic's default.
     pub const LEVEL_MASK: u8 = 0b0000_0111;
@@ -115,6 +130,12 @@ pub mod flag {
     pub const STALE: u8 = 0b0001_0000;
     /// PUBLISH: no PUBLISHED is wanted; a refusal is still told.
     pub const NO_ACK: u8 = 0b0010_0000;
+    /// SETTLE: the low three bits are a settlement's number.
+    pub const SETTLEMENT_MASK: u8 = 0b0000_0111;
+    /// SETTLE: what the consumer holds of the topic below the offset is meant too.
+    pub const CUMULATIVE: u8 = 0b0000_1000;
+    /// SETTLED: the consumer no longer held the job.
+    pub const LATE: u8 = 0b0000_1000;
 }
 
 /// A frame's header without its two lengths, which follow from what is written.

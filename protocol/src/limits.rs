@@ -41,6 +41,10 @@ pub const MEMBERS_MAX: usize = 256;
 pub const SUBSCRIPTIONS_MAX: u32 = 1024;
 /// Messages that a subscription may ask to be replayed with `last`.
 pub const LAST_MAX: u32 = 1_000_000;
+/// Jobs that one consumer may hold at the same time.
+pub const WINDOW_MAX: u32 = 10_000;
+/// Milliseconds of a job's delay or of a group's ack wait.
+pub const DELAY_MS_MAX: u32 = 24 * 60 * 60 * 1000;
 /// Largest epoch, offset, sequence, version or time: JSON carries them without loss.
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 /// Server-to-client delivery lanes of one connection.

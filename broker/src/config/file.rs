@@ -217,6 +217,8 @@ pub struct RoleGrants {
     pub history: Vec<String>,
     /// Answer requests and authorization questions.
     pub serve: Vec<String>,
+    /// Take part in groups that read these topics.
+    pub consume: Vec<String>,
 }
 
 /// Which class the topics of a pattern have.

@@ -25,13 +25,14 @@ pub(super) fn table(roles: &Roles) -> Result<Table, Error> {
 }
 
 fn allows(grants: &RoleGrants) -> Vec<Allow> {
-    let RoleGrants { publish, subscribe, presence, history, serve } = grants;
+    let RoleGrants { publish, subscribe, presence, history, serve, consume } = grants;
     let lists = [
         (Action::Publish, publish),
         (Action::Subscribe, subscribe),
         (Action::Presence, presence),
         (Action::History, history),
         (Action::Serve, serve),
+        (Action::Consume, consume),
     ];
     let allow = |action, text: &String| match text.strip_suffix('?') {
         Some(pattern) => Allow::ask(action, pattern),

@@ -4,14 +4,14 @@ use rkyv::{Archive, Deserialize, Serialize, rancor};
 
 use super::check::{list, numbers, text};
 use super::codec::Body;
-use super::number::{Action, GapReason, PresenceAct};
+use super::number::{Action, GapReason, GroupOrder, PresenceAct};
 use super::part::{From, Member, Start, TopicPosition};
 use crate::code::Code;
 use crate::error::Error;
 use crate::frame::Kind;
 use crate::limits::{
-    CLIENT_BYTES_MAX, LAST_MAX, MEMBERS_MAX, POSITIONS_MAX, REASON_BYTES_MAX, TOKEN_BYTES_MAX,
-    TOPIC_BYTES_MAX, USER_BYTES_MAX,
+    CLIENT_BYTES_MAX, DELAY_MS_MAX, MEMBERS_MAX, REASON_BYTES_MAX, TOKEN_BYTES_MAX,
+    TOPIC_BYTES_MAX, USER_BYTES_MAX, WINDOW_MAX,
 };
 
 /// Defines control bodies: struct, kind, and check in one place.
@@ -159,19 +159,7 @@ bodies! {
         start: Start,
     } check(self) {
         text("pattern", &self.pattern, TOPIC_BYTES_MAX)?;
-        match &self.start {
-            Start::Now => Ok(()),
-            Start::Last(count) if *count > LAST_MAX => {
-                Err(Error::TooLarge { field: "last", max: LAST_MAX as usize, had: (*count).into() })
-            }
-            Start::Last(_) => Ok(()),
-            Start::Since(ms) => numbers("since", &[*ms]),
-            Start::Resume { joined_ms, positions } => {
-                numbers("joined", &[*joined_ms])?;
-                list("positions", positions, POSITIONS_MAX)?;
-                positions.iter().try_for_each(TopicPosition::check)
-            }
-        }
+        self.start.check()
     }
 
     /// The subscription is live from its join point on.
@@ -325,6 +313,39 @@ bodies! {
         list("left", &self.left, MEMBERS_MAX)?;
         self.joined.iter().try_for_each(Member::check)?;
         self.left.iter().try_for_each(|user| text("left", user, USER_BYTES_MAX))
+    }
+
+    /// Takes part in a group, which is made if there is none of that name.
+    Consume => Consume {
+        /// Name of the group, by the grammar of topic names.
+        group: String,
+        /// Topic or pattern that the group reads; fixed when the group is made.
+        pattern: String,
+        /// Where a group that is made starts; without meaning for one that exists.
+        start: Start,
+        /// Jobs that the consumer holds at most; 0: only what it pulls.
+        window: u32,
+        /// Number of the [`GroupOrder`], fixed when the group is made; 0 for what it is.
+        order: u8,
+        /// How long a consumer may take for a job, milliseconds; 0 for what it is.
+        ack_wait_ms: u32,
+        /// How often a message is handed out at most; 0 for what it is.
+        attempts_max: u32,
+    } check(self) {
+        text("group", &self.group, TOPIC_BYTES_MAX)?;
+        text("pattern", &self.pattern, TOPIC_BYTES_MAX)?;
+        self.start.check()?;
+        if self.window > WINDOW_MAX {
+            let (max, had) = (WINDOW_MAX as usize, self.window.into());
+            return Err(Error::TooLarge { field: "window", max, had });
+        }
+        if self.ack_wait_ms > DELAY_MS_MAX {
+            return Err(Error::Invalid { field: "ack wait" });
+        }
+        if self.order != 0 && GroupOrder::from_number(self.order).is_none() {
+            return Err(Error::Invalid { field: "order" });
+        }
+        Ok(())
     }
 }
 

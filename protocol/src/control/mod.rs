@@ -11,12 +11,12 @@ mod number;
 mod part;
 
 pub use body::{
-    Answer, Ask, Close, Expiring, Gap, GoAway, Hello, History, Members, MembersChanged, Presence,
-    PublishRefused, Refresh, Refreshed, Refused, Serve, Subscribe, Subscribed, TopicName, Welcome,
-    reason_text, refused,
+    Answer, Ask, Close, Consume, Expiring, Gap, GoAway, Hello, History, Members, MembersChanged,
+    Presence, PublishRefused, Refresh, Refreshed, Refused, Serve, Subscribe, Subscribed, TopicName,
+    Welcome, reason_text, refused,
 };
 pub use codec::{Body, decode, encode, encode_with};
-pub use number::{Action, GapReason, PresenceAct};
+pub use number::{Action, GapReason, GroupOrder, PresenceAct, Settlement};
 pub use part::{From, Member, Start, TopicPosition};
 
 /// Feature bits of HELLO and WELCOME.

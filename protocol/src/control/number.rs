@@ -64,6 +64,34 @@ numbered! {
         History = 4 "history",
         /// Answer requests and authorization questions.
         Serve = 5 "serve",
+        /// Take part in groups.
+        Consume = 6 "consume",
+    }
+}
+
+numbered! {
+    /// In which order a group hands out the messages of a topic.
+    GroupOrder {
+        /// Any number of them at the same time.
+        Any = 1 "any",
+        /// Those of one key one after the other.
+        Key = 2 "key",
+    }
+}
+
+numbered! {
+    /// What became of a job, or what its consumer wants for it.
+    Settlement {
+        /// It is done.
+        Ack = 1 "ack",
+        /// It failed, and may come again.
+        Nak = 2 "nak",
+        /// It was not tried, and may come again; the attempt does not count.
+        Release = 3 "release",
+        /// It can never succeed: it becomes a dead letter.
+        Reject = 4 "reject",
+        /// It takes longer.
+        Extend = 5 "extend",
     }
 }
 

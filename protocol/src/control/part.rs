@@ -2,11 +2,11 @@
 
 use rkyv::{Archive, Deserialize, Serialize};
 
-use super::check::{numbers, text};
+use super::check::{list, numbers, text};
 use crate::error::Error;
-use crate::limits::{TOPIC_BYTES_MAX, USER_BYTES_MAX};
+use crate::limits::{LAST_MAX, POSITIONS_MAX, TOPIC_BYTES_MAX, USER_BYTES_MAX};
 
-/// Where a subscription's delivery starts.
+/// Where the delivery of a subscription or a new group starts.
 #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub enum Start {
     /// With the next message (and the kept values of a `latest` topic).
@@ -22,6 +22,24 @@ pub enum Start {
         /// Last message seen of each topic.
         positions: Vec<TopicPosition>,
     },
+}
+
+impl Start {
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self {
+            Start::Now => Ok(()),
+            Start::Last(count) if *count > LAST_MAX => {
+                Err(Error::TooLarge { field: "last", max: LAST_MAX as usize, had: (*count).into() })
+            }
+            Start::Last(_) => Ok(()),
+            Start::Since(ms) => numbers("since", &[*ms]),
+            Start::Resume { joined_ms, positions } => {
+                numbers("joined", &[*joined_ms])?;
+                list("positions", positions, POSITIONS_MAX)?;
+                positions.iter().try_for_each(TopicPosition::check)
+            }
+        }
+    }
 }
 
 /// The last message seen of one topic.

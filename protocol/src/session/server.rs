@@ -5,18 +5,21 @@
 //! one each. The caller handles one input, takes every output, and calls again with
 //! [`Input::Time`] when [`Server::deadline`] has come.
 
+mod command;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::command::command;
+pub use self::command::{Command, Consume, Settle};
+use crate::VERSION;
 use crate::code::Code;
-use crate::control::{self, Answer, Close, Expiring, GoAway, Hello, Refresh, Refreshed, Start};
+use crate::control::{self, Close, Expiring, GoAway, Hello, Refresh, Refreshed};
 use crate::error::Error;
 use crate::frame::{Frame, Header, Kind};
 use crate::time::Now;
-use crate::topic::{Pattern, Topic};
-use crate::{VERSION, control::PresenceAct};
 
 /// How long a client may take for HELLO, and the verifier for its verdict.
 pub const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,72 +103,6 @@ pub enum Output {
         code: Code,
         /// One sentence for a person.
         reason: String,
-    },
-}
-
-/// A checked command of a live session.
-#[derive(Debug)]
-pub enum Command {
-    /// PUBLISH; attributes are not yet decoded.
-    Publish(Frame),
-    /// SUBSCRIBE.
-    Subscribe {
-        /// Request number, which names the subscription.
-        number: u64,
-        /// What to subscribe to.
-        pattern: Pattern,
-        /// Where delivery starts.
-        start: Start,
-    },
-    /// UNSUBSCRIBE.
-    Unsubscribe {
-        /// The subscription.
-        number: u64,
-    },
-    /// HISTORY.
-    History {
-        /// Request number.
-        number: u64,
-        /// The topic.
-        topic: Topic,
-        /// Where the page starts.
-        from: control::From,
-        /// Messages wanted at most.
-        limit: u32,
-    },
-    /// REQUEST; attributes are not yet decoded.
-    Request(Frame),
-    /// REPLY of a responder; attributes are not yet decoded.
-    Reply(Frame),
-    /// SERVE.
-    Serve {
-        /// Request number, which names the offer.
-        number: u64,
-        /// What is answered for.
-        pattern: Pattern,
-        /// Whether it answers authorization questions rather than requests.
-        authorizer: bool,
-    },
-    /// ANSWER of an authorizer.
-    Answer {
-        /// The question's number.
-        number: u64,
-        /// The answer.
-        answer: Answer,
-    },
-    /// WITHDRAW.
-    Withdraw {
-        /// The offer.
-        number: u64,
-    },
-    /// PRESENCE.
-    Presence {
-        /// Request number.
-        number: u64,
-        /// The topic.
-        topic: Topic,
-        /// What to do.
-        act: PresenceAct,
     },
 }
 
@@ -416,48 +353,6 @@ impl Live {
         let warn_at = Some(now.mono + left.saturating_sub(EXPIRY_WARNING).max(left / 2));
         Live { expires_at, warn_at, refresh: None, close_at: None }
     }
-}
-
-/// The command in `frame`; the request number with the error, or no error if only a broker may
-/// send the kind.
-fn command(frame: Frame) -> Result<Command, (u64, Option<Error>)> {
-    let number = frame.header.number;
-    decode_command(frame).map_err(|error| (number, error))
-}
-
-fn decode_command(frame: Frame) -> Result<Command, Option<Error>> {
-    let number = frame.header.number;
-    Ok(match frame.header.kind {
-        Kind::Subscribe => {
-            let body: control::Subscribe = control::decode(&frame)?;
-            let pattern = Pattern::parse(&body.pattern).map_err(Error::from)?;
-            Command::Subscribe { number, pattern, start: body.start }
-        }
-        Kind::Unsubscribe => Command::Unsubscribe { number },
-        Kind::History => {
-            let body: control::History = control::decode(&frame)?;
-            let topic = Topic::parse(&body.topic).map_err(Error::from)?;
-            Command::History { number, topic, from: body.from, limit: body.limit }
-        }
-        Kind::Request => Command::Request(frame),
-        Kind::Reply => Command::Reply(frame),
-        Kind::Serve => {
-            let body: control::Serve = control::decode(&frame)?;
-            let pattern = Pattern::parse(&body.pattern).map_err(Error::from)?;
-            Command::Serve { number, pattern, authorizer: body.role == 2 }
-        }
-        Kind::Answer => Command::Answer { number, answer: control::decode(&frame)? },
-        Kind::Withdraw => Command::Withdraw { number },
-        Kind::Presence => {
-            let body: control::Presence = control::decode(&frame)?;
-            let topic = Topic::parse(&body.topic).map_err(Error::from)?;
-            let act = PresenceAct::from_number(body.act);
-            let act = act.ok_or(Error::Invalid { field: "act" })?;
-            Command::Presence { number, topic, act }
-        }
-        Kind::Hello => return Err(Some(Error::Invalid { field: "a second HELLO" })),
-        _ => return Err(None),
-    })
 }
 
 /// Queues an encoded frame. The broker's own bodies are within their limits, so an encoding error

@@ -3,9 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use sampan_protocol::attribute::{self, Tag};
 use sampan_protocol::control::{
-    Answer, Ask, Body, Close, Expiring, From, Gap, GoAway, Hello, History, Member, Members,
-    MembersChanged, Presence, PublishRefused, Refresh, Refreshed, Refused, Serve, Start, Subscribe,
-    Subscribed, TopicName, TopicPosition, Welcome, encode_with,
+    Answer, Ask, Body, Close, Consume, Expiring, From, Gap, GoAway, Hello, History, Member,
+    Members, MembersChanged, Presence, PublishRefused, Refresh, Refreshed, Refused, Serve, Start,
+    Subscribe, Subscribed, TopicName, TopicPosition, Welcome, encode_with,
 };
 use sampan_protocol::limits::NUMBER_MAX;
 use sampan_protocol::{Header, Kind};
@@ -61,7 +61,8 @@ fn member(user: &str, role: &str, sessions: u32, since_ms: u64) -> Member {
 const NOON: u64 = 1_767_182_400_000;
 
 pub(crate) fn all() -> Vec<Case> {
-    [session(), reading(), publishing(), asking(), presence()].into_iter().flatten().collect()
+    let cases = [session(), reading(), publishing(), asking(), presence(), consuming()];
+    cases.into_iter().flatten().collect()
 }
 
 fn session() -> Vec<Case> {
@@ -370,5 +371,63 @@ fn presence() -> Vec<Case> {
                 left: vec!["user-1002".into()],
             },
         ),
+    ]
+}
+
+fn consuming() -> Vec<Case> {
+    let consume = Consume {
+        group: "chat".into(),
+        pattern: "chat.conversation.*".into(),
+        start: Start::Since(0),
+        window: 100,
+        order: 0,
+        ack_wait_ms: 0,
+        attempts_max: 0,
+    };
+    let most = Consume {
+        group: "g".repeat(255),
+        pattern: ">".into(),
+        start: Start::Resume { joined_ms: NOON, positions: vec![position("order.1001", 7, 41)] },
+        window: 10_000,
+        order: 2,
+        ack_wait_ms: 86_400_000,
+        attempts_max: u32::MAX,
+    };
+    let job = Header { time_ms: NOON, topic_id: 42, ..Header::new(Kind::Job).number(41) };
+    let settled = Header::new(Kind::Settled).number(9);
+    let settle = |name, flags, more: &[(Tag, Is<'_>)]| {
+        let header = Header { topic_id: 42, flags, ..Header::new(Kind::Settle).number(41) };
+        let held = [(Tag::Consumer, N(5)), (Tag::Epoch, N(7)), (Tag::Sequence, N(9))];
+        let list = [attributes(&held), attributes(more)].concat();
+        Case { name, frame: header.to_frame(&list, b"").expect(name) }
+    };
+    vec![
+        control("consume", 5, &consume),
+        control("consume_pulling", 5, &Consume { window: 0, order: 1, ..consume.clone() }),
+        control("consume_most", 5, &most),
+        plain("pull", Header::new(Kind::Pull).number(5), &[(Tag::Count, N(100))], b""),
+        plain(
+            "job",
+            job,
+            &[
+                (Tag::Event, T("created")),
+                (Tag::Key, T("1001")),
+                (Tag::Consumer, N(5)),
+                (Tag::Attempt, N(2)),
+                (Tag::Epoch, N(7)),
+            ],
+            br#"{"id":"1001"}"#,
+        ),
+        settle("settle_ack", 1, &[]),
+        settle("settle_ack_of_a_run", 1, &[(Tag::Count, N(41))]),
+        settle("settle_ack_cumulative", 0x09, &[]),
+        settle("settle_nak", 2, &[(Tag::Delay, N(5000)), (Tag::Reason, T("no stock yet"))]),
+        settle("settle_release", 3, &[]),
+        settle("settle_reject", 4, &[(Tag::Reason, T("no such order"))]),
+        settle("settle_extend", 5, &[(Tag::Delay, N(86_400_000))]),
+        plain("settled", settled, &[], b""),
+        plain("settled_late", Header { flags: 0x08, ..settled }, &[], b""),
+        plain("settled_run", settled, &[(Tag::Count, N(9))], b""),
+        plain("leave", Header::new(Kind::Leave).number(5), &[], b""),
     ]
 }

@@ -119,6 +119,7 @@ bodies! {
     Presence { topic, act }
     Members { topic, sequence, count, members }
     MembersChanged { topic, sequence, count, joined, left }
+    Consume { group, pattern, start, window, order, ack_wait_ms, attempts_max }
 }
 
 /// `GoAway` as GOAWAY, `PublishRefused` as PUBLISH_REFUSED.
@@ -164,6 +165,9 @@ pub(crate) fn attributes(bytes: &[u8]) -> Result<Value, Error> {
         (14, "floor", a.floor),
         (15, "next", a.next),
         (18, "code", a.code),
+        (20, "consumer", a.consumer),
+        (21, "attempt", a.attempt),
+        (22, "delay", a.delay_ms),
     ];
     let texts = texts.into_iter().filter_map(|(t, n, v)| Some((t, json!([n, text(v?)]))));
     let numbers = numbers.into_iter().filter_map(|(t, n, v)| Some((t, json!([n, v?.json()]))));

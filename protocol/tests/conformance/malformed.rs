@@ -23,8 +23,10 @@ fn judge(bytes: &[u8]) -> Result<(), (&'static str, Error)> {
         Topic::parse(name).map_err(at_topic)?;
     }
     let body = body(&frame).transpose().map_err(|e| ("body", e))?;
-    if let Some(name) = body.as_ref().and_then(|body| body["topic"].as_str()) {
-        Topic::parse(name).map_err(at_topic)?;
+    for field in ["topic", "group"] {
+        if let Some(name) = body.as_ref().and_then(|body| body[field].as_str()) {
+            Topic::parse(name).map_err(at_topic)?;
+        }
     }
     if let Some(pattern) = body.as_ref().and_then(|body| body["pattern"].as_str()) {
         Pattern::parse(pattern).map_err(at_topic)?;
@@ -106,7 +108,7 @@ fn frames(cases: &mut Cases) {
         ("kind_15", 15),
         ("kind_19", 19),
         ("kind_23", 23),
-        ("kind_33", 33),
+        ("kind_39", 39),
         ("kind_200", 200),
         ("kind_255", 255),
     ] {
@@ -122,6 +124,11 @@ fn frames(cases: &mut Cases) {
     cases.raw("published_with_a_body", Kind::Published as u8, (0, 1), b"x");
     cases.raw("unsubscribe_with_a_body", Kind::Unsubscribe as u8, (0, 1), b"x");
     cases.raw("withdraw_with_a_body", Kind::Withdraw as u8, (0, 1), b"x");
+    cases.raw("pull_with_a_body", Kind::Pull as u8, (0, 1), b"x");
+    cases.raw("settle_with_a_body", Kind::Settle as u8, (0, 1), b"x");
+    cases.raw("settled_with_a_body", Kind::Settled as u8, (0, 1), b"x");
+    cases.raw("leave_with_a_body", Kind::Leave as u8, (0, 1), b"x");
+    cases.raw("job_one_too_long", Kind::Job as u8, (0, 1_048_577), b"");
     cases.raw("body_cut_short", publish, (0, 8), b"payload");
     cases.raw("body_never_comes", publish, (0, 1_048_576), b"");
     cases.raw("bytes_after_the_frame", publish, (0, 6), b"payload");

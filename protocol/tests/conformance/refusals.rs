@@ -63,8 +63,15 @@ fn close_code(frame: &Frame) -> Code {
 
 #[test]
 fn a_live_session_refuses_every_malformed_command_with_its_code() {
-    let from_client =
-        [Kind::Subscribe, Kind::History, Kind::Serve, Kind::Presence, Kind::Refresh, Kind::Answer];
+    let from_client = [
+        Kind::Subscribe,
+        Kind::History,
+        Kind::Serve,
+        Kind::Presence,
+        Kind::Refresh,
+        Kind::Answer,
+        Kind::Consume,
+    ];
     let mut refused = 0;
     for vector in load("malformed.json") {
         let bytes = Bytes::from(join(&vector["bytes"]));

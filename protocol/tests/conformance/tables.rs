@@ -1,7 +1,7 @@
 //! The tables of the specification against the constants of the code.
 
 use sampan_protocol::attribute::{Attributes, Tag};
-use sampan_protocol::control::{Action, GapReason, PresenceAct};
+use sampan_protocol::control::{Action, GapReason, GroupOrder, PresenceAct, Settlement};
 use sampan_protocol::session::{client, server};
 use sampan_protocol::{AckLevel, Class, Code, Kind, limits};
 
@@ -56,7 +56,7 @@ fn attribute(tag: u8, value: &[u8]) -> Vec<u8> {
 #[test]
 fn wire_md_lists_every_attribute_with_its_type_and_limit() {
     let rows = table(&spec("wire.md"), "Attributes").rows;
-    assert_eq!(rows.len(), Tag::Reason as usize);
+    assert_eq!(rows.len(), Tag::Delay as usize);
     for (row, tag) in rows.iter().zip(1u8..) {
         assert_eq!(row[0], tag.to_string());
         let accepted = |value: &[u8]| Attributes::parse(&attribute(tag, value)).is_ok();
@@ -102,8 +102,8 @@ fn wire_md_lists_every_limit_with_its_value() {
         HEADER_BYTES ATTRIBUTES_BYTES_MAX PAYLOAD_BYTES_MAX CONTROL_BYTES_MAX PAGE_BYTES_MAX
         TOPIC_BYTES_MAX TOPIC_TOKENS_MAX TOKEN_BYTES_MAX USER_BYTES_MAX CLIENT_BYTES_MAX
         EVENT_BYTES_MAX KEY_BYTES_MAX CONTENT_TYPE_BYTES_MAX IDEMPOTENCY_KEY_BYTES_MAX
-        REASON_BYTES_MAX POSITIONS_MAX MEMBERS_MAX SUBSCRIPTIONS_MAX LAST_MAX NUMBER_MAX LANES
-        DATAGRAM_BYTES_MAX
+        REASON_BYTES_MAX POSITIONS_MAX MEMBERS_MAX SUBSCRIPTIONS_MAX LAST_MAX WINDOW_MAX
+        DELAY_MS_MAX NUMBER_MAX LANES DATAGRAM_BYTES_MAX
     };
     assert_eq!(rows.len(), values.len());
     for (row, (name, value)) in rows.iter().zip(values) {
@@ -132,6 +132,10 @@ fn wire_md_lists_every_small_enumeration() {
     assert_eq!(range("Ask", "action"), actions);
     let acts = list(PresenceAct::ALL.iter().map(|a| (a.number(), a.name())).collect());
     assert_eq!(range("Presence", "act"), acts);
+    let orders = list(GroupOrder::ALL.iter().map(|o| (o.number(), o.name())).collect());
+    assert_eq!(range("Consume", "order"), format!("0 what it is, {orders}"));
+    let settlements = list(Settlement::ALL.iter().map(|s| (s.number(), s.name())).collect());
+    assert!(table(&text, "Flags").rows[4][3].contains(&settlements), "{settlements}");
     let levels = list(AckLevel::ALL.iter().map(|l| (l.number(), l.name())).collect());
     assert!(table(&text, "Flags").rows[0][3].contains(&levels), "{levels}");
 }

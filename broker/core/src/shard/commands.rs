@@ -50,10 +50,14 @@ impl Shard {
             Command::History { topic, .. } => Some((Action::History, Pattern::from(topic))),
             Command::Serve { pattern, .. } => Some((Action::Serve, pattern.clone())),
             Command::Presence { topic, .. } => Some((Action::Presence, Pattern::from(topic))),
+            Command::Consume(consume) => Some((Action::Consume, consume.pattern.clone())),
             Command::Unsubscribe { .. }
             | Command::Reply(_)
             | Command::Answer { .. }
-            | Command::Withdraw { .. } => None,
+            | Command::Withdraw { .. }
+            | Command::Pull { .. }
+            | Command::Settle(_)
+            | Command::Leave { .. } => None,
         })
     }
 
@@ -99,7 +103,10 @@ impl Shard {
                     _ => Ok(()),
                 }
             }
-            Command::Reply(_) | Command::Answer { .. } => Ok(()),
+            Command::Reply(_)
+            | Command::Answer { .. }
+            | Command::Pull { .. }
+            | Command::Settle(_) => Ok(()),
             _ => session.controls.take(now.mono, 1),
         }
     }
@@ -129,6 +136,12 @@ impl Shard {
             Command::Withdraw { number } => self.withdraw(key, number),
             Command::Presence { number, topic, act } => {
                 self.ask_presence(key, number, &topic, act);
+            }
+            Command::Consume(_)
+            | Command::Pull { .. }
+            | Command::Settle(_)
+            | Command::Leave { .. } => {
+                self.refuse(key, &command, Code::UNKNOWN_KIND, Duration::ZERO);
             }
         }
     }
@@ -176,7 +189,11 @@ impl Shard {
             | Command::Serve { number, .. }
             | Command::Answer { number, .. }
             | Command::Withdraw { number }
-            | Command::Presence { number, .. } => self.refuse_request(key, *number, code, wait),
+            | Command::Presence { number, .. }
+            | Command::Consume(server::Consume { number, .. })
+            | Command::Pull { number, .. }
+            | Command::Settle(server::Settle { number, .. })
+            | Command::Leave { number } => self.refuse_request(key, *number, code, wait),
         }
     }
 

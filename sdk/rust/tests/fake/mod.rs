@@ -257,6 +257,10 @@ impl State {
                 };
                 self.tell(key, frame);
             }
+            command @ (Command::Consume(_)
+            | Command::Pull { .. }
+            | Command::Settle(_)
+            | Command::Leave { .. }) => panic!("this broker has no groups: {command:?}"),
         }
     }
 

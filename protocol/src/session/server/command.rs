@@ -1,0 +1,240 @@
+//! The checked commands of a live client.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::control::{self, Answer, GroupOrder, PresenceAct, Settlement, Start};
+use crate::error::Error;
+use crate::frame::{Frame, Header, Kind, flag};
+use crate::limits::DELAY_MS_MAX;
+use crate::topic::{Pattern, Topic};
+
+/// A checked command of a live session.
+#[derive(Debug)]
+pub enum Command {
+    /// PUBLISH; attributes are not yet decoded.
+    Publish(Frame),
+    /// SUBSCRIBE.
+    Subscribe {
+        /// Request number, which names the subscription.
+        number: u64,
+        /// What to subscribe to.
+        pattern: Pattern,
+        /// Where delivery starts.
+        start: Start,
+    },
+    /// UNSUBSCRIBE.
+    Unsubscribe {
+        /// The subscription.
+        number: u64,
+    },
+    /// HISTORY.
+    History {
+        /// Request number.
+        number: u64,
+        /// The topic.
+        topic: Topic,
+        /// Where the page starts.
+        from: control::From,
+        /// Messages wanted at most.
+        limit: u32,
+    },
+    /// REQUEST; attributes are not yet decoded.
+    Request(Frame),
+    /// REPLY of a responder; attributes are not yet decoded.
+    Reply(Frame),
+    /// SERVE.
+    Serve {
+        /// Request number, which names the offer.
+        number: u64,
+        /// What is answered for.
+        pattern: Pattern,
+        /// Whether it answers authorization questions rather than requests.
+        authorizer: bool,
+    },
+    /// ANSWER of an authorizer.
+    Answer {
+        /// The question's number.
+        number: u64,
+        /// The answer.
+        answer: Answer,
+    },
+    /// WITHDRAW.
+    Withdraw {
+        /// The offer.
+        number: u64,
+    },
+    /// PRESENCE.
+    Presence {
+        /// Request number.
+        number: u64,
+        /// The topic.
+        topic: Topic,
+        /// What to do.
+        act: PresenceAct,
+    },
+    /// CONSUME.
+    Consume(Consume),
+    /// PULL.
+    Pull {
+        /// The consumer.
+        number: u64,
+        /// Jobs wanted.
+        count: u64,
+    },
+    /// SETTLE.
+    Settle(Settle),
+    /// LEAVE.
+    Leave {
+        /// The consumer.
+        number: u64,
+    },
+}
+
+/// A checked CONSUME. `None` leaves what the group has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consume {
+    /// Request number, which names the consumer.
+    pub number: u64,
+    /// The group's name.
+    pub group: Topic,
+    /// What the group reads.
+    pub pattern: Pattern,
+    /// Where a new group starts.
+    pub start: Start,
+    /// Jobs that the consumer holds at most; 0 for what it pulls.
+    pub window: u32,
+    /// In which order.
+    pub order: Option<GroupOrder>,
+    /// How long a consumer may take for a job.
+    pub ack_wait: Option<Duration>,
+    /// How often a message is handed out at most.
+    pub attempts_max: Option<NonZeroU32>,
+}
+
+/// A checked SETTLE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    /// Request number.
+    pub number: u64,
+    /// The consumer.
+    pub consumer: u64,
+    /// The topic.
+    pub topic_id: u64,
+    /// Epoch of the offsets.
+    pub epoch: u64,
+    /// First offset that is meant.
+    pub from: u64,
+    /// Last offset that is meant.
+    pub to: u64,
+    /// Whether what the consumer holds below is meant too.
+    pub is_cumulative: bool,
+    /// What became of the jobs.
+    pub settlement: Settlement,
+    /// When they may come again, or how much longer they take.
+    pub delay: Option<Duration>,
+    /// Why they failed; empty if the consumer does not say.
+    pub reason: String,
+}
+
+impl Consume {
+    fn decode(frame: &Frame) -> Result<Self, Error> {
+        let body: control::Consume = control::decode(frame)?;
+        let ack_wait = Duration::from_millis(body.ack_wait_ms.into());
+        Ok(Consume {
+            number: frame.header.number,
+            group: Topic::parse(&body.group)?,
+            pattern: Pattern::parse(&body.pattern)?,
+            start: body.start,
+            window: body.window,
+            order: GroupOrder::from_number(body.order),
+            ack_wait: (!ack_wait.is_zero()).then_some(ack_wait),
+            attempts_max: NonZeroU32::new(body.attempts_max),
+        })
+    }
+}
+
+impl Settle {
+    fn decode(frame: &Frame) -> Result<Self, Error> {
+        let missing = |field| move || Error::Invalid { field };
+        let Header { flags, topic_id, number: to, .. } = frame.header;
+        let attributes = frame.attributes()?;
+        let settlement = Settlement::from_number(flags & flag::SETTLEMENT_MASK);
+        let settlement = settlement.ok_or_else(missing("settlement"))?;
+        let is_cumulative = flags & flag::CUMULATIVE != 0;
+        if is_cumulative && settlement != Settlement::Ack {
+            return Err(Error::Invalid { field: "a cumulative settlement other than ack" });
+        }
+        let count = attributes.count.unwrap_or(1);
+        if to == 0 || count == 0 || count > to {
+            return Err(Error::Invalid { field: "count" });
+        }
+        if attributes.delay_ms.is_some_and(|delay| delay > DELAY_MS_MAX.into()) {
+            return Err(Error::Invalid { field: "delay" });
+        }
+        Ok(Settle {
+            number: attributes.sequence.ok_or_else(missing("sequence"))?,
+            consumer: attributes.consumer.ok_or_else(missing("consumer"))?,
+            topic_id,
+            epoch: attributes.epoch.ok_or_else(missing("epoch"))?,
+            from: to - count + 1,
+            to,
+            is_cumulative,
+            settlement,
+            delay: attributes.delay_ms.map(Duration::from_millis),
+            reason: attributes.reason.unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// The command in `frame`; the request number with the error, or no error if only a broker may
+/// send the kind.
+pub(super) fn command(frame: Frame) -> Result<Command, (u64, Option<Error>)> {
+    let number = frame.header.number;
+    match frame.header.kind {
+        Kind::Settle => Settle::decode(&frame).map(Command::Settle).map_err(|error| {
+            // The header says an offset; the request is named by an attribute.
+            let request = frame.attributes().ok().and_then(|attributes| attributes.sequence);
+            (request.unwrap_or(0), Some(error))
+        }),
+        _ => decode_command(frame).map_err(|error| (number, error)),
+    }
+}
+
+fn decode_command(frame: Frame) -> Result<Command, Option<Error>> {
+    let number = frame.header.number;
+    Ok(match frame.header.kind {
+        Kind::Subscribe => {
+            let body: control::Subscribe = control::decode(&frame)?;
+            let pattern = Pattern::parse(&body.pattern).map_err(Error::from)?;
+            Command::Subscribe { number, pattern, start: body.start }
+        }
+        Kind::Unsubscribe => Command::Unsubscribe { number },
+        Kind::History => {
+            let body: control::History = control::decode(&frame)?;
+            let topic = Topic::parse(&body.topic).map_err(Error::from)?;
+            Command::History { number, topic, from: body.from, limit: body.limit }
+        }
+        Kind::Request => Command::Request(frame),
+        Kind::Reply => Command::Reply(frame),
+        Kind::Serve => {
+            let body: control::Serve = control::decode(&frame)?;
+            let pattern = Pattern::parse(&body.pattern).map_err(Error::from)?;
+            Command::Serve { number, pattern, authorizer: body.role == 2 }
+        }
+        Kind::Answer => Command::Answer { number, answer: control::decode(&frame)? },
+        Kind::Withdraw => Command::Withdraw { number },
+        Kind::Presence => {
+            let body: control::Presence = control::decode(&frame)?;
+            let topic = Topic::parse(&body.topic).map_err(Error::from)?;
+            let act = PresenceAct::from_number(body.act);
+            let act = act.ok_or(Error::Invalid { field: "act" })?;
+            Command::Presence { number, topic, act }
+        }
+        Kind::Consume => Command::Consume(Consume::decode(&frame)?),
+        Kind::Pull => Command::Pull { number, count: frame.attributes()?.count.unwrap_or(1) },
+        Kind::Leave => Command::Leave { number },
+        Kind::Hello => return Err(Some(Error::Invalid { field: "a second HELLO" })),
+        _ => return Err(None),
+    })
+}
