@@ -23,7 +23,7 @@ fn honest() -> Honest {
     for topic in TOPICS {
         for offset in 1..=EACH {
             let message = message(topic, offset);
-            let bytes = 24 + usize::try_from(offset % 50).expect("small");
+            let bytes = 33 + usize::try_from(offset % 50).expect("small");
             let place = place(topic, offset);
             history.extend([
                 Event::Sent { message, topic: topic.into(), bytes },
@@ -86,20 +86,20 @@ fn a_store_that_drops_its_tail_has_lost_without_a_gap() {
 
 #[test]
 fn a_store_that_flips_a_bit_is_caught() {
-    let caught = counted(|run| run.after.found[at(7)].payload[30] ^= 4);
+    let caught = counted(|run| run.after.found[at(7)].payload[5] ^= 4);
     assert_eq!(caught, [("acked_lost", 1), ("corrupt_payload", 1), ("gap", 1)]);
 }
 
 #[test]
 fn a_store_that_cuts_a_payload_is_caught() {
-    let caught = counted(|run| run.after.found[at(7)].payload.truncate(26));
+    let caught = counted(|run| run.after.found[at(7)].payload.truncate(34));
     assert_eq!(caught, [("corrupt_payload", 1)]);
 }
 
 #[test]
 fn a_store_that_makes_up_a_message_is_caught() {
     let made_up = Message { producer: 9, sequence: 1 };
-    let found = Found { place: place("b", EACH + 1), payload: payload::encode(made_up, 24) };
+    let found = Found { place: place("b", EACH + 1), payload: payload::encode(made_up, 33) };
     let caught = counted(|run| {
         run.after.found.push(found);
         run.after.drained.clear();
@@ -111,9 +111,9 @@ fn a_store_that_makes_up_a_message_is_caught() {
 fn a_store_that_keeps_what_it_refused_is_caught() {
     let message = Message { producer: 1, sequence: 9 * EACH };
     let caught = counted(|run| {
-        run.history.push(Event::Sent { message, topic: "b".into(), bytes: 24 });
+        run.history.push(Event::Sent { message, topic: "b".into(), bytes: 33 });
         run.history.push(Event::Refused(message));
-        let payload = payload::encode(message, 24);
+        let payload = payload::encode(message, 33);
         run.after.found.push(Found { place: place("b", EACH + 1), payload });
         run.after.drained.clear();
     });
@@ -159,9 +159,9 @@ fn a_store_that_reorders_what_is_in_flight_is_caught() {
 #[test]
 fn a_store_that_gives_an_offset_to_two_messages_is_caught() {
     let other = Message { producer: 1, sequence: 9 * EACH };
-    let sent = Event::Sent { message: other, topic: "b".into(), bytes: 24 };
+    let sent = Event::Sent { message: other, topic: "b".into(), bytes: 33 };
     let ack = |level| Event::Acked { message: other, place: place("b", 7), level };
-    let found = Found { place: place("b", 7), payload: payload::encode(other, 24) };
+    let found = Found { place: place("b", 7), payload: payload::encode(other, 33) };
     let twice_kept = counted(|run| {
         run.history.push(sent.clone());
         run.after.found.insert(at(8), found.clone());
@@ -180,7 +180,7 @@ fn an_offset_that_was_only_shown_early_is_not_given_again_either() {
     let next = Message { producer: 1, sequence: 9 * EACH + 1 };
     let there = place("b", EACH + 1);
     let ack = |message, level| Event::Acked { message, place: there.clone(), level };
-    let sent = |message| Event::Sent { message, topic: "b".into(), bytes: 24 };
+    let sent = |message| Event::Sent { message, topic: "b".into(), bytes: 33 };
     let crash = |run: &mut Honest| {
         run.history.extend([sent(lost), ack(lost, Level::Routed)]);
     };
@@ -196,7 +196,7 @@ fn an_offset_that_was_only_shown_early_is_not_given_again_either() {
 fn a_store_that_takes_back_what_it_has_shown_is_caught() {
     let shown = Message { producer: 1, sequence: 9 * EACH };
     let caught = counted(|run| {
-        run.history.push(Event::Sent { message: shown, topic: "b".into(), bytes: 24 });
+        run.history.push(Event::Sent { message: shown, topic: "b".into(), bytes: 33 });
         run.history.push(Event::Shown(place("b", EACH + 1), shown));
     });
     assert_eq!(caught, [("acked_lost", 1)]);
@@ -246,9 +246,9 @@ fn what_is_kept_twice_or_without_an_ack_is_told_and_not_blamed() {
     let mut run = honest();
     let again = message("b", EACH);
     let flight = Message { producer: 1, sequence: 9 * EACH };
-    run.history.push(Event::Sent { message: flight, topic: "b".into(), bytes: 24 });
+    run.history.push(Event::Sent { message: flight, topic: "b".into(), bytes: 33 });
     let bytes = run.after.found[at(EACH)].payload.len();
-    for (offset, message, bytes) in [(EACH + 1, again, bytes), (EACH + 2, flight, 24)] {
+    for (offset, message, bytes) in [(EACH + 1, again, bytes), (EACH + 2, flight, 33)] {
         let payload = payload::encode(message, bytes);
         run.after.found.push(Found { place: place("b", offset), payload });
         run.history.push(Event::Given { group: "g".into(), place: place("b", offset) });
