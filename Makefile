@@ -5,9 +5,10 @@ LOCKED ?= --locked
 DENY_VERSION := 0.20.2
 FUZZ_SECONDS ?= 60
 SIM_FRESH ?= 20
+REAL_INPUT ?= target/catalog.txt
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 
-.PHONY: help run test unit smoke lint fmt clippy doc deny audit sim bench fuzz setup setup-deny
+.PHONY: help run test unit smoke lint fmt clippy doc deny audit sim real bench fuzz setup setup-deny
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,12 @@ audit: setup-deny ## known advisories; needs the advisory database to be reachab
 
 sim: setup ## the simulator with SIM_FRESH more seeds of real chance
 	SIM_FRESH=$(SIM_FRESH) $(CARGO) test --package sampan-tests --test sim $(LOCKED) -- --nocapture
+
+real: setup ## the whole Debian catalog to fifty readers: plainly, while they move, and cut off
+	@mkdir -p $(dir $(REAL_INPUT))
+	apt-cache dumpavail > $(REAL_INPUT)
+	REAL_INPUT=$(abspath $(REAL_INPUT)) $(CARGO) test --release --package sampan --test cli $(LOCKED) \
+		catalog -- --nocapture --test-threads 1
 
 bench: setup ## every criterion bench
 	$(CARGO) bench $(LOCKED) --package sampan-bench

@@ -3,6 +3,8 @@
 //! What is held here is the contract: names, flags, output, exit codes.
 
 mod access;
+mod catalog;
+mod detour;
 mod harness;
 mod messages;
 mod operation;
