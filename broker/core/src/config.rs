@@ -48,8 +48,9 @@ pub struct Limits {
     pub subscription_bytes: usize,
     /// Bytes that may wait for one session. Default 4 MiB.
     pub connection_bytes: usize,
-    /// Bytes that may wait for all sessions of one shard. Default 512 MiB.
-    pub node_bytes: usize,
+    /// Bytes that may wait for all sessions of one shard: its part of the broker's. Once half of it
+    /// is taken, clients that have stopped reading are sent away. Default 512 MiB.
+    pub shard_bytes: usize,
     /// Bytes of answers and acks that may wait for one session; beyond it the session is closed,
     /// since its client has stopped reading. Default 2 MiB.
     pub control_bytes: usize,
@@ -135,7 +136,7 @@ impl Default for Limits {
             feeds_max: 16_384,
             subscription_bytes: MIB,
             connection_bytes: 4 * MIB,
-            node_bytes: 512 * MIB,
+            shard_bytes: 512 * MIB,
             control_bytes: 2 * MIB,
             datagrams_max: 64,
             page_bytes: 128 * 1024,

@@ -54,6 +54,9 @@ pub(crate) struct Session {
     pub(crate) producer: u64,
     pub(crate) features: u64,
     pub(crate) outbox: Outbox,
+    /// Bytes of lanes that the transport has taken, and had taken when that was last looked at.
+    pub(crate) taken: u64,
+    pub(crate) taken_before: Option<u64>,
     /// Topics that flow to the session.
     pub(crate) feeds: Slab<Feed>,
     /// Feeds that must read pages before they are live again.
@@ -141,6 +144,8 @@ impl Session {
             producer: 0,
             features: 0,
             outbox: Outbox::default(),
+            taken: 0,
+            taken_before: None,
             feeds: Slab::new(),
             behind: VecDeque::new(),
             pages_in_flight: 0,
@@ -167,14 +172,22 @@ impl Session {
         channel: Channel,
         write: &mut dyn FnMut(&mut Bytes),
     ) -> usize {
-        let mut left = 0;
+        let (mut left, mut taken) = (0, 0);
         let feeds = &mut self.feeds;
-        self.outbox.transfer(channel, write, &mut |feed, bytes| {
+        let mut write = |chunk: &mut Bytes| {
+            let before = chunk.len();
+            write(chunk);
+            taken += (before - chunk.len()) as u64;
+        };
+        self.outbox.transfer(channel, &mut write, &mut |feed, bytes| {
             left += bytes;
             if let Some(feed) = feeds.get_mut(feed as usize) {
                 feed.queued = feed.queued.saturating_sub(bytes);
             }
         });
+        if channel != Channel::Control {
+            self.taken += taken;
+        }
         left
     }
 }

@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Session(SessionKey),
     /// A session whose behind feeds wait for room in the shard.
     Starved(SessionKey),
+    /// Who has read nothing while the shard was crowded is looked for.
+    Crowd,
     /// A throttled `latest` room may speak again.
     Room(u64),
     /// A topic's presence has changes to tell or graces to end.

@@ -98,12 +98,12 @@ impl Config {
         for address in [file.listen.quic, file.listen.http] {
             refuse_public(address, certificate.is_some(), has_keys)?;
         }
+        let shards = shards(file.shards.count)?;
         let core = core::Config {
-            limits: limits(&file.limits, &file.rates)?,
+            limits: limits(&file.limits, &file.rates, shards)?,
             classes: classes::table(&file.classes)?,
             roles: roles::table(&file.roles)?,
         };
-        let shards = shards(file.shards.count)?;
         range("shards.socket_buffer_bytes", file.shards.socket_buffer_bytes, 64 << 10, 1 << 30)?;
         range("revocation.remember_s", file.revocation.remember_s, 60, 10 * 366 * 86_400)?;
         range("limits.durable_bytes_max", file.limits.durable_bytes_max, 1 << 20, 1 << 40)?;
@@ -191,7 +191,7 @@ fn shards(count: u8) -> Result<NonZeroU8, Error> {
     NonZeroU8::new(count).ok_or_else(|| value("shards.count", "there is no core"))
 }
 
-fn limits(limits: &Limits, rates: &Rates) -> Result<core::Limits, Error> {
+fn limits(limits: &Limits, rates: &Rates, shards: NonZeroU8) -> Result<core::Limits, Error> {
     let payload_max = u32::try_from(PAYLOAD_BYTES_MAX).unwrap_or(u32::MAX);
     range("limits.payload_bytes_max", limits.payload_bytes_max, 1, payload_max)?;
     range("limits.sessions_max", limits.sessions_max, 1, 10_000_000)?;
@@ -199,7 +199,7 @@ fn limits(limits: &Limits, rates: &Rates) -> Result<core::Limits, Error> {
     range("limits.subscriptions_max", limits.subscriptions_max, 1, 65_536)?;
     range("limits.subscription_bytes", limits.subscription_bytes, 64 << 10, 1 << 30)?;
     range("limits.connection_bytes", limits.connection_bytes, 64 << 10, 1 << 30)?;
-    range("limits.shard_bytes", limits.shard_bytes, 1 << 20, 1 << 40)?;
+    range("limits.node_bytes", limits.node_bytes, 1 << 20, 1 << 40)?;
     range("limits.latest_keys_max", limits.latest_keys_max, 1, 10_000_000)?;
     range("limits.latest_bytes_max", limits.latest_bytes_max, 1 << 20, 1 << 40)?;
     range("limits.request_timeout_max_s", limits.request_timeout_max_s, 1, 3600)?;
@@ -213,7 +213,7 @@ fn limits(limits: &Limits, rates: &Rates) -> Result<core::Limits, Error> {
         subscriptions_max: limits.subscriptions_max,
         subscription_bytes: limits.subscription_bytes,
         connection_bytes: limits.connection_bytes,
-        node_bytes: limits.shard_bytes,
+        shard_bytes: limits.node_bytes / usize::from(shards.get()),
         latest_keys_max: limits.latest_keys_max,
         latest_bytes_max: limits.latest_bytes_max,
         request_timeout_max: Duration::from_secs(limits.request_timeout_max_s),

@@ -142,8 +142,9 @@ pub struct Limits {
     pub subscription_bytes: usize,
     /// Bytes that may wait for one session.
     pub connection_bytes: usize,
-    /// Bytes that may wait for all sessions of one shard.
-    pub shard_bytes: usize,
+    /// Bytes that may wait for all sessions of the broker; each shard has an equal part. Where
+    /// half of a part is taken, clients that have stopped reading are sent away.
+    pub node_bytes: usize,
     /// Values that one topic of class latest keeps.
     pub latest_keys_max: usize,
     /// Bytes that all topics of class latest keep, per shard.
@@ -306,7 +307,7 @@ impl Default for Limits {
             subscriptions_max: core.subscriptions_max,
             subscription_bytes: core.subscription_bytes,
             connection_bytes: core.connection_bytes,
-            shard_bytes: core.node_bytes,
+            node_bytes: 1 << 30,
             latest_keys_max: core.latest_keys_max,
             latest_bytes_max: core.latest_bytes_max,
             durable_bytes_max: journal::Config::default().capacity_bytes,

@@ -183,7 +183,7 @@ impl Shard {
     pub(super) fn pump(&mut self, now: Now, key: SessionKey) {
         let origin = self.origin(key);
         let limits = self.config.limits.clone();
-        let crowded = self.lane_bytes >= limits.node_bytes / 2;
+        let crowded = self.is_crowded();
         let Some(session) = self.session(key) else { return };
         let mut asked = Vec::new();
         for _ in 0..session.behind.len() {
@@ -330,7 +330,7 @@ impl Push<'_> {
         }
         let over = state.queued + run.bytes > self.limits.subscription_bytes
             || session.outbox.lane_bytes() + run.bytes > self.limits.connection_bytes
-            || *self.shard_bytes + run.bytes > self.limits.node_bytes;
+            || *self.shard_bytes + run.bytes > self.limits.shard_bytes;
         if over && self.entry.rule.class != Class::Ephemeral {
             self.detach(session, feed);
             return true;

@@ -8,11 +8,12 @@
 //! The files of this folder hold one concern each, all as `impl Shard`:
 //! `attached` (sessions), `commands` (limits and permission), `publish`, `owner` (ordering) and
 //! `stored` (the journal), `subscribe` (joining), `deliver` (fan-out, slow readers), `replay`
-//! (pages), `calls` (requests and authorizers), `presence`.
+//! (pages), `crowd` (little room), `calls` (requests and authorizers), `presence`.
 
 mod attached;
 mod calls;
 mod commands;
+mod crowd;
 mod deliver;
 mod owner;
 mod presence;
@@ -118,6 +119,8 @@ pub struct Shard {
     patterns: Trie<Vec<(SessionKey, u64)>>,
     /// Bytes that wait on lanes of all sessions.
     lane_bytes: usize,
+    /// Whether it is being looked who reads.
+    crowd_watched: bool,
 
     /// Topics that this shard owns, by id, and their ids by name.
     rooms: IdMap<Room>,
@@ -177,6 +180,7 @@ impl Shard {
             audience_names: Trie::new(),
             patterns: Trie::new(),
             lane_bytes: 0,
+            crowd_watched: false,
             rooms: IdMap::with_hasher(IdHash),
             room_names: Trie::new(),
             dirty: Vec::new(),
@@ -309,6 +313,7 @@ impl Shard {
                     }
                 }
                 Timer::Starved(key) => self.pump(now, key),
+                Timer::Crowd => self.thin_out(now),
                 Timer::Room(topic_id) => self.unthrottle(now, topic_id),
                 Timer::Presence(topic_id) => self.presence_time(now, topic_id),
                 Timer::Call(call) => self.call_timed_out(now, call),
@@ -346,7 +351,7 @@ impl Shard {
                 }
             }
             if self.inbox.is_empty() && self.dirty.is_empty() {
-                return;
+                return self.watch_crowd(now);
             }
         }
     }

@@ -112,6 +112,44 @@ fn a_slow_latest_reader_gets_the_newest_values_only() {
 }
 
 #[test]
+fn readers_that_have_stopped_are_sent_away_before_others_starve() {
+    let limits = Limits { shard_bytes: 20_000, ..tight().limits.clone() };
+    let config = Arc::new(Config { limits, ..(*Config::shipped()).clone() });
+    let mut world = World::with(2, config, journal::Config::default());
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut stopped: Vec<Client> = (0..5).map(|_| world.client(1, "s", Role::Service)).collect();
+    for client in &mut stopped {
+        world.subscribe(client, "order.1", Start::Now);
+    }
+    let mut slow = world.client(1, "slow", Role::Service);
+    world.subscribe(&mut slow, "order.1", Start::Now);
+    let mut got = Vec::new();
+    for n in 1..=200 {
+        world.publish(&mut publisher, "order.1", &format!("{n:0100}"));
+        world.receive(&mut publisher);
+        got.extend(world.receive_some(&mut slow, 10));
+    }
+    assert!(world.shards[1].counters().outbox_bytes <= 20_000);
+    got.extend(world.receive(&mut slow));
+    assert!(account(&got, 1).0.len() < 200, "the others have left no room");
+    // Whoever takes a little stays, however long it takes.
+    for _ in 0..30 {
+        world.sleep(Duration::from_secs(1));
+        got.extend(world.receive_some(&mut slow, 200));
+        for client in &stopped {
+            if world.shards[1].closing(client.key).is_some() {
+                world.leave(client);
+            }
+        }
+    }
+    let gone = world.shards[1].counters().sessions_closed.clone();
+    assert!(gone.get(&sampan_protocol::Code::OVERLOADED.0).is_some_and(|gone| *gone >= 3));
+    assert!(gone.len() == 1 && world.shards[1].closing(slow.key).is_none(), "{gone:?}");
+    got.extend(world.receive(&mut slow));
+    assert_eq!(account(&got, 1).0, (1..=200).collect::<Vec<u64>>());
+}
+
+#[test]
 fn a_client_that_reads_no_answers_is_closed() {
     let limits = Limits { control_bytes: 2_000, ..Limits::default() };
     let config = Arc::new(Config { limits, ..(*Config::shipped()).clone() });
