@@ -4,6 +4,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod data_dir;
+mod durable;
 pub mod http;
 pub mod serve;
 pub mod shard;

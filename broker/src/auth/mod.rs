@@ -9,7 +9,6 @@
 
 mod claims;
 mod config;
-mod durable;
 mod error;
 mod header;
 mod identity;

@@ -9,7 +9,7 @@ use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::durable;
+use crate::durable;
 
 /// A shared secret of at least 32 bytes. Never printed.
 ///

@@ -8,29 +8,33 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sampan_quic::Certificate;
 
 use super::error::Error;
-use super::private;
+use crate::durable;
 
 /// Reads an operator's certificate and its key from PEM files.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Certificate`] if a file holds no certificate or no private key.
 pub fn load(certificate: &Path, key: &Path) -> Result<Certificate, Error> {
-    let bytes =
-        |path: &Path| std::fs::read(path).map_err(|error| Error::Io(path.to_owned(), error));
+    let bytes = |path: &Path| std::fs::read(path).map_err(io(path));
     parse((certificate, &bytes(certificate)?), (key, &bytes(key)?))
 }
 
 /// Reads the development certificate, or makes one: ECDSA on P-256, which every TLS stack takes,
 /// for `localhost` and the loopback addresses.
 pub(super) fn load_or_create(certificate: &Path, key: &Path) -> Result<Certificate, Error> {
-    if let (Some(chain), Some(secret)) = (private::read(certificate)?, private::read(key)?) {
+    let read = |path: &Path| durable::read(path).map_err(io(path));
+    if let (Some(chain), Some(secret)) = (read(certificate)?, read(key)?) {
         return parse((certificate, &chain), (key, &secret));
     }
     let (chain, secret) = generate().map_err(|_| Error::Crypto)?;
     // The key goes first: a certificate that clients trust and no one can use would be of no use.
-    private::create(key, private::SECRET, secret.as_bytes())?;
-    private::create(certificate, private::PUBLIC, chain.as_bytes())?;
+    durable::replace(key, durable::PRIVATE, secret.as_bytes()).map_err(io(key))?;
+    durable::replace(certificate, durable::PUBLIC, chain.as_bytes()).map_err(io(certificate))?;
     parse((certificate, chain.as_bytes()), (key, secret.as_bytes()))
+}
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> Error {
+    move |error| Error::Io(path.to_owned(), error)
 }
 
 fn parse(certificate: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<Certificate, Error> {

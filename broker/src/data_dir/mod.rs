@@ -7,7 +7,6 @@
 mod certificate;
 mod error;
 mod lock;
-mod private;
 #[cfg(test)]
 mod tests;
 mod transport;

@@ -7,14 +7,15 @@ use aws_lc_rs::rand;
 use sampan_quic::SECRET_BYTES;
 
 use super::error::Error;
-use super::private;
+use crate::durable;
 
 pub(super) fn load_or_create(path: &Path) -> Result<[u8; SECRET_BYTES], Error> {
-    if let Some(bytes) = private::read(path)? {
+    let io = |error| Error::Io(path.to_owned(), error);
+    if let Some(bytes) = durable::read(path).map_err(io)? {
         return bytes.try_into().map_err(|_| Error::Transport(path.to_owned()));
     }
     let mut bytes = [0; SECRET_BYTES];
     rand::fill(&mut bytes).map_err(|_| Error::Crypto)?;
-    private::create(path, private::SECRET, &bytes)?;
+    durable::replace(path, durable::PRIVATE, &bytes).map_err(io)?;
     Ok(bytes)
 }

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::target::Revocation;
-use crate::auth::durable;
+use crate::durable;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,7 +62,7 @@ pub(super) fn save(
     let mut bytes = serde_json::to_vec(&header).map_err(io::Error::from)?;
     bytes.push(b'\n');
     bytes.append(&mut body);
-    Ok(durable::replace(path, &bytes)?)
+    Ok(durable::replace(path, durable::PRIVATE, &bytes)?)
 }
 
 fn sum(bytes: &[u8]) -> String {

@@ -1,6 +1,6 @@
-//! Small private files that are either the old bytes or the new ones, also across a power cut.
+//! Small files that are either the old bytes or the new ones, also across a power cut.
 //!
-//! Only for files of this module that are written rarely; every call waits for the disk.
+//! Only for files that are written rarely; every call waits for the disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,24 +9,37 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
 
-/// Replaces the file at `path`. One writer at a time.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Mode of a file that only its owner may read.
+pub(crate) const PRIVATE: u32 = 0o600;
+/// Mode of a file that anyone may read.
+pub(crate) const PUBLIC: u32 = 0o644;
+
+/// Reads the file at `path`, if it is there.
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// Replaces the file at `path`, or makes it. One writer at a time.
+pub(crate) fn replace(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let draft = beside(path, "new")?;
     // What a crash left behind may have another mode.
     remove_if_present(&draft)?;
-    write(&draft, bytes)?;
+    write(&draft, mode, bytes)?;
     fs::rename(&draft, path)?;
     sync_directory(path)
 }
 
-/// Creates the file at `path`; `AlreadyExists` if it is there, whoever else is creating it.
+/// Creates a private file at `path`; `AlreadyExists` if it is there, whoever else is creating it.
 ///
 /// The draft has a random name, since process ids repeat between containers on one volume.
-pub(super) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut id = [0; 8];
     rand::fill(&mut id).map_err(io::Error::other)?;
     let draft = beside(path, &format!("{:016x}.new", u64::from_ne_bytes(id)))?;
-    write(&draft, bytes)?;
+    write(&draft, PRIVATE, bytes)?;
     // A link fails where a rename would replace the file that another process has just created.
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft)?;
@@ -34,8 +47,8 @@ pub(super) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(path)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+fn write(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
