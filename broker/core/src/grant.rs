@@ -90,7 +90,7 @@ pub enum Verdict {
     Yes,
 }
 
-/// One grant, as configuration writes it.
+/// One grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow {
     /// What is allowed.
@@ -102,16 +102,12 @@ pub struct Allow {
 }
 
 impl Allow {
-    /// Allows `action` on `pattern`.
+    /// Allows `action` on a pattern as configuration writes it: with a `?` behind it, only if the
+    /// authorizer says yes.
     #[must_use]
-    pub fn yes(action: Action, pattern: &str) -> Self {
-        Allow { action, pattern: pattern.to_owned(), ask: false }
-    }
-
-    /// Allows `action` on `pattern` if the authorizer says yes.
-    #[must_use]
-    pub fn ask(action: Action, pattern: &str) -> Self {
-        Allow { ask: true, ..Allow::yes(action, pattern) }
+    pub fn new(action: Action, text: &str) -> Self {
+        let (pattern, ask) = text.strip_suffix('?').map_or((text, false), |text| (text, true));
+        Allow { action, pattern: pattern.to_owned(), ask }
     }
 }
 
@@ -219,6 +215,62 @@ fn is_token_of(user: &str, token: &str) -> bool {
     user == token && !matches!(token, "*" | ">")
 }
 
+/// What the roles may do that may not do everything, as configuration writes it.
+///
+/// A customer reads its own `user.` topics, sees stock, and asks the services through `chat.*`, such
+/// as `chat.send_message`: the service that answers checks the user. With an authorizer's yes it
+/// reads its orders and conversations, and sends and sees typing signs. Nobody but a service or an
+/// admin publishes into a conversation or an order, answers requests or takes part in groups.
+const SHIPPED: &[(Role, Action, &[&str])] = {
+    use Action::{History, Presence, Publish, Subscribe};
+    use Role::{Agent, Customer};
+    &[
+        (Customer, Publish, &["chat.*", "chat.typing.*?"]),
+        (
+            Customer,
+            Subscribe,
+            &[
+                "user.{user}",
+                "user.{user}.>",
+                "inventory.product.*",
+                "order.*?",
+                "chat.conversation.*?",
+                "chat.typing.*?",
+            ],
+        ),
+        (Customer, Presence, &["chat.conversation.*?"]),
+        (Customer, History, &["user.{user}", "user.{user}.>", "order.*?", "chat.conversation.*?"]),
+        (Agent, Publish, &["chat.*", "chat.typing.*"]),
+        (
+            Agent,
+            Subscribe,
+            &[
+                "user.{user}",
+                "user.{user}.>",
+                "chat.>",
+                "order.*",
+                "inventory.>",
+                "presence.*",
+                "agents.>",
+            ],
+        ),
+        (Agent, Presence, &["chat.>", "agents.>"]),
+        (Agent, History, &["user.{user}", "user.{user}.>", "chat.>", "order.*", "agents.>"]),
+    ]
+};
+
+/// The patterns on which a role may do something without configuration.
+#[must_use]
+pub fn shipped(role: Role, action: Action) -> &'static [&'static str] {
+    match role {
+        Role::Admin | Role::Service => &[">"],
+        Role::Customer | Role::Agent => SHIPPED
+            .iter()
+            .find(|(of, to, _)| (*of, *to) == (role, action))
+            .map_or(&[], |(.., patterns)| *patterns),
+    }
+}
+
 /// The grants of every role.
 ///
 /// Cloning shares the compiled lists.
@@ -232,28 +284,20 @@ pub struct Table {
 
 impl Table {
     /// The table that holds without configuration.
-    ///
-    /// - A customer reads its own `user.` topics, sees stock, and asks the services through
-    ///   `chat.*`; with an authorizer's yes it reads its orders and conversations and sends and
-    ///   sees typing signs.
-    /// - An agent reads all of `chat.`, `order.*`, `inventory.`, `presence.*`, `agents.` and its
-    ///   own `user.` topics, asks the services through `chat.*`, and sends typing signs.
-    /// - An admin and a service may do everything.
-    ///
-    /// Nobody but a service or an admin publishes into a conversation or an order, and nobody else
-    /// answers requests.
     #[must_use]
     pub fn shipped() -> Self {
-        let compile = |allows: &[Allow]| {
-            Arc::new(Grants::new(allows).expect("a pattern written in this file is valid"))
+        let compile = |role| {
+            let each = Action::ALL.iter().flat_map(|action| {
+                shipped(role, *action).iter().map(|text| Allow::new(*action, text))
+            });
+            let grants = Grants::new(&each.collect::<Vec<_>>());
+            Arc::new(grants.expect("a pattern written in this file is valid"))
         };
-        let everything: Vec<_> = Action::ALL.iter().map(|a| Allow::yes(*a, ">")).collect();
-        let everything = compile(&everything);
         Table {
-            customer: compile(&shipped::customer()),
-            agent: compile(&shipped::agent()),
-            admin: everything.clone(),
-            service: everything,
+            customer: compile(Role::Customer),
+            agent: compile(Role::Agent),
+            admin: compile(Role::Admin),
+            service: compile(Role::Service),
         }
     }
 
@@ -281,53 +325,6 @@ impl Table {
             Role::Admin => &self.admin,
             Role::Service => &self.service,
         }
-    }
-}
-
-/// The lists that ship for the roles that may not do everything.
-mod shipped {
-    use super::{Action, Allow};
-
-    pub(super) fn customer() -> Vec<Allow> {
-        use Action::{History, Presence, Publish, Subscribe};
-        vec![
-            Allow::yes(Subscribe, "user.{user}"),
-            Allow::yes(History, "user.{user}"),
-            Allow::yes(Subscribe, "user.{user}.>"),
-            Allow::yes(History, "user.{user}.>"),
-            Allow::yes(Subscribe, "inventory.product.*"),
-            // Requests such as `chat.send_message`: the service that answers checks the user.
-            Allow::yes(Publish, "chat.*"),
-            Allow::ask(Subscribe, "order.*"),
-            Allow::ask(History, "order.*"),
-            Allow::ask(Subscribe, "chat.conversation.*"),
-            Allow::ask(History, "chat.conversation.*"),
-            Allow::ask(Presence, "chat.conversation.*"),
-            Allow::ask(Subscribe, "chat.typing.*"),
-            Allow::ask(Publish, "chat.typing.*"),
-        ]
-    }
-
-    pub(super) fn agent() -> Vec<Allow> {
-        use Action::{History, Presence, Publish, Subscribe};
-        vec![
-            Allow::yes(Subscribe, "user.{user}"),
-            Allow::yes(History, "user.{user}"),
-            Allow::yes(Subscribe, "user.{user}.>"),
-            Allow::yes(History, "user.{user}.>"),
-            Allow::yes(Subscribe, "chat.>"),
-            Allow::yes(History, "chat.>"),
-            Allow::yes(Presence, "chat.>"),
-            Allow::yes(Publish, "chat.*"),
-            Allow::yes(Publish, "chat.typing.*"),
-            Allow::yes(Subscribe, "order.*"),
-            Allow::yes(History, "order.*"),
-            Allow::yes(Subscribe, "inventory.>"),
-            Allow::yes(Subscribe, "presence.*"),
-            Allow::yes(Subscribe, "agents.>"),
-            Allow::yes(History, "agents.>"),
-            Allow::yes(Presence, "agents.>"),
-        ]
     }
 }
 
@@ -429,7 +426,7 @@ mod tests {
     #[test]
     fn two_halves_do_not_add_up_and_yes_beats_ask() {
         let list =
-            [Allow::ask(Publish, "a.>"), Allow::yes(Publish, "a.*"), Allow::ask(Publish, "b")];
+            [Allow::new(Publish, "a.>?"), Allow::new(Publish, "a.*"), Allow::new(Publish, "b?")];
         let grants = Grants::new(&list).expect("valid");
         let check = |pattern| grants.check("u", Publish, &Pattern::parse(pattern).expect("valid"));
         assert_eq!((check("a.b"), check("a.b.c"), check("a.>")), (Yes, Ask, Ask));
@@ -438,10 +435,10 @@ mod tests {
 
     #[test]
     fn a_bad_pattern_is_named_and_a_role_can_be_replaced() {
-        let bad = [Allow::yes(Publish, "a.{user}x")];
+        let bad = [Allow::new(Publish, "a.{user}x")];
         let error = Grants::new(&bad).map(|_| ()).expect_err("braces are not in the grammar");
         assert_eq!((error.pattern.as_str(), error.cause), ("a.{user}x", topic::Error::BadByte(2)));
-        let table = Table::shipped().with(Role::Agent, &[Allow::ask(Serve, "{user}.>")]);
+        let table = Table::shipped().with(Role::Agent, &[Allow::new(Serve, "{user}.>?")]);
         let table = table.expect("valid");
         let pattern = Pattern::parse("a1.x").expect("valid");
         assert_eq!(table.grants(Role::Agent).check("a1", Serve, &pattern), Ask);
@@ -460,7 +457,7 @@ mod tests {
         ) {
             let placed = Pattern::parse(&grant.replace(USER, &topic::token(&user))).expect("valid");
             let asked = Pattern::parse(&asked).expect("valid");
-            let grants = Grants::new(&[Allow::yes(Publish, &grant)]).expect("valid");
+            let grants = Grants::new(&[Allow::new(Publish, &grant)]).expect("valid");
             let expected = if placed.covers(&asked) { Yes } else { No };
             prop_assert_eq!(grants.check(&user, Publish, &asked), expected);
         }

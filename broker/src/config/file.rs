@@ -10,7 +10,7 @@ use sampan_core::config as core;
 use sampan_core::journal;
 use serde::{Deserialize, Serialize};
 
-use super::{auth_section, classes};
+use super::{auth_section, classes, roles};
 use crate::auth;
 use crate::udp::BufferSizes;
 
@@ -40,9 +40,11 @@ pub struct File {
     pub rates: Rates,
     /// How the broker stops.
     pub drain: DrainTimes,
-    /// What each role may do, as lists of patterns. A role that is given replaces all that ships
-    /// for it. `{user}` stands for the user of the token; a `?` after a pattern leaves the answer
-    /// to the authorizer that is registered for the topic.
+    /// What each role may do, as lists of patterns. A list that is given replaces the one that
+    /// ships; `..` in it stands for what ships, so that `["..", "shop.news.>"]` adds to it.
+    /// `{user}` stands for the user of the token; a `?` after a pattern leaves the answer to the
+    /// authorizer that is registered for the topic.
+    #[serde(deserialize_with = "roles::over_shipped")]
     pub roles: Roles,
     /// Which class a topic has. Rules are added to those that ship, and one with the same pattern
     /// replaces it; the most specific pattern that matches a topic counts. A topic that none
@@ -187,26 +189,20 @@ pub struct DrainTimes {
 }
 
 /// What each role may do.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Roles {
     /// End users of the shop.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub customer: Option<RoleGrants>,
+    pub customer: RoleGrants,
     /// Support agents.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent: Option<RoleGrants>,
+    pub agent: RoleGrants,
     /// Operators of the shop.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub admin: Option<RoleGrants>,
+    pub admin: RoleGrants,
     /// Backend programs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub service: Option<RoleGrants>,
+    pub service: RoleGrants,
 }
 
 /// What one role may do: patterns by action.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RoleGrants {
     /// Send messages and requests.
     pub publish: Vec<String>,
@@ -260,7 +256,7 @@ impl Default for File {
             limits: Limits::default(),
             rates: Rates::default(),
             drain: DrainTimes::default(),
-            roles: Roles::default(),
+            roles: roles::shipped(),
             classes: classes::shipped(),
         }
     }

@@ -145,7 +145,8 @@ impl Printer {
     /// An empty line, except below a section's header and another empty line.
     fn blank(&mut self) {
         let last = self.text.trim_end_matches('\n').rsplit('\n').next().unwrap_or_default();
-        if !self.text.is_empty() && !self.text.ends_with("\n\n") && !last.ends_with(']') {
+        let is_header = last.trim_start_matches('#').starts_with('[');
+        if !self.text.is_empty() && !self.text.ends_with("\n\n") && !is_header {
             self.text.push('\n');
         }
     }

@@ -149,6 +149,25 @@ fn class_rules_are_added_and_replace_by_pattern() {
 }
 
 #[test]
+fn a_list_of_a_role_replaces_what_ships_or_adds_to_it() {
+    use sampan_core::grant::{Role, Verdict};
+    use sampan_protocol::control::Action;
+    let file = "[roles.customer]\nsubscribe = ['..', 'shop.news.>', 'deals.*?']\npublish = []\n";
+    let config = load(file, &[], Flags::default()).expect("valid");
+    let check = |action, pattern: &str| {
+        let pattern = sampan_protocol::Pattern::parse(pattern).expect("valid");
+        config.core.roles.grants(Role::Customer).check("ann", action, &pattern)
+    };
+    assert_eq!(check(Action::Subscribe, "user.ann"), Verdict::Yes, "as it ships");
+    assert_eq!(check(Action::Subscribe, "shop.news.today"), Verdict::Yes, "added");
+    assert_eq!(check(Action::Subscribe, "deals.1"), Verdict::Ask, "added");
+    assert_eq!(check(Action::Publish, "chat.send_message"), Verdict::No, "replaced");
+    assert_eq!(check(Action::History, "user.ann"), Verdict::Yes, "not touched");
+    let printed = effective(&config);
+    assert!(printed.contains("\"inventory.product.*\", \"order.*?\""), "{printed}");
+}
+
+#[test]
 fn what_is_printed_can_be_read_and_means_the_same() {
     let file = "[auth]\nsecret_file = 's'\n[[auth.keys]]\nfile = 'f'\nalgorithm = 'ES256'\n\
                 [roles.customer]\npublish = ['a.{user}?']\n[[classes]]\npattern = 'x.*'\n\
