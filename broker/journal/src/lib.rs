@@ -1,6 +1,44 @@
 //! The message log of one shard: segments in a directory, group commit, recovery, retention.
 //!
-//! Every byte is drawn in `spec/journal.md`. Start reading at [`storage`].
+//! [`Log::open`] gives a [`Writer`] for one thread and a [`Reader`] for any. What is written is in
+//! the page cache; what is synced is durable, and only that is read. The log holds two sorts of
+//! things: the messages of topics, and values under keys of which the newest counts.
+//!
+//! Every byte is drawn in `spec/journal.md`. A block ([`block`]) of records ([`record`]) is one
+//! write; [`scan`] finds blocks again and tells a torn tail from damage; [`state`] is what is known
+//! in memory; [`recover`] and [`open`] rebuild it.
 
+mod api;
+mod block;
 mod checksum;
+mod dedupe;
+mod depot;
+mod error;
+mod extent;
+mod identity;
+mod index;
+mod key;
+mod open;
+mod options;
+mod read;
+mod reader;
+mod record;
+mod recover;
+mod scan;
+mod seal;
+mod segment;
+mod shared;
+mod state;
 pub mod storage;
+mod topic;
+mod writer;
+
+pub use api::{Damage, Opening, Page, Standing, Stats, Write, Written};
+pub use error::{Error, OpenError};
+pub use open::Log;
+pub use options::Options;
+pub use reader::{Reader, Wanted};
+pub use writer::Writer;
+
+#[cfg(test)]
+mod tests;

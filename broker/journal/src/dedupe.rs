@@ -1,0 +1,127 @@
+//! What a run's record holds ahead of its frames, so that repeats are known after a restart.
+
+use std::sync::Arc;
+
+use bytes::BufMut;
+use sampan_core::journal::{Run, Sent};
+
+/// The entries of one record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entries {
+    /// When the messages were first written, by the clock of retention, if they were copied.
+    pub(crate) time_ms: Option<u64>,
+    pub(crate) sent: Vec<Sent>,
+    /// Offsets and idempotency keys.
+    pub(crate) keys: Vec<(u64, Arc<str>)>,
+}
+
+impl Entries {
+    /// What a run says of its messages `from..=to`.
+    pub(crate) fn of(run: &Run, from: u64, to: u64) -> Self {
+        let cut = |sent: &Sent| {
+            let last = sent.offset.saturating_add(sent.count).saturating_sub(1).min(to);
+            let offset = sent.offset.max(from);
+            let count = (last + 1).checked_sub(offset).filter(|count| *count > 0)?;
+            let sequence = sent.sequence.wrapping_add(offset - sent.offset);
+            Some(Sent { producer: sent.producer, sequence, offset, count })
+        };
+        let keys = run.keys.iter().filter(|(offset, _)| (from..=to).contains(offset));
+        Entries {
+            time_ms: None,
+            sent: run.sent.iter().filter_map(cut).collect(),
+            keys: keys.cloned().collect(),
+        }
+    }
+
+    /// Writes the entries of a record that starts with offset `from`; nothing if there are none.
+    pub(crate) fn write(&self, from: u64, out: &mut Vec<u8>) {
+        out.extend(self.time_ms.map(u64::to_le_bytes).into_iter().flatten());
+        if self.sent.is_empty() && self.keys.is_empty() {
+            return;
+        }
+        out.put_u32_le(u32::try_from(self.sent.len()).unwrap_or(u32::MAX));
+        let within = |offset: u64| u32::try_from(offset.saturating_sub(from)).unwrap_or(u32::MAX);
+        for sent in &self.sent {
+            out.put_u64_le(sent.producer);
+            out.put_u64_le(sent.sequence);
+            out.put_u32_le(within(sent.offset));
+            out.put_u32_le(u32::try_from(sent.count).unwrap_or(u32::MAX));
+        }
+        for (offset, key) in &self.keys {
+            out.put_u32_le(within(*offset));
+            out.put_u16_le(u16::try_from(key.len()).unwrap_or(u16::MAX));
+            out.extend(key.as_bytes());
+        }
+    }
+
+    /// Bytes that the entries of a run take at most, in one record.
+    pub(crate) fn weight(run: &Run) -> usize {
+        let keys: usize = run.keys.iter().map(|(_, key)| 6 + key.len()).sum();
+        12 + 24 * run.sent.len() + keys
+    }
+
+    /// Reads the entries of a record; `None` if they are malformed.
+    pub(crate) fn read(mut bytes: &[u8], from: u64, is_copied: bool) -> Option<Self> {
+        let mut entries = Entries::default();
+        if is_copied {
+            entries.time_ms = Some(u64::from_le_bytes(take(&mut bytes)?));
+        }
+        if bytes.is_empty() {
+            return Some(entries);
+        }
+        let four = |bytes: &mut &[u8]| Some(u32::from_le_bytes(take(bytes)?));
+        for _ in 0..four(&mut bytes)? {
+            let producer = u64::from_le_bytes(take(&mut bytes)?);
+            let sequence = u64::from_le_bytes(take(&mut bytes)?);
+            let offset = from.checked_add(four(&mut bytes)?.into())?;
+            let count = four(&mut bytes)?.into();
+            entries.sent.push(Sent { producer, sequence, offset, count });
+        }
+        while !bytes.is_empty() {
+            let offset = from.checked_add(four(&mut bytes)?.into())?;
+            let length = u16::from_le_bytes(take(&mut bytes)?);
+            let (key, rest) = bytes.split_at_checked(length.into())?;
+            entries.keys.push((offset, Arc::from(str::from_utf8(key).ok()?)));
+            bytes = rest;
+        }
+        Some(entries)
+    }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_run_has_its_part_of_the_entries_and_they_come_back() {
+        let sent = |sequence, offset, count| Sent { producer: 9, sequence, offset, count };
+        let run = Run {
+            sent: vec![sent(50, 1, 10), sent(70, 20, 5)],
+            keys: vec![(3, Arc::from("a")), (21, Arc::from("key"))],
+            ..Run::default()
+        };
+        let entries = Entries::of(&run, 4, 21);
+        assert_eq!(entries.sent, [sent(53, 4, 7), sent(70, 20, 2)]);
+        assert_eq!(entries.keys, [(21, Arc::from("key"))]);
+        for time_ms in [None, Some(77)] {
+            for entries in
+                [Entries { time_ms, ..entries.clone() }, Entries { time_ms, ..Default::default() }]
+            {
+                let mut bytes = Vec::new();
+                entries.write(4, &mut bytes);
+                let copied = time_ms.is_some();
+                assert_eq!(Entries::read(&bytes, 4, copied).as_ref(), Some(&entries));
+                for length in 1..bytes.len() {
+                    let _ = Entries::read(&bytes[..length], 4, copied);
+                }
+            }
+        }
+        assert_eq!(Entries::read(&[0xFF; 12], 4, false), None);
+    }
+}

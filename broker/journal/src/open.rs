@@ -1,0 +1,270 @@
+//! Opens a log: finds what is there, repairs what a crash left, and says what is damaged.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sampan_core::journal::Hole;
+use sampan_protocol::Now;
+
+use crate::api::{Damage, Opening};
+use crate::depot::{Depot, Prepared, RECYCLED_MAX};
+use crate::error::{Error, OpenError};
+use crate::identity;
+use crate::key::{self, Sort};
+use crate::options::Options;
+use crate::reader::Reader;
+use crate::recover::{Found, recover};
+use crate::segment::{Header, RESERVE, ending, name, parse_name};
+use crate::shared::{Clock, Shared};
+use crate::state::State;
+use crate::storage::{File, Storage};
+use crate::writer::{Writer, declaration};
+
+/// Numbers that topics skip when damage may have taken declarations: more than one segment's worth.
+const NUMBERS_SKIPPED: u32 = 1 << 16;
+
+/// An open log.
+pub struct Log<S: Storage> {
+    /// Writes to it; for one thread.
+    pub writer: Writer<S>,
+    /// Reads from it; for any thread, and as many as are wanted.
+    pub reader: Reader<S>,
+    /// What was found.
+    pub opening: Opening,
+}
+
+impl<S: Storage> Log<S> {
+    /// Opens the log in this directory, or makes one.
+    ///
+    /// # Errors
+    /// If the storage fails, or the store is not one that these options can open. Damage is no error.
+    pub fn open(storage: S, options: Options, now: Now) -> Result<Self, OpenError> {
+        options.check()?;
+        let store_id = identity::open(&storage, &options)?;
+        let mut state = State::new(options.classes.clone(), options.tail_bytes);
+        let segments = tidy(&storage)?;
+        let is_new = segments.is_empty();
+        let mut found = recover(&storage, store_id, &segments, &mut state)?;
+        let depot = stock(&storage, store_id, &options, &mut found)?;
+        let base_ms = if is_new { now.unix_ms } else { found.time_ms };
+        let is_closed = |value: &crate::state::Value| !value.absent;
+        let closed = state.values.get(&Sort::Closed.alone()).is_some_and(is_closed);
+        let mut opening = Opening {
+            clean: is_new || closed,
+            torn_bytes: found.torn_bytes,
+            store_id,
+            ..Opening::default()
+        };
+        let mut values = settle(&mut state, &mut opening, &found);
+        opening.damaged = state.damaged.clone();
+        let clock = Clock::new(base_ms, now);
+        let shared = Arc::new(Shared::new(storage, options, store_id, clock, state, depot));
+        for number in found.cut {
+            match shared.seal(number) {
+                // There is time for the index later; nothing is written to this segment.
+                Ok(()) | Err(Error::Full) => {}
+                Err(error) => return Err(storage_error(error)),
+            }
+        }
+        let prepared = shared.depot().take(&shared.storage, true).map_err(storage_error)?;
+        values.extend(skip(&mut shared.state(), prepared.header.number));
+        let mut writer = Writer::new(shared.clone(), prepared, found.seen);
+        writer.put_own(now, &values).map_err(storage_error)?;
+        writer.sync().map_err(storage_error)?;
+        Ok(Log { writer, reader: Reader::new(shared), opening })
+    }
+}
+
+/// Numbers of segments that were prepared and never used are gone; the value that says so.
+fn skip<F>(state: &mut State<F>, next: u64) -> Option<(Bytes, Option<Bytes>)> {
+    let from = state.segments.last_key_value().map_or(1, |(number, _)| number + 1);
+    let last = state.gone.last().map_or(0, |gone| gone.to);
+    if from >= next || last + 1 >= next {
+        return None;
+    }
+    key::join(&mut state.gone, Hole { from, to: next - 1 });
+    Some((Sort::Gone.alone(), Some(key::ranges(&state.gone))))
+}
+
+fn storage_error(error: Error) -> OpenError {
+    let kind = match error {
+        Error::Storage(kind) => kind,
+        Error::Full => std::io::ErrorKind::StorageFull,
+        _ => std::io::ErrorKind::Other,
+    };
+    OpenError::Storage(kind.into())
+}
+
+/// Removes what was not finished; the numbers of the segments, ascending.
+fn tidy<S: Storage>(storage: &S) -> Result<Vec<u64>, OpenError> {
+    let mut segments = Vec::new();
+    let mut removed = false;
+    for file in storage.list()? {
+        match parse_name(&file) {
+            Some((number, ending::SEGMENT)) => segments.push(number),
+            _ if file.ends_with(".tmp") => {
+                storage.remove(&file)?;
+                removed = true;
+            }
+            _ => {}
+        }
+    }
+    if removed {
+        storage.sync_dir()?;
+    }
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// The prepared segments that are there.
+fn stock<S: Storage>(
+    storage: &S,
+    store_id: u64,
+    options: &Options,
+    found: &mut Found<S::File>,
+) -> Result<Depot<S::File>, OpenError> {
+    let mut depot = Depot {
+        store_id,
+        segment_bytes: options.segment_bytes,
+        next_number: found.last_number + 1,
+        next: None,
+        has_reserve: false,
+        recycled: Vec::new(),
+    };
+    let list = storage.list()?;
+    for file in &list {
+        match parse_name(file) {
+            _ if file == RESERVE => {
+                depot.has_reserve = storage.open(RESERVE)?.len()? >= options.segment_bytes;
+            }
+            Some((number, ending::RECYCLED)) => {
+                depot.next_number = depot.next_number.max(number + 1);
+                if depot.recycled.len() < RECYCLED_MAX {
+                    depot.recycled.push(file.clone());
+                } else {
+                    storage.remove(file)?;
+                }
+            }
+            Some((number, ending::DAMAGED)) => {
+                depot.next_number = depot.next_number.max(number + 1);
+            }
+            Some((number, ending::INDEX)) if !list.contains(&name(number, ending::SEGMENT)) => {
+                storage.remove(file)?;
+            }
+            _ => {}
+        }
+    }
+    if list.iter().any(|file| file == RESERVE) && !depot.has_reserve {
+        storage.remove(RESERVE)?;
+    }
+    for (number, file) in std::mem::take(&mut found.unused) {
+        let header = Header { store_id, number, bytes: options.segment_bytes };
+        let fits = file.len()? == options.segment_bytes
+            && Header::read(&file, store_id, number)? == Some(header);
+        if fits && depot.next.is_none() && number + 1 == depot.next_number {
+            depot.next = Some(Prepared { header, file: Arc::new(file) });
+        } else {
+            depot.recycle(storage, number).map_err(storage_error)?;
+        }
+    }
+    Ok(depot)
+}
+
+/// Settles what is not certain: offsets that may have been shown, histories that damage has cut. The
+/// values to write before anything else.
+fn settle<F>(
+    state: &mut State<F>,
+    opening: &mut Opening,
+    found: &Found<F>,
+) -> Vec<(Bytes, Option<Bytes>)> {
+    let mut values = vec![(Sort::Closed.alone(), None)];
+    let cut = find_damage(state, found);
+    if !cut.is_empty() || found.is_cut() {
+        // Commit numbers only rise, so this is an epoch that no topic has had.
+        state.epoch = state.epoch.max(found.seen) + 1;
+        values.push((Sort::Epoch.alone(), Some(key::number(state.epoch))));
+        let skipped = state.topics.next_number().saturating_add(NUMBERS_SKIPPED);
+        state.topics.skip_to(skipped);
+    }
+    let epoch = state.epoch;
+    for (number, topic) in state.topics.iter_mut() {
+        topic.is_declared = topic.name.is_some();
+        if let (Some(name), true) = (&topic.name, cut.contains(&number)) {
+            topic.epoch = epoch;
+            values.push((Sort::Topic.of(number, b""), Some(declaration(name, epoch))));
+        }
+        let hole = Hole { from: topic.next(), to: topic.reserved };
+        if !opening.clean && hole.from <= hole.to {
+            topic.lose(hole);
+            opening.lost.extend(topic.name.clone().map(|name| (name, hole)));
+            values.push((Sort::Lost.of(number, b""), Some(key::ranges(&topic.lost))));
+        }
+        if topic.reserved > 0 {
+            values.push((Sort::Reserved.of(number, b""), None));
+        }
+        (topic.reserved, topic.promised) = (0, 0);
+        topic.given = topic.next() - 1;
+    }
+    values
+}
+
+/// Marks what damage took of each topic; the topics of which it may have taken the end.
+fn find_damage<F>(state: &mut State<F>, found: &Found<F>) -> Vec<u32> {
+    if found.damaged.is_empty() {
+        return Vec::new();
+    }
+    let within = |low: u64, high: u64| found.damaged.iter().any(|d| (low..=high).contains(d));
+    let last = found.damaged.iter().copied().filter(|number| !found.indexed.contains(number)).max();
+    let mut unnamed = Vec::new();
+    let mut cut = Vec::new();
+    let newest: Vec<(u32, u64)> = state
+        .topics
+        .iter()
+        .map(|(number, topic)| {
+            let places = topic.newest.values().filter_map(|key| state.values.get(key));
+            (number, places.map(|value| value.place.segment).max().unwrap_or(0))
+        })
+        .collect();
+    for ((number, topic), (_, newest)) in state.topics.iter_mut().zip(newest) {
+        let (mut holes, mut next, mut segment) = (Vec::new(), topic.floor, None);
+        for extent in topic.extents.values() {
+            let before = segment.unwrap_or(0).min(extent.segment);
+            let after = segment.unwrap_or(0).max(extent.segment);
+            if extent.total.from > next && within(before, after) {
+                holes.push(Hole { from: next, to: extent.total.from - 1 });
+            }
+            (next, segment) = (next.max(extent.total.to + 1), Some(extent.segment));
+        }
+        for hole in holes {
+            apart(hole, &topic.lost).into_iter().for_each(|hole| topic.damage(hole));
+        }
+        let newest =
+            newest.max(topic.extents.values().map(|extent| extent.segment).max().unwrap_or(0));
+        if last.is_some_and(|last| last >= newest) {
+            cut.push(number);
+        }
+        if topic.name.is_none() {
+            unnamed.extend(topic.extents.values().map(|extent| extent.segment));
+        }
+    }
+    for segment in unnamed {
+        let what = "messages of a topic whose declaration is lost";
+        state.damage(Damage { segment, at: 0, bytes: 0, what });
+    }
+    cut
+}
+
+/// The parts of a range that are in none of the others.
+fn apart(range: Hole, others: &[Hole]) -> Vec<Hole> {
+    let (mut out, mut from) = (Vec::new(), range.from);
+    for other in others.iter().filter(|other| other.to >= range.from && other.from <= range.to) {
+        if other.from > from {
+            out.push(Hole { from, to: other.from - 1 });
+        }
+        from = from.max(other.to + 1);
+    }
+    if from <= range.to {
+        out.push(Hole { from, to: range.to });
+    }
+    out
+}

@@ -1,0 +1,461 @@
+//! The writer of a log: blocks to the page cache, then to the disk.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sampan_core::journal::Run;
+use sampan_protocol::{Now, Topic};
+
+use crate::api::{Write, Written};
+use crate::block::{Block, Seat};
+use crate::depot::Prepared;
+use crate::error::Error;
+use crate::key::{self, Sort};
+use crate::record::{HEAD_BYTES, OPENED};
+use crate::segment::HEADER_BYTES;
+use crate::shared::Shared;
+use crate::state::{Change, Segment, State};
+use crate::storage::{File, Storage};
+use crate::topic::Standing;
+
+/// Offsets that are reserved at a time for topics whose offsets are shown early.
+const RESERVED_AHEAD: u64 = 65_536;
+
+/// Bytes that the declaration and the reservation of a topic take at most beside its name.
+const DECLARED_BYTES: usize = 256;
+
+/// Unsynced changes that wait for their sync at most; a write beyond that syncs first.
+const UNSYNCED_MAX: usize = 1 << 20;
+
+/// Writes to a log. There is one, and its owner has it for itself.
+pub struct Writer<S: Storage> {
+    pub(crate) shared: Arc<Shared<S>>,
+    pub(crate) active: Active<S::File>,
+    /// The next block's number.
+    pub(crate) commit: u64,
+    /// The highest synced one.
+    synced: u64,
+    fenced: bool,
+    /// What the unsynced blocks do.
+    unsynced: Unsynced,
+    /// Whether a block was written since the log was opened.
+    opened: bool,
+}
+
+/// The segment that is written to.
+#[derive(Debug)]
+pub(crate) struct Active<F> {
+    pub(crate) prepared: Prepared<F>,
+    pub(crate) end: u64,
+}
+
+#[derive(Debug, Default)]
+struct Unsynced {
+    changes: Vec<Change>,
+    runs: Vec<(u32, Arc<Run>)>,
+    payload_bytes: u64,
+    records: u64,
+    blocks: u64,
+    time_ms: u64,
+}
+
+/// What a write has changed in the topics' standings, so that it can be taken back.
+#[derive(Debug, Default)]
+struct Undo(Vec<(u32, u64, u64, bool)>);
+
+impl<S: Storage> Writer<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>, prepared: Prepared<S::File>, seen: u64) -> Self {
+        let active = Active { prepared, end: HEADER_BYTES };
+        let unsynced = Unsynced::default();
+        let (commit, fenced, opened) = (seen + 1, false, false);
+        let writer = Writer { shared, active, commit, synced: seen, fenced, unsynced, opened };
+        writer.register();
+        writer
+    }
+
+    /// Writes all that there is space for, in order; each is whole or not there. Afterwards it is in
+    /// the page cache, and would outlive the process. It is not readable before [`Writer::sync`].
+    ///
+    /// One answer per write. `Full`, `WrongEpoch`, `OffsetReused`, `TooLarge` and `TooManyTopics` are
+    /// about one write alone; any other error fences the log.
+    pub fn write(&mut self, now: Now, writes: &[Write]) -> Vec<Result<Written, Error>> {
+        let time_ms = self.shared.clock.at(now);
+        let mut answers = Vec::with_capacity(writes.len());
+        let mut left = writes;
+        while let Some(first) = left.first() {
+            let room = self.room();
+            let weight = weight(first);
+            let result = if self.fenced {
+                Err(Error::Fenced)
+            } else if weight > self.room_of_new() {
+                Err(Error::TooLarge)
+            } else if weight > room || self.unsynced.changes.len() > UNSYNCED_MAX {
+                let may_use_reserve = !matches!(first, Write::Append { .. });
+                match self.make_room(weight > room, may_use_reserve) {
+                    Ok(()) => continue,
+                    Err(error) => Err(error),
+                }
+            } else {
+                let (count, fitting) = fitting(left, room);
+                let mut answered = self.write_block(time_ms, fitting);
+                answers.append(&mut answered);
+                left = &left[count..];
+                continue;
+            };
+            answers.push(result);
+            left = &left[1..];
+        }
+        answers
+    }
+
+    /// Makes all that was written durable, and readable.
+    ///
+    /// # Errors
+    /// `Fenced`, or what the storage reported, which fences the log.
+    pub fn sync(&mut self) -> Result<(), Error> {
+        if self.fenced {
+            return Err(Error::Fenced);
+        }
+        if self.unsynced.blocks == 0 {
+            return Ok(());
+        }
+        let synced = self.active.prepared.file.sync();
+        self.fencing(synced.map_err(|error| Error::Storage(error.kind())))?;
+        let Unsynced { changes, runs, payload_bytes, records, blocks, time_ms } =
+            std::mem::take(&mut self.unsynced);
+        let (number, end) = (self.active.prepared.header.number, self.active.end);
+        let mut state = self.shared.state();
+        if let Some(segment) = state.segments.get_mut(&number) {
+            let first = if segment.records == 0 { self.synced + 1 } else { segment.commits.0 };
+            segment.commits = (first, self.commit - 1);
+            let bytes = end - segment.end;
+            segment.end = end;
+            segment.records += records;
+            segment.time_ms = time_ms;
+            state.stats.written_bytes += bytes;
+        }
+        changes.into_iter().for_each(|change| state.apply(change));
+        runs.into_iter().for_each(|(topic, run)| state.remember(topic, run));
+        state.stats.payload_bytes += payload_bytes;
+        state.stats.records += records;
+        state.stats.commits += blocks;
+        state.stats.syncs += 1;
+        self.synced = self.commit - 1;
+        Ok(())
+    }
+
+    /// Whether the storage failed, so that the log takes nothing more.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.fenced
+    }
+
+    /// Syncs and closes: the log opens again as it was left, without a jump in any offset.
+    ///
+    /// # Errors
+    /// `Fenced`, or what the storage reported.
+    pub fn close(mut self, now: Now) -> Result<(), Error> {
+        let last = self.commit;
+        let reserved: Vec<Bytes> = {
+            let state = self.shared.state();
+            let topics = state.topics.iter().filter(|(_, topic)| topic.promised > 0);
+            topics.map(|(number, _)| Sort::Reserved.of(number, b"")).collect()
+        };
+        let voided = reserved.into_iter().map(|key| (key, None));
+        let closed = (Sort::Closed.alone(), Some(key::number(last)));
+        let values: Vec<_> = voided.chain([closed]).collect();
+        self.put_own(now, &values)?;
+        self.sync()?;
+        let number = self.active.prepared.header.number;
+        self.shared.seal(number)
+    }
+
+    /// Writes values of the log itself.
+    pub(crate) fn put_own(
+        &mut self,
+        now: Now,
+        values: &[(Bytes, Option<Bytes>)],
+    ) -> Result<(), Error> {
+        let time_ms = self.shared.clock.at(now);
+        let size = |(key, body): &(Bytes, Option<Bytes>)| {
+            Block::value_weight(key.len(), body.as_ref().map_or(0, Bytes::len))
+        };
+        let mut left = values;
+        while !left.is_empty() {
+            let mut room = self.room();
+            let count = left.iter().take_while(|value| {
+                let fits = size(value) <= room;
+                room = room.saturating_sub(size(value));
+                fits
+            });
+            let count = count.count();
+            if count == 0 {
+                if size(&left[0]) > self.room_of_new() {
+                    return Err(Error::TooLarge);
+                }
+                self.make_room(true, true)?;
+                continue;
+            }
+            let mut block = self.block(time_ms);
+            for (key, body) in &left[..count] {
+                let mark = self.first_segment(&self.shared.state(), key);
+                block.own_value(key.clone(), body.clone(), mark);
+            }
+            self.commit(block, Vec::new())?;
+            left = &left[count..];
+        }
+        Ok(())
+    }
+
+    /// Encodes writes that fit into the segment, and writes them as one block.
+    fn write_block(&mut self, time_ms: u64, writes: &[Write]) -> Vec<Result<Written, Error>> {
+        let (mut block, mut undo, mut runs) = (self.block(time_ms), Undo::default(), Vec::new());
+        let shared = self.shared.clone();
+        let mut state = shared.state();
+        let mut answers: Vec<_> = writes
+            .iter()
+            .map(|write| self.encode(&mut state, &mut block, &mut undo, &mut runs, write))
+            .collect();
+        drop(state);
+        if block.is_empty() {
+            return answers;
+        }
+        if let Err(error) = self.commit(block, runs) {
+            undo.take_back(&mut shared.state());
+            answers.iter_mut().filter(|answer| answer.is_ok()).for_each(|a| *a = Err(error));
+        }
+        answers
+    }
+
+    fn encode(
+        &self,
+        state: &mut State<S::File>,
+        block: &mut Block,
+        undo: &mut Undo,
+        runs: &mut Vec<(u32, Arc<Run>)>,
+        write: &Write,
+    ) -> Result<Written, Error> {
+        match write {
+            Write::Append { topic, epoch, run, early, replaces } => {
+                let number = self.admit(state, topic, *epoch, run)?;
+                undo.note(number, state.topics.entry(number));
+                self.declare(state, block, number, topic, *epoch);
+                let standing = state.topics.entry(number);
+                standing.given = run.to;
+                if *early && run.to > standing.promised {
+                    standing.promised = run.to.saturating_add(RESERVED_AHEAD);
+                    let promised = key::number(standing.promised);
+                    let key = Sort::Reserved.of(number, b"");
+                    let mark = self.first_segment(state, &key);
+                    block.own_value(key, Some(promised), mark);
+                }
+                let shown = *early && run.to <= state.topics.entry(number).reserved;
+                if replaces.is_empty() {
+                    block.run(number, run);
+                    runs.push((number, run.clone()));
+                } else {
+                    for (frame, name) in run.frames().zip(replaces) {
+                        let key = Sort::Newest.of(number, name.as_bytes());
+                        let pieces: Vec<Bytes> =
+                            std::iter::once(frame.head).chain(frame.body).collect();
+                        block.value(key, Some(&pieces), frame.offset);
+                    }
+                }
+                Ok(Written { shown })
+            }
+            Write::Put(values) => {
+                for (name, body) in values {
+                    let key = key::owner(name);
+                    let mark = self.first_segment(state, &key);
+                    block.value(key, body.as_ref().map(std::slice::from_ref), mark);
+                }
+                Ok(Written { shown: false })
+            }
+            Write::Pin { topic, name, offset } => {
+                if let Some(number) = state.topics.number(topic) {
+                    let key = Sort::Pin.of(number, name.as_bytes());
+                    let mark = self.first_segment(state, &key);
+                    block.own_value(key, offset.map(key::number), mark);
+                }
+                Ok(Written { shown: false })
+            }
+        }
+    }
+
+    /// The topic's number, if the run may be appended.
+    fn admit(
+        &self,
+        state: &mut State<S::File>,
+        topic: &Topic,
+        epoch: u64,
+        run: &Run,
+    ) -> Result<u32, Error> {
+        if run.from == 0 || run.to < run.from || run.bytes == 0 {
+            return Err(Error::OffsetReused);
+        }
+        let Some(number) = state.topics.number(topic) else {
+            if state.topics.len() >= self.shared.options.topics_max {
+                return Err(Error::TooManyTopics);
+            }
+            return Ok(state.topics.next_number());
+        };
+        let standing = state.topics.entry(number);
+        if standing.is_declared && standing.epoch != epoch {
+            return Err(Error::WrongEpoch);
+        }
+        if run.from <= standing.given { Err(Error::OffsetReused) } else { Ok(number) }
+    }
+
+    /// Writes a topic's name and epoch, if that was not done.
+    fn declare(
+        &self,
+        state: &mut State<S::File>,
+        block: &mut Block,
+        number: u32,
+        topic: &Topic,
+        epoch: u64,
+    ) {
+        if state.topics.entry(number).is_declared {
+            return;
+        }
+        state.topics.declare(number, topic, epoch);
+        state.topics.entry(number).is_declared = true;
+        let key = Sort::Topic.of(number, b"");
+        let mark = self.first_segment(state, &key);
+        block.own_value(key, Some(declaration(topic, epoch)), mark);
+    }
+
+    /// The first segment that may have an older value of a key: the one that the state knows of, or
+    /// the one that is written to.
+    fn first_segment(&self, state: &State<S::File>, key: &Bytes) -> u64 {
+        let known = state.values.get(key).map(|value| value.mark);
+        known.unwrap_or(self.active.prepared.header.number)
+    }
+
+    /// A block at the end of the segment.
+    pub(crate) fn block(&self, time_ms: u64) -> Block {
+        let header = &self.active.prepared.header;
+        Block::new(Seat {
+            segment: header.number,
+            seed: header.seed(),
+            at: self.active.end,
+            commit: self.commit,
+            unsynced: self.commit - 1 - self.synced,
+            time_ms,
+            flags: if self.opened { 0 } else { OPENED },
+        })
+    }
+
+    /// Writes a block to the page cache.
+    pub(crate) fn commit(
+        &mut self,
+        mut block: Block,
+        runs: Vec<(u32, Arc<Run>)>,
+    ) -> Result<(), Error> {
+        block.finish();
+        let written = self.active.prepared.file.write_at(&block.slices(), self.active.end);
+        match written.map_err(Error::from) {
+            // What was written of it is no whole block, and the next one goes to the same place.
+            Err(Error::Full) => return Err(Error::Full),
+            other => self.fencing(other)?,
+        }
+        self.active.end += block.bytes() as u64;
+        self.commit += 1;
+        self.opened = true;
+        self.unsynced.payload_bytes += block.payload_bytes;
+        self.unsynced.records += u64::from(block.records());
+        self.unsynced.blocks += 1;
+        self.unsynced.time_ms = self.unsynced.time_ms.max(block.time_ms());
+        self.unsynced.changes.append(&mut block.changes);
+        self.unsynced.runs.extend(runs);
+        Ok(())
+    }
+
+    /// Bytes of records that fit into the segment, in one block.
+    pub(crate) fn room(&self) -> usize {
+        let left = self.active.prepared.header.bytes.saturating_sub(self.active.end);
+        usize::try_from(left).unwrap_or(usize::MAX).saturating_sub(HEAD_BYTES)
+    }
+
+    /// Bytes of records that fit into an empty segment, in one block.
+    fn room_of_new(&self) -> usize {
+        let bytes = self.shared.options.segment_bytes - HEADER_BYTES;
+        usize::try_from(bytes).unwrap_or(usize::MAX) - HEAD_BYTES
+    }
+
+    /// Syncs what waits, and goes on in another segment if that is asked for.
+    pub(crate) fn make_room(&mut self, roll: bool, may_use_reserve: bool) -> Result<(), Error> {
+        self.sync()?;
+        if !roll {
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        let prepared = match shared.depot().take(&shared.storage, may_use_reserve) {
+            Err(Error::Full) => return Err(Error::Full),
+            other => self.fencing(other)?,
+        };
+        self.active = Active { prepared, end: HEADER_BYTES };
+        self.register();
+        Ok(())
+    }
+
+    /// Tells the state about the segment that is written to.
+    fn register(&self) {
+        let Prepared { header, file } = &self.active.prepared;
+        let file = Some(file.clone());
+        let segment = Segment { file, ..Segment::new(HEADER_BYTES) };
+        self.shared.state().segments.insert(header.number, segment);
+    }
+
+    /// Fences the log if there was an error.
+    pub(crate) fn fencing<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        self.fenced |= result.is_err();
+        result
+    }
+}
+
+/// The value that declares a topic.
+pub(crate) fn declaration(topic: &Topic, epoch: u64) -> Bytes {
+    epoch.to_le_bytes().into_iter().chain(topic.as_str().bytes()).collect()
+}
+
+/// Bytes of records that a write takes at most.
+fn weight(write: &Write) -> usize {
+    match write {
+        Write::Append { topic, run, replaces, .. } => {
+            let keys: usize =
+                replaces.iter().map(|key| Block::value_weight(key.len() + 5, 8)).sum();
+            Block::run_weight(run) + keys + topic.as_str().len() + DECLARED_BYTES
+        }
+        Write::Put(values) => {
+            let size = |body: &Option<Bytes>| body.as_ref().map_or(0, Bytes::len);
+            values.iter().map(|(key, body)| Block::value_weight(key.len() + 1, size(body))).sum()
+        }
+        Write::Pin { name, .. } => Block::value_weight(name.len() + 5, 8),
+    }
+}
+
+/// The writes that fit into `room`, and how many they are.
+fn fitting(writes: &[Write], mut room: usize) -> (usize, &[Write]) {
+    let fits = writes.iter().take_while(|write| {
+        let weight = weight(write);
+        let fits = weight <= room;
+        room = room.saturating_sub(weight);
+        fits
+    });
+    let count = fits.count();
+    (count, &writes[..count])
+}
+
+impl Undo {
+    fn note(&mut self, number: u32, topic: &Standing) {
+        self.0.push((number, topic.given, topic.promised, topic.is_declared));
+    }
+
+    fn take_back<F>(self, state: &mut State<F>) {
+        for (number, given, promised, is_declared) in self.0.into_iter().rev() {
+            let topic = state.topics.entry(number);
+            (topic.given, topic.promised, topic.is_declared) = (given, promised, is_declared);
+        }
+    }
+}
