@@ -97,6 +97,26 @@ fn a_client_that_says_nothing_is_closed() {
 }
 
 #[test]
+fn a_client_that_says_one_byte_a_second_is_closed_in_the_same_time() {
+    let mut world = with_bystander(Limits::default());
+    let stranger = world.stranger(ALPN);
+    world.run(Duration::from_millis(100));
+    let connection = &mut world.raws[stranger].connection;
+    let control = connection.streams().open(Dir::Bi).expect("control");
+    let hello = hello("eve/service");
+    for byte in hello.chunks(1).take(20) {
+        if world.raws[stranger].lost.is_none() {
+            let written = world.raws[stranger].connection.send_stream(control).write(byte);
+            assert_eq!(written, Ok(1));
+        }
+        world.run(Duration::from_secs(1));
+    }
+    ends_with(&mut world, stranger, Code::SLOW_HANDSHAKE, Duration::from_secs(1));
+    let took = world.raws[stranger].lost_at.expect("lost") - world.start;
+    assert!(took < Duration::from_secs(7), "{took:?}");
+}
+
+#[test]
 fn a_client_whose_token_is_not_judged_is_closed() {
     let mut world = with_bystander(Limits::default());
     let stranger = world.stranger(ALPN);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use sampan::auth::Role;
 use sampan_client::{Message, Start, Topic};
-use sampan_protocol::control::{self, Refused, Subscribe};
+use sampan_protocol::attribute::Tag;
+use sampan_protocol::control::{self, PublishRefused, Refused, Subscribe};
 use sampan_protocol::frame::Header;
 use sampan_protocol::{Code, Kind};
 
@@ -184,6 +185,40 @@ async fn streams_opened_in_a_loop_and_floods_of_datagrams_are_thrown_out_or_harm
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
+    assert!(broker.resident_kib() < before + 16 * 1024);
+    others_are_served(&broker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_good_messages_is_cut_to_the_rate_of_its_role() {
+    let config = "[[classes]]\npattern = 'chat.seen.*'\nclass = 'ephemeral'\ndatagrams = true\n\
+                  [roles.customer]\npublish = ['..', 'chat.seen.*']\n";
+    let broker = Broker::configured(config);
+    let mut raw = Raw::greeted(&broker, "loud", Role::Customer).await;
+    let mut attributes = BytesMut::new();
+    sampan_protocol::attribute::put(&mut attributes, Tag::Topic, b"chat.seen.1");
+    let before = broker.resident_kib();
+    for sequence in 1..=10_000 {
+        let header = Header::new(Kind::Publish).number(sequence);
+        let frame = header.to_frame(&attributes, b"hello").expect("small");
+        if raw.connection.send_datagram(frame).is_err() {
+            break;
+        }
+        if raw.connection.datagram_send_buffer_space() < 1000 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    let mut refused = 0;
+    while refused == 0 {
+        let answer = raw.hear().await.expect("not closed for it");
+        if answer.header.kind == Kind::PublishRefused {
+            let body: PublishRefused = control::decode(&answer).expect("valid");
+            assert_eq!(Code(body.code), Code::RATE_LIMITED);
+            assert!(body.retry_after_ms > 0);
+            refused += 1;
+        }
+    }
+    assert!(broker.metric("sampan_messages_published_total") < 1_000.0);
     assert!(broker.resident_kib() < before + 16 * 1024);
     others_are_served(&broker).await;
 }

@@ -5,3 +5,4 @@ mod delivery;
 mod harness;
 mod hostile;
 mod operation;
+mod tokens;
