@@ -36,6 +36,8 @@ pub(crate) fn endpoint(limits: &Limits, tls: &Tls, ids: Ids, seed: [u8; 32]) -> 
 pub(crate) fn server(limits: &Limits, tls: &Tls) -> Arc<ServerConfig> {
     let mut config = ServerConfig::new(Arc::clone(&tls.server) as _, tls.secret.token_key());
     let mut tokens = ValidationTokenConfig::default();
+    // No address tokens for later connections: an address has to prove itself only in a flood, which
+    // a token that is replayed would let through. What a reconnect costs, a TLS ticket saves.
     tokens.sent(0).log(Arc::new(NoneTokenLog));
     config
         .transport_config(Arc::new(transport(limits)))

@@ -88,6 +88,19 @@ fn a_handshake_that_is_not_finished_is_dropped() {
 }
 
 #[test]
+fn an_address_that_never_answers_is_sent_three_times_what_it_sent_and_a_packet_at_most() {
+    let mut world = World::new(5);
+    let stranger = world.stranger(ALPN);
+    world.run(Duration::from_millis(1));
+    world.raws[stranger].awake = false;
+    world.run(Duration::from_secs(10));
+    let sent = world.network.bytes_from[&world.raws[stranger].address];
+    let answered = world.broker_bytes();
+    // The transport does not cut the packet with which it reaches its bound.
+    assert!(answered > sent && answered < 3 * sent + 1_200, "{answered} for {sent}");
+}
+
+#[test]
 fn a_client_that_says_nothing_is_closed() {
     let mut world = with_bystander(Limits::default());
     let stranger = world.stranger(ALPN);
