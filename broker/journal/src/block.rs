@@ -93,6 +93,12 @@ impl Block {
         run.chunks.iter().map(Chunk::bytes).sum::<usize>() + entries + records * (HEAD_BYTES + 16)
     }
 
+    /// Bytes that the entries of a copied record take at most.
+    pub(crate) fn keys_weight(entries: &Entries) -> usize {
+        let keys: usize = entries.keys.iter().map(|(_, key)| 6 + key.len()).sum();
+        12 + 24 * entries.sent.len() + keys
+    }
+
     /// Bytes that a value takes.
     pub(crate) fn value_weight(key: usize, value: usize) -> usize {
         aligned(HEAD_BYTES + key + value)

@@ -1,5 +1,6 @@
 //! Segments that are prepared before they are needed.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::error::Error;
@@ -8,6 +9,9 @@ use crate::storage::{File, Storage};
 
 /// Deleted segments that are kept to be used again.
 pub(crate) const RECYCLED_MAX: usize = 2;
+
+/// How long no other try is made after there was no space.
+const FULL_MS: u64 = 1000;
 
 /// A segment that is ready to be written to.
 #[derive(Debug)]
@@ -27,6 +31,10 @@ pub(crate) struct Depot<F> {
     pub(crate) next: Option<Prepared<F>>,
     /// Whether there is a file in reserve.
     pub(crate) has_reserve: bool,
+    /// When there was no space for the next segment. It is not tried again for a while.
+    pub(crate) full_ms: Option<u64>,
+    /// Segments that are deleted and whose files are still there.
+    pub(crate) dead: VecDeque<u64>,
     /// Names of deleted segments' files.
     pub(crate) recycled: Vec<String>,
 }
@@ -67,20 +75,40 @@ impl<F: File> Depot<F> {
         Ok(())
     }
 
-    /// The next segment; the one in reserve only for what may use it.
+    /// The next segment; the one in reserve only for what may use it, and whether it is that one.
     pub(crate) fn take<S: Storage<File = F>>(
         &mut self,
         storage: &S,
         may_use_reserve: bool,
-    ) -> Result<Prepared<F>, Error> {
-        match self.prepare(storage) {
+        now_ms: u64,
+    ) -> Result<(Prepared<F>, bool), Error> {
+        match self.prepare_again(storage, now_ms) {
             Err(Error::Full) if may_use_reserve && self.has_reserve => {
                 self.has_reserve = false;
-                self.make(storage, Some(RESERVE))
+                Ok((self.make(storage, Some(RESERVE))?, true))
             }
             Err(error) => Err(error),
-            Ok(()) => self.next.take().ok_or(Error::Full),
+            Ok(()) => self.next.take().map(|next| (next, false)).ok_or(Error::Full),
         }
+    }
+
+    /// Makes the next segment, if there is none and it was not tried just before.
+    pub(crate) fn prepare_again<S: Storage<File = F>>(
+        &mut self,
+        storage: &S,
+        now_ms: u64,
+    ) -> Result<(), Error> {
+        let tried = self.full_ms.is_some_and(|full_ms| now_ms < full_ms + FULL_MS);
+        let prepared = if tried && self.next.is_none() {
+            Err(Error::Full)
+        } else {
+            self.full_ms = None;
+            self.prepare(storage)
+        };
+        if prepared == Err(Error::Full) {
+            self.full_ms.get_or_insert(now_ms);
+        }
+        prepared
     }
 
     fn make<S: Storage<File = F>>(

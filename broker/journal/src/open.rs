@@ -1,5 +1,6 @@
 //! Opens a log: finds what is there, repairs what a crash left, and says what is damaged.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use crate::api::{Damage, Opening};
 use crate::depot::{Depot, Prepared, RECYCLED_MAX};
 use crate::error::{Error, OpenError};
 use crate::identity;
+use crate::keeper::Keeper;
 use crate::key::{self, Sort};
 use crate::options::Options;
 use crate::reader::Reader;
@@ -29,6 +31,8 @@ pub struct Log<S: Storage> {
     pub writer: Writer<S>,
     /// Reads from it; for any thread, and as many as are wanted.
     pub reader: Reader<S>,
+    /// Keeps it going; for one thread, which may be another than the writer's.
+    pub keeper: Keeper<S>,
     /// What was found.
     pub opening: Opening,
 }
@@ -42,9 +46,13 @@ impl<S: Storage> Log<S> {
         options.check()?;
         let store_id = identity::open(&storage, &options)?;
         let mut state = State::new(options.classes.clone(), options.tail_bytes);
-        let segments = tidy(&storage)?;
+        let mut segments = tidy(&storage)?;
         let is_new = segments.is_empty();
         let mut found = recover(&storage, store_id, &segments, &mut state)?;
+        if finish_deleting(&storage, &mut segments, &state.gone)? {
+            state = State::new(options.classes.clone(), options.tail_bytes);
+            found = recover(&storage, store_id, &segments, &mut state)?;
+        }
         let depot = stock(&storage, store_id, &options, &mut found)?;
         let base_ms = if is_new { now.unix_ms } else { found.time_ms };
         let is_closed = |value: &crate::state::Value| !value.absent;
@@ -66,12 +74,20 @@ impl<S: Storage> Log<S> {
                 Err(error) => return Err(storage_error(error)),
             }
         }
-        let prepared = shared.depot().take(&shared.storage, true).map_err(storage_error)?;
+        let (prepared, reserve) = {
+            let mut depot = shared.depot();
+            let taken = depot.take(&shared.storage, true, base_ms).map_err(storage_error)?;
+            match depot.reserve(&shared.storage) {
+                Ok(()) | Err(Error::Full) => taken,
+                Err(error) => return Err(storage_error(error)),
+            }
+        };
         values.extend(skip(&mut shared.state(), prepared.header.number));
-        let mut writer = Writer::new(shared.clone(), prepared, found.seen);
+        let mut writer = Writer::new(shared.clone(), prepared, reserve, found.seen);
         writer.put_own(now, &values).map_err(storage_error)?;
         writer.sync().map_err(storage_error)?;
-        Ok(Log { writer, reader: Reader::new(shared), opening })
+        let keeper = Keeper { shared: shared.clone() };
+        Ok(Log { writer, reader: Reader::new(shared), keeper, opening })
     }
 }
 
@@ -116,6 +132,24 @@ fn tidy<S: Storage>(storage: &S) -> Result<Vec<u64>, OpenError> {
     Ok(segments)
 }
 
+/// Removes segments that the log says are gone, which a crash has prevented; whether there were any.
+fn finish_deleting<S: Storage>(
+    storage: &S,
+    segments: &mut Vec<u64>,
+    gone: &[Hole],
+) -> Result<bool, OpenError> {
+    let before = segments.len();
+    let is_gone = |number: u64| gone.iter().any(|gone| (gone.from..=gone.to).contains(&number));
+    for number in segments.extract_if(.., |number| is_gone(*number)) {
+        storage.remove(&name(number, ending::SEGMENT))?;
+    }
+    if segments.len() == before {
+        return Ok(false);
+    }
+    storage.sync_dir()?;
+    Ok(true)
+}
+
 /// The prepared segments that are there.
 fn stock<S: Storage>(
     storage: &S,
@@ -129,6 +163,8 @@ fn stock<S: Storage>(
         next_number: found.last_number + 1,
         next: None,
         has_reserve: false,
+        full_ms: None,
+        dead: VecDeque::new(),
         recycled: Vec::new(),
     };
     let list = storage.list()?;

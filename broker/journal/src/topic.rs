@@ -14,6 +14,9 @@ use crate::key;
 /// Lost and damaged ranges remembered per topic; beyond that the floor moves above the oldest.
 const HOLES_MAX: usize = 64;
 
+/// Regions of an extent, and its segment, first and last offset.
+pub(crate) type First = ((u64, u64, u64), Arc<Vec<Region>>);
+
 /// One topic.
 #[derive(Debug)]
 pub(crate) struct Standing {
@@ -48,6 +51,8 @@ pub(crate) struct Standing {
     pub(crate) extents: BTreeMap<u64, Extent>,
     /// The keys of its newest messages by offset, if it keeps those.
     pub(crate) newest: BTreeMap<u64, Bytes>,
+    /// The regions of the extent with the oldest messages, and which extent that is.
+    pub(crate) first: Option<First>,
     /// Its runs that were written last.
     pub(crate) recent: VecDeque<Arc<Run>>,
 }
@@ -71,6 +76,7 @@ impl Standing {
             pins: BTreeMap::new(),
             extents: BTreeMap::new(),
             newest: BTreeMap::new(),
+            first: None,
             recent: VecDeque::new(),
         }
     }
@@ -194,6 +200,11 @@ impl Standings {
         let topic = self.entry(number);
         (topic.name, topic.epoch) = (Some(name.clone()), epoch);
         (topic.pattern, topic.retention, topic.is_latest) = (pattern, retention, is_latest);
+    }
+
+    /// The topics with this number and above.
+    pub(crate) fn range(&self, from: u32) -> impl Iterator<Item = (u32, &Standing)> {
+        self.by_number.range(from..).map(|(number, topic)| (*number, topic))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Standing)> {

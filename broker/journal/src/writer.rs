@@ -47,6 +47,8 @@ pub struct Writer<S: Storage> {
 pub(crate) struct Active<F> {
     pub(crate) prepared: Prepared<F>,
     pub(crate) end: u64,
+    /// Whether it was in reserve: no messages go there.
+    reserve: bool,
 }
 
 #[derive(Debug, Default)]
@@ -64,8 +66,13 @@ struct Unsynced {
 struct Undo(Vec<(u32, u64, u64, bool)>);
 
 impl<S: Storage> Writer<S> {
-    pub(crate) fn new(shared: Arc<Shared<S>>, prepared: Prepared<S::File>, seen: u64) -> Self {
-        let active = Active { prepared, end: HEADER_BYTES };
+    pub(crate) fn new(
+        shared: Arc<Shared<S>>,
+        prepared: Prepared<S::File>,
+        reserve: bool,
+        seen: u64,
+    ) -> Self {
+        let active = Active { prepared, end: HEADER_BYTES, reserve };
         let unsynced = Unsynced::default();
         let (commit, fenced, opened) = (seen + 1, false, false);
         let writer = Writer { shared, active, commit, synced: seen, fenced, unsynced, opened };
@@ -85,18 +92,20 @@ impl<S: Storage> Writer<S> {
         while let Some(first) = left.first() {
             let room = self.room();
             let weight = weight(first);
+            let is_append = matches!(first, Write::Append { .. });
             let result = if self.fenced {
                 Err(Error::Fenced)
+            } else if is_append && !self.takes_messages(time_ms) {
+                Err(Error::Full)
             } else if weight > self.room_of_new() {
                 Err(Error::TooLarge)
             } else if weight > room || self.unsynced.changes.len() > UNSYNCED_MAX {
-                let may_use_reserve = !matches!(first, Write::Append { .. });
-                match self.make_room(weight > room, may_use_reserve) {
+                match self.make_room(weight > room, !is_append, time_ms) {
                     Ok(()) => continue,
                     Err(error) => Err(error),
                 }
             } else {
-                let (count, fitting) = fitting(left, room);
+                let (count, fitting) = fitting(left, room, self.active.reserve);
                 let mut answered = self.write_block(time_ms, fitting);
                 answers.append(&mut answered);
                 left = &left[count..];
@@ -193,7 +202,7 @@ impl<S: Storage> Writer<S> {
                 if size(&left[0]) > self.room_of_new() {
                     return Err(Error::TooLarge);
                 }
-                self.make_room(true, true)?;
+                self.make_room(true, true, time_ms)?;
                 continue;
             }
             let mut block = self.block(time_ms);
@@ -384,19 +393,36 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Syncs what waits, and goes on in another segment if that is asked for.
-    pub(crate) fn make_room(&mut self, roll: bool, may_use_reserve: bool) -> Result<(), Error> {
+    pub(crate) fn make_room(
+        &mut self,
+        roll: bool,
+        may_use_reserve: bool,
+        now_ms: u64,
+    ) -> Result<(), Error> {
         self.sync()?;
         if !roll {
             return Ok(());
         }
         let shared = self.shared.clone();
-        let prepared = match shared.depot().take(&shared.storage, may_use_reserve) {
+        let taken = shared.depot().take(&shared.storage, may_use_reserve, now_ms);
+        let (prepared, reserve) = match taken {
             Err(Error::Full) => return Err(Error::Full),
             other => self.fencing(other)?,
         };
-        self.active = Active { prepared, end: HEADER_BYTES };
+        self.active = Active { prepared, end: HEADER_BYTES, reserve };
         self.register();
         Ok(())
+    }
+
+    /// Whether messages may be written: not to a segment out of the reserve, before there is space
+    /// for another one again.
+    fn takes_messages(&mut self, now_ms: u64) -> bool {
+        if self.active.reserve {
+            let shared = self.shared.clone();
+            let prepared = shared.depot().prepare_again(&shared.storage, now_ms);
+            self.active.reserve = prepared.is_err();
+        }
+        !self.active.reserve
     }
 
     /// Tells the state about the segment that is written to.
@@ -435,11 +461,12 @@ fn weight(write: &Write) -> usize {
     }
 }
 
-/// The writes that fit into `room`, and how many they are.
-fn fitting(writes: &[Write], mut room: usize) -> (usize, &[Write]) {
+/// The writes that fit into `room`, up to the first that may not be there; and how many they are.
+fn fitting(writes: &[Write], mut room: usize, no_messages: bool) -> (usize, &[Write]) {
     let fits = writes.iter().take_while(|write| {
         let weight = weight(write);
-        let fits = weight <= room;
+        let refused = no_messages && matches!(write, Write::Append { .. });
+        let fits = weight <= room && !refused;
         room = room.saturating_sub(weight);
         fits
     });

@@ -100,8 +100,7 @@ fn a_topic_of_kept_values_gives_the_newest_message_of_each_key() {
     let mut log = place.open();
     place.store(&mut log, &[keyed(1, &[10, 20, 30], &["a", "b", "a"]), keyed(4, &[5], &["c"])]);
     assert_eq!(offsets(&read(&log, "latest.x", Start::Offset(0))), [2, 3, 4]);
-    log.writer.close(place.now).expect("closed");
-    drop(log.reader);
+    place.close(log);
     let mut log = place.open();
     assert_eq!(offsets(&read(&log, "latest.x", Start::Offset(3))), [3, 4]);
     assert_eq!(offsets(&read(&log, "latest.x", Start::Last(1))), [4]);
@@ -135,8 +134,7 @@ fn offsets_that_were_shown_early_are_never_given_again() {
     let standing = log.reader.standing(&topic("a"), START_MS).expect("known");
     assert_eq!((standing.next, standing.epoch, standing.lost), (65_538, 1, vec![lost]));
     place.store(&mut log, &[early(65_538, &[1])]);
-    log.writer.close(place.now).expect("closed");
-    drop(log.reader);
+    place.close(log);
     let log = place.open();
     assert!(log.opening.clean);
     assert_eq!(log.reader.standing(&topic("a"), START_MS).expect("known").next, 65_539);

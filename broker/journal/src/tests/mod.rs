@@ -1,6 +1,7 @@
 //! The log as its owner sees it, on a real directory.
 
 mod cases;
+mod keeping;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -85,6 +86,11 @@ impl Place {
 
     pub(crate) fn pass(&mut self, time: Duration) {
         self.now = self.now.after(time);
+    }
+
+    pub(crate) fn close(&self, log: Log<Disk>) {
+        let Log { writer, .. } = log;
+        writer.close(self.now).expect("closed");
     }
 
     /// Writes and syncs; everything has to be taken.

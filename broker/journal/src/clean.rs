@@ -1,0 +1,197 @@
+//! Deletes segments in which little or nothing is needed any more.
+//!
+//! What is still needed is copied forward first: messages with their offsets, values that are the
+//! newest of their keys. One block says that the segment is gone; after it is synced the file goes.
+
+use sampan_core::journal::{Hole, Run};
+use sampan_protocol::Now;
+
+use crate::block::Block;
+use crate::dedupe::Entries;
+use crate::error::Error;
+use crate::index::Index;
+use crate::keeper::{Keeper, Work};
+use crate::key::{self, Sort};
+use crate::read::{Missed, Piece};
+use crate::retain::Kept;
+use crate::state::{Change, Value};
+use crate::storage::Storage;
+use crate::writer::Writer;
+
+/// A segment is rewritten when less than this part of a full one is needed.
+const NEEDED_PART: u64 = 4;
+
+/// Bytes of copies that are written at once.
+const BLOCK_BYTES_MAX: usize = 1 << 20;
+
+/// A segment to be deleted, and what of it has to be copied.
+#[derive(Debug)]
+pub(crate) struct Cleaning {
+    segment: u64,
+    copies: Vec<Copy>,
+    keys: Vec<bytes::Bytes>,
+}
+
+#[derive(Debug)]
+struct Copy {
+    topic: u32,
+    run: Run,
+    entries: Entries,
+}
+
+/// Copies on their way.
+struct Copying {
+    time_ms: u64,
+    block: Option<Block>,
+    /// What becomes of the messages, once the segment that they are copied from goes.
+    changes: Vec<Change>,
+}
+
+impl<S: Storage> Keeper<S> {
+    /// The oldest segment of which little is needed, if there is any, with what is needed of it.
+    pub(crate) fn find_cleaning(&self, kept: &Kept) -> Result<Option<Cleaning>, Error> {
+        let few = self.shared.options.segment_bytes / NEEDED_PART;
+        let candidates: Vec<u64> = {
+            let state = self.shared.state();
+            let sealed = state.segments.iter().filter(|(_, s)| s.filed && !s.damaged);
+            let needed = |number: &u64, live| live + kept.get(number).copied().unwrap_or(0);
+            let little = sealed.filter(|(number, s)| needed(number, s.live_bytes) < few);
+            little.map(|(number, _)| *number).collect()
+        };
+        for segment in candidates {
+            match self.gather(segment) {
+                Ok(cleaning) => return Ok(Some(cleaning)),
+                // It is not touched from now on.
+                Err(Missed::Damaged | Missed::Moved) => {}
+                Err(Missed::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn gather(&self, segment: u64) -> Result<Cleaning, Missed> {
+        let index = Index::read(&self.shared.storage, self.shared.store_id, segment);
+        let Some(index) = index.map_err(Error::from)? else { return Err(Missed::Damaged) };
+        let mut copies = Vec::new();
+        for (topic, _) in &index.extents {
+            let (from, extents) = {
+                let state = self.shared.state();
+                let Some(standing) = state.topics.get(*topic) else { continue };
+                let here = standing.extents.values().filter(|extent| extent.segment == segment);
+                (standing.kept_from(), here.cloned().collect::<Vec<_>>())
+            };
+            for extent in extents.iter().filter(|extent| extent.total.to >= from) {
+                let regions = self.shared.regions(extent)?;
+                for region in regions.iter().filter(|region| region.to >= from) {
+                    let pieces = self.shared.pieces(*topic, segment, region, None)?;
+                    for Piece { run, mut entries } in pieces {
+                        entries.time_ms = entries.time_ms.or(Some(region.time_ms));
+                        if run.to >= from {
+                            copies.push(Copy { topic: *topic, run, entries });
+                        }
+                    }
+                }
+            }
+        }
+        // A topic may have several extents here, each of which is listed.
+        copies.sort_by_key(|copy| (copy.topic, copy.run.from));
+        copies.dedup_by_key(|copy| (copy.topic, copy.run.from));
+        Ok(Cleaning { segment, copies, keys: index.values.into_keys().collect() })
+    }
+}
+
+impl<S: Storage> Writer<S> {
+    /// Writes what a [`Keeper`] has found to be written; syncs if a segment is to be deleted.
+    ///
+    /// # Errors
+    /// `Full` if there is no space for what has to be copied; it is tried again with the next work.
+    /// Any other error fences the log.
+    pub fn clean(&mut self, now: Now, work: Work) -> Result<(), Error> {
+        let floors = work.floors.iter();
+        let floors = floors
+            .map(|(number, _, floor)| (Sort::Floor.of(*number, b""), Some(key::number(*floor))));
+        self.put_own(now, &floors.collect::<Vec<_>>())?;
+        let Some(Cleaning { segment, copies, keys }) = work.cleaning else { return Ok(()) };
+        // Whatever is newer is known from here on.
+        self.sync()?;
+        if !self.shared.state().segments.get(&segment).is_some_and(|s| s.filed && !s.damaged) {
+            return Ok(());
+        }
+        let source = u16::try_from(segment & u64::from(u16::MAX)).unwrap_or(0);
+        let mut copying =
+            Copying { time_ms: self.shared.clock.at(now), block: None, changes: Vec::new() };
+        for Copy { topic, run, entries } in &copies {
+            let weight = Block::run_weight(run) + Block::keys_weight(entries);
+            let block = self.copy_to(&mut copying, weight)?;
+            block.part(*topic, Some(source), run, entries);
+        }
+        for key in keys {
+            let Some(value) = self.live(segment, &key) else { continue };
+            let body = if value.absent {
+                None
+            } else {
+                match self.shared.value(&key, &value) {
+                    Ok(body) => Some(body),
+                    // It stays where it is, and so does the segment.
+                    Err(Missed::Damaged | Missed::Moved) => return Ok(()),
+                    Err(Missed::Failed(error)) => return Err(error),
+                }
+            };
+            let weight = Block::value_weight(key.len(), body.as_ref().map_or(0, bytes::Bytes::len));
+            let block = self.copy_to(&mut copying, weight)?;
+            block.value(key, body.as_ref().map(std::slice::from_ref), value.mark);
+        }
+        self.end_block(&mut copying)?;
+        let mut gone = self.shared.state().gone.clone();
+        key::join(&mut gone, Hole { from: segment, to: segment });
+        self.put_own(now, &[(Sort::Gone.alone(), Some(key::ranges(&gone)))])?;
+        self.sync()?;
+        self.replace(segment, copying.changes);
+        Ok(())
+    }
+
+    /// The value of a key, if it is in this segment and still needed.
+    fn live(&self, segment: u64, key: &bytes::Bytes) -> Option<Value> {
+        let state = self.shared.state();
+        let value = state.values.get(key).filter(|value| value.place.segment == segment)?;
+        let first = state.segments.range(value.mark..).next();
+        let needed = first.is_some_and(|(number, _)| *number < segment);
+        (!value.absent || needed).then(|| value.clone())
+    }
+
+    /// A block with room for another record.
+    fn copy_to<'a>(
+        &mut self,
+        copying: &'a mut Copying,
+        weight: usize,
+    ) -> Result<&'a mut Block, Error> {
+        let bytes = copying.block.as_ref().map_or(0, Block::bytes).saturating_add(weight);
+        if bytes > self.room().min(BLOCK_BYTES_MAX) {
+            self.end_block(copying)?;
+            if weight > self.room() {
+                self.make_room(true, false, copying.time_ms)?;
+            }
+        }
+        Ok(copying.block.get_or_insert_with(|| self.block(copying.time_ms)))
+    }
+
+    fn end_block(&mut self, copying: &mut Copying) -> Result<(), Error> {
+        let Some(mut block) = copying.block.take() else { return Ok(()) };
+        let runs = |change: &mut Change| matches!(change, Change::Run { .. });
+        copying.changes.extend(block.changes.extract_if(.., runs));
+        self.commit(block, Vec::new())
+    }
+
+    /// Puts the copies in the place of a segment.
+    fn replace(&self, segment: u64, changes: Vec<Change>) {
+        let mut state = self.shared.state();
+        for (_, topic) in state.topics.iter_mut() {
+            topic.extents.retain(|_, extent| extent.segment != segment);
+        }
+        changes.into_iter().for_each(|change| state.apply(change));
+        state.segments.remove(&segment);
+        state.forget_removed();
+        drop(state);
+        self.shared.depot().dead.push_back(segment);
+    }
+}
