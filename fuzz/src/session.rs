@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sampan_protocol::control::{self, Start, Welcome};
+use sampan_protocol::control::{self, Consume, Start, Welcome};
 use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
-use sampan_protocol::session::client::{Channel, Options, Publish, Request, State};
-use sampan_protocol::session::server::{Accepted, Input, Output};
+use sampan_protocol::session::client::{
+    Channel, Event, Options, Output, Publish, Request, State, Verdict,
+};
+use sampan_protocol::session::server::{self, Accepted, Input};
 use sampan_protocol::session::{Client, Server};
 use sampan_protocol::{Error, Frame, FrameReader, Now};
 
@@ -41,9 +43,9 @@ fn handle(server: &mut Server, now: Now, input: Input) {
     let (closed, mut out) = (server.is_closed(), VecDeque::new());
     server.handle(now, input, &mut out);
     assert!(out.len() <= if closed { 0 } else { 3 });
-    let ends = out.iter().filter(|output| matches!(output, Output::Close { .. })).count();
+    let ends = out.iter().filter(|output| matches!(output, server::Output::Close { .. })).count();
     assert_eq!(ends, usize::from(server.is_closed() && !closed));
-    if out.iter().any(|output| matches!(output, Output::Authenticate { .. })) {
+    if out.iter().any(|output| matches!(output, server::Output::Authenticate { .. })) {
         handle(server, now, Input::Verdict(Ok(accepted(now))));
     }
 }
@@ -91,6 +93,10 @@ fn live(now: Now) -> Client {
     }
     client.serve("*.>".parse().expect("a pattern")).expect("room");
     client.authorize(">".parse().expect("a pattern")).expect("room");
+    let (group, pattern) = ("packers".to_owned(), "order.*".to_owned());
+    let (start, window, order, ack_wait_ms, attempts_max) = (Start::Since(0), 10, 0, 0, 0);
+    let consume = Consume { group, pattern, start, window, order, ack_wait_ms, attempts_max };
+    client.consume(consume).expect("room");
     client.watch("presence.shop".parse().expect("a topic")).expect("room");
     client.history(Clone::clone(&topic), control::From::Last(5), 5).expect("room");
     for _ in 0..9 {
@@ -120,8 +126,14 @@ pub fn client_session(data: &[u8]) {
             Ok(frame) => client.frame(now, 1, channel(&frame), frame),
             Err(error) => client.broken(now, 1, &error),
         }
-        let outputs = std::iter::from_fn(|| client.poll()).count();
-        assert!(outputs <= 40, "{outputs}");
+        let outputs: Vec<_> = std::iter::from_fn(|| client.poll()).collect();
+        assert!(outputs.len() <= 40, "{}", outputs.len());
+        for output in outputs {
+            if let Output::Event(Event::Job(job)) = output {
+                // A client that the frame has closed takes no more.
+                let _ = client.settle(&job, Verdict::Ack);
+            }
+        }
         now = now.after(Duration::from_secs((*seconds).into()));
         client.timeout(now);
         assert!(client.state() != State::Closed || client.closed().is_some());

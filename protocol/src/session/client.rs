@@ -8,11 +8,13 @@ mod answers;
 mod backoff;
 mod calls;
 mod connection;
+mod consumers;
 mod deliveries;
 mod output;
 mod presence;
 mod publishes;
 mod requests;
+mod settlements;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -27,18 +29,21 @@ use bytes::Bytes;
 pub use self::backoff::{BACKOFF_MAX, BACKOFF_MIN};
 pub use self::connection::{CONNECT_TIMEOUT, Lost, STABLE_AFTER, State};
 pub use self::output::{
-    Answer, Call, CallId, Cause, Channel, Event, Failure, Joined, Live, Message, Output, Page,
+    Answer, Call, CallId, Cause, Channel, Event, Failure, Job, Joined, Live, Message, Output, Page,
     Question, Run,
 };
 pub use self::publishes::{NotTaken, Publish, UNSENT_BYTES_MAX};
 pub use self::requests::{OPEN_MAX, Request};
+pub use self::settlements::{SETTLEMENTS_MAX, Verdict};
 pub use self::standing::STANDING_MAX;
 pub use self::topics::TOPICS_MAX;
 
 use self::backoff::Chance;
 use self::connection::Phase;
+use self::consumers::JobTopics;
 use self::publishes::{Bounds, Publishes};
 use self::requests::Requests;
+use self::settlements::Settlements;
 use self::standing::Standing;
 use self::topics::Topics;
 use crate::error::Error;
@@ -108,7 +113,8 @@ pub struct Counters {
 /// The client's end of one session, over as many connections as it takes.
 ///
 /// Memory: what waits for acks (bounded by [`Options`]), open requests ([`OPEN_MAX`]), standing
-/// registrations ([`STANDING_MAX`]) and known topics ([`TOPICS_MAX`]). The outputs are bounded by
+/// registrations ([`STANDING_MAX`]), settlements ([`SETTLEMENTS_MAX`]) and known topics
+/// ([`TOPICS_MAX`]). The outputs are bounded by
 /// the input that causes them, as long as the caller takes them after each.
 #[derive(Debug)]
 pub struct Client {
@@ -128,8 +134,10 @@ pub struct Client {
     welcomed_ms: u64,
     payload_bytes_max: usize,
     topics: Topics,
+    job_topics: JobTopics,
     publishes: Publishes,
     requests: Requests,
+    settlements: Settlements,
     standing: BTreeMap<u64, Standing>,
     outputs: VecDeque<Output>,
     counters: Counters,
@@ -153,8 +161,10 @@ impl Client {
             welcomed_ms: 0,
             payload_bytes_max: PAYLOAD_BYTES_MAX,
             topics: Topics::default(),
+            job_topics: JobTopics::default(),
             publishes: Publishes::new(bounds),
             requests: Requests::default(),
+            settlements: Settlements::default(),
             standing: BTreeMap::new(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
@@ -170,8 +180,16 @@ impl Client {
 
     /// The next output other than bytes of the publish stream, for a shell that takes those with
     /// [`Client::publishes`] when its stream has room.
-    #[inline]
     pub fn poll_but_publishes(&mut self) -> Option<Output> {
+        let output = self.poll_urgent();
+        output.or_else(|| self.settlements().map(|bytes| Output::Send(Channel::Control, bytes)))
+    }
+
+    /// The next output other than bytes of the publish stream and settlements, for a shell that
+    /// takes those with [`Client::publishes`] and [`Client::settlements`] when it sends, so that
+    /// what came together travels together.
+    #[inline]
+    pub fn poll_urgent(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
@@ -226,6 +244,7 @@ impl Client {
             }
             (_, Kind::Topic) => self.topic_named(now, &frame),
             (_, Kind::Gap) => self.gap(&frame),
+            (_, Kind::Job) => self.job(frame),
             (Channel::Control, _) if self.phase.is_live() => self.answered(now, frame),
             (Channel::Control, _) => self.greeted(now, &frame),
             _ => Err(Error::Invalid { field: "a control frame on a lane" }),

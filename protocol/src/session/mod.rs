@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod server;
+mod settle;
 
 pub use client::Client;
 pub use server::Server;

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use self::command::command;
-pub use self::command::{Command, Consume, Settle};
+pub use self::command::{Command, Consume};
+pub use super::settle::Settle;
 use crate::VERSION;
 use crate::code::Code;
 use crate::control::{self, Close, Expiring, GoAway, Hello, Refresh, Refreshed};

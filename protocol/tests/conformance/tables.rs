@@ -152,6 +152,7 @@ fn session_md_lists_the_times_and_bounds_of_both_ends() {
         ("BACKOFF_MAX", ms(client::BACKOFF_MAX)),
         ("STANDING_MAX", client::STANDING_MAX as u128),
         ("OPEN_MAX", client::OPEN_MAX as u128),
+        ("SETTLEMENTS_MAX", client::SETTLEMENTS_MAX as u128),
         ("TOPICS_MAX", client::TOPICS_MAX as u128),
     ];
     let rows = table(&spec("session.md"), "Times and bounds").rows;

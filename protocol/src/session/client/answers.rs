@@ -32,6 +32,7 @@ impl Client {
             Kind::Refused => self.refused(now, &frame),
             Kind::Subscribed => self.subscribed(&frame),
             Kind::Page => self.paged(&frame),
+            Kind::Settled => self.settled(&frame),
             Kind::Members => self.all_members(&frame),
             Kind::MembersChanged => self.members_changed(&frame),
             Kind::Refreshed => self.refreshed(&frame),
@@ -82,7 +83,7 @@ impl Client {
         let body: Refused = control::decode(frame)?;
         let number = frame.header.number;
         let failure = Failure::refused(Code(body.code), body.retry_after_ms, body.reason);
-        if self.requests.take(number).is_some() {
+        if self.requests.take(number).is_some() || self.settlements.refused(number) {
             self.event(Event::Answered { number, result: Err(failure) });
         } else if !self.standing_refused(now, number, failure) {
             self.counters.unmatched += 1;

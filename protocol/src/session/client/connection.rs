@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::consumers::JobTopics;
 use super::output::{Cause, Event, Failure, Live, Output};
 use super::{Client, requests};
 use crate::VERSION;
@@ -188,6 +189,7 @@ impl Client {
             return;
         }
         if self.phase.is_live() {
+            self.hand_back();
             let body = Close { code: Code::CLOSED.0, retry_after_ms: 0, reason: String::new() };
             if let Ok(frame) = control::encode(&body, 0) {
                 self.send(frame);
@@ -207,7 +209,8 @@ impl Client {
                 self.end(now, None, 0, "the broker did not answer in time".to_owned());
             }
             Phase::Draining { since, renew, by } if renew <= now.mono => {
-                if now.mono < by && self.requests.awaits_reply() {
+                // Jobs are handed back first, and a step later the broker knows.
+                if now.mono < by && (self.requests.awaits_reply() || self.hand_back()) {
                     let renew = (now.mono + RENEWAL_STEP).min(by);
                     self.phase = Phase::Draining { since, renew, by };
                     return;
@@ -248,7 +251,13 @@ impl Client {
         self.counters.sessions += 1;
         self.token_renewed = false;
         self.topics.reconnected(same_boot);
+        self.job_topics = JobTopics::default();
         self.publishes.connected(same_boot);
+        if !same_boot {
+            // They name topics by ids that are void.
+            self.fail_settlements(&requests::Fate::Restarted);
+        }
+        self.settlements.connected();
         self.event(Event::Live(Box::new(Live {
             user: welcome.user,
             role: welcome.role,
@@ -365,6 +374,8 @@ impl Client {
     fn disconnected(&mut self) {
         self.publishes.disconnected();
         self.fail_requests(&requests::Fate::Lost);
+        self.fail_settlements(&requests::Fate::Lost);
+        self.jobs_lost();
         for (number, standing) in &mut self.standing {
             let seen = || self.topics.has_seen(*number);
             standing.disconnected(self.welcomed_ms, seen);
@@ -382,6 +393,7 @@ impl Client {
         };
         self.phase = Phase::Closed(failure.clone());
         self.fail_requests(&requests::Fate::Closed(failure.clone()));
+        self.fail_settlements(&requests::Fate::Closed(failure.clone()));
         for number in std::mem::take(&mut self.standing).into_keys() {
             self.event(Event::Ended { number, failure: failure.clone() });
         }

@@ -56,6 +56,13 @@ impl Client {
         if id == 0 {
             return Err(Error::Invalid { field: "a topic without an id" });
         }
+        // What goes ahead of jobs alone says nothing of a subscription's place.
+        if body.next == 0 {
+            if !self.job_topics.learn(id, name) {
+                self.renew(now);
+            }
+            return Ok(());
+        }
         if self.topics.is_full() {
             self.renew(now);
             return Ok(());

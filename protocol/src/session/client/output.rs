@@ -98,6 +98,14 @@ pub enum Event {
         /// The message.
         message: Message,
     },
+    /// A job for a consumer.
+    Job(Job),
+    /// The broker takes back every job that a consumer holds: the connection that brought them is
+    /// lost or about to end. What has not been begun is to be forgotten.
+    JobsLost {
+        /// The consumer.
+        consumer: u64,
+    },
     /// Offsets that a subscription will not get.
     Gap {
         /// The subscription.
@@ -122,9 +130,9 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
-    /// A request of any sort was answered, or failed.
+    /// A request of any sort, or a settlement, was answered or failed.
     Answered {
-        /// The request.
+        /// The request or settlement.
         number: u64,
         /// The answer.
         result: Result<Answer, Failure>,
@@ -186,8 +194,23 @@ pub struct Message {
     pub topic: Topic,
     /// Epoch of the frame's offset.
     pub epoch: u64,
-    /// The DELIVER frame: offset and time in its header, attributes, payload as body.
+    /// The DELIVER or JOB frame: offset and time in its header, attributes, payload as body.
     pub frame: Frame,
+}
+
+/// A message that a group has handed to one of this client's consumers, to be settled by
+/// `Client::settle`. Cloning shares the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The consumer.
+    pub consumer: u64,
+    /// How often the group has handed the message out, this time included.
+    pub attempt: u64,
+    /// The message; its frame is the JOB.
+    pub message: Message,
+    /// The connection and the broker process that it came from.
+    pub(super) connection: u32,
+    pub(super) boot: u64,
 }
 
 /// Consecutive publishes of one topic that were acknowledged together.
@@ -218,6 +241,11 @@ pub enum Answer {
     Reply(Frame),
     /// A page of history.
     Page(Page),
+    /// What became of a job is stored.
+    Settled {
+        /// The consumer no longer held the job when it was settled, or not all of a run.
+        late: bool,
+    },
     /// Members of a topic at the moment.
     Members(control::Members),
     /// The fresh token was accepted.

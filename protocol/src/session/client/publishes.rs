@@ -60,6 +60,8 @@ pub enum NotTaken {
     },
     /// There is no session, and the publish is not one to keep.
     NotLive,
+    /// The job is not this client's any more: the broker has taken it back.
+    NotHeld,
     /// The client is closed.
     Closed,
 }

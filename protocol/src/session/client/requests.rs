@@ -53,7 +53,36 @@ struct Open {
 pub(super) enum Fate {
     /// The connection is lost; requests that were never sent live on.
     Lost,
+    /// The broker process is another one.
+    Restarted,
     Closed(Failure),
+}
+
+impl Fate {
+    /// The failure of one of them.
+    pub(super) fn failure(&self, may_have_happened: bool) -> Failure {
+        match self {
+            Fate::Lost | Fate::Restarted => Failure {
+                cause: Cause::Lost,
+                code: Code::RESTARTED,
+                retry_after_ms: 0,
+                reason: "the connection was lost before the answer".to_owned(),
+                may_have_happened,
+            },
+            Fate::Closed(failure) => Failure { may_have_happened, ..failure.clone() },
+        }
+    }
+}
+
+/// Why a frame that cannot be written is not taken.
+pub(super) fn not_taken(error: Error) -> NotTaken {
+    match error {
+        Error::TooLarge { field, max, had } => {
+            NotTaken::TooLarge { field, max, had: usize::try_from(had).unwrap_or(usize::MAX) }
+        }
+        Error::Invalid { field } => NotTaken::Invalid { field },
+        _ => NotTaken::Invalid { field: "request" },
+    }
 }
 
 #[derive(Debug, Default)]
@@ -189,13 +218,7 @@ impl Client {
             return Err(NotTaken::Full);
         }
         let number = self.requests.number();
-        let frame = frame(number).map_err(|error| match error {
-            Error::TooLarge { field, max, had } => {
-                NotTaken::TooLarge { field, max, had: usize::try_from(had).unwrap_or(usize::MAX) }
-            }
-            Error::Invalid { field } => NotTaken::Invalid { field },
-            _ => NotTaken::Invalid { field: "request" },
-        })?;
+        let frame = frame(number).map_err(not_taken)?;
         let live = self.phase.is_live();
         let unsent = (!live).then(|| frame.clone());
         if live {
@@ -222,17 +245,7 @@ impl Client {
                 self.requests.open.insert(number, open);
                 continue;
             }
-            let may_have_happened = sent && open.wants == Wants::Reply;
-            let failure = match fate {
-                Fate::Lost => Failure {
-                    cause: Cause::Lost,
-                    code: Code::RESTARTED,
-                    retry_after_ms: 0,
-                    reason: "the connection was lost before the answer".to_owned(),
-                    may_have_happened,
-                },
-                Fate::Closed(failure) => Failure { may_have_happened, ..failure.clone() },
-            };
+            let failure = fate.failure(sent && open.wants == Wants::Reply);
             self.event(Event::Answered { number, result: Err(failure) });
         }
     }

@@ -1,5 +1,6 @@
 //! What stands until it is taken back and survives reconnects: subscriptions, offers to answer,
-//! presence entries and presence watches. What presence alone does is in `presence.rs`.
+//! presence entries, presence watches and consumers. What presence alone does is in `presence.rs`,
+//! what consumers alone do in `consumers.rs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use super::output::{Event, Failure, Joined};
 use super::{Client, NotTaken, Phase};
 use crate::code::Code;
 use crate::control::{
-    self, Presence, PresenceAct, Serve, Start, Subscribe, Subscribed, TopicPosition,
+    self, Consume, Presence, PresenceAct, Serve, Start, Subscribe, Subscribed, TopicPosition,
 };
 use crate::error::Error;
 use crate::frame::{Frame, Header, Kind};
@@ -25,7 +26,7 @@ pub(super) struct Standing {
     /// The broker has confirmed it once.
     ready: bool,
     /// The number it was asked under on this connection.
-    asked: Option<u64>,
+    pub(super) asked: Option<u64>,
     /// Refusals in a row since the last confirmation.
     refusals: u32,
 }
@@ -50,6 +51,11 @@ pub(super) enum What {
         topic: Topic,
         /// Sequence of the last change seen, once the members are known.
         sequence: Option<u64>,
+    },
+    Consumer {
+        consume: Consume,
+        /// Jobs that were pulled and have not come.
+        credit: u64,
     },
 }
 
@@ -132,6 +138,7 @@ impl Client {
             Some(What::Subscription { .. }) => self.unsubscribe(number),
             Some(What::Offer { .. }) => self.withdraw(number),
             Some(What::Watch { .. }) => self.unwatch(number),
+            Some(What::Consumer { .. }) => self.quit(number),
             Some(What::Entry { topic }) => {
                 let topic = topic.clone();
                 self.leave(&topic);
@@ -200,10 +207,14 @@ impl Client {
             }
             What::Entry { topic } => presence(topic, PresenceAct::Enter),
             What::Watch { topic, .. } => presence(topic, PresenceAct::Watch),
+            What::Consumer { consume, .. } => control::encode(consume, asked),
         };
         standing.asked = Some(asked);
         match frame {
-            Ok(frame) => self.send(frame),
+            Ok(frame) => {
+                self.send(frame);
+                self.pull_again(number);
+            }
             Err(error) => {
                 let failure = Failure::refused(error.code(), 0, error.to_string());
                 self.end_standing(number, failure);

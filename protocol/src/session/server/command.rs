@@ -3,10 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::control::{self, Answer, GroupOrder, PresenceAct, Settlement, Start};
+use crate::control::{self, Answer, GroupOrder, PresenceAct, Start};
 use crate::error::Error;
-use crate::frame::{Frame, Header, Kind, flag};
-use crate::limits::DELAY_MS_MAX;
+use crate::frame::{Frame, Kind};
+use crate::session::settle::Settle;
 use crate::topic::{Pattern, Topic};
 
 /// A checked command of a live session.
@@ -112,31 +112,6 @@ pub struct Consume {
     pub attempts_max: Option<NonZeroU32>,
 }
 
-/// A checked SETTLE.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settle {
-    /// Request number.
-    pub number: u64,
-    /// The consumer.
-    pub consumer: u64,
-    /// The topic.
-    pub topic_id: u64,
-    /// Epoch of the offsets.
-    pub epoch: u64,
-    /// First offset that is meant.
-    pub from: u64,
-    /// Last offset that is meant.
-    pub to: u64,
-    /// Whether what the consumer holds below is meant too.
-    pub is_cumulative: bool,
-    /// What became of the jobs.
-    pub settlement: Settlement,
-    /// When they may come again, or how much longer they take.
-    pub delay: Option<Duration>,
-    /// Why they failed; empty if the consumer does not say.
-    pub reason: String,
-}
-
 impl Consume {
     fn decode(frame: &Frame) -> Result<Self, Error> {
         let body: control::Consume = control::decode(frame)?;
@@ -150,39 +125,6 @@ impl Consume {
             order: GroupOrder::from_number(body.order),
             ack_wait: (!ack_wait.is_zero()).then_some(ack_wait),
             attempts_max: NonZeroU32::new(body.attempts_max),
-        })
-    }
-}
-
-impl Settle {
-    fn decode(frame: &Frame) -> Result<Self, Error> {
-        let missing = |field| move || Error::Invalid { field };
-        let Header { flags, topic_id, number: to, .. } = frame.header;
-        let attributes = frame.attributes()?;
-        let settlement = Settlement::from_number(flags & flag::SETTLEMENT_MASK);
-        let settlement = settlement.ok_or_else(missing("settlement"))?;
-        let is_cumulative = flags & flag::CUMULATIVE != 0;
-        if is_cumulative && settlement != Settlement::Ack {
-            return Err(Error::Invalid { field: "a cumulative settlement other than ack" });
-        }
-        let count = attributes.count.unwrap_or(1);
-        if to == 0 || count == 0 || count > to {
-            return Err(Error::Invalid { field: "count" });
-        }
-        if attributes.delay_ms.is_some_and(|delay| delay > DELAY_MS_MAX.into()) {
-            return Err(Error::Invalid { field: "delay" });
-        }
-        Ok(Settle {
-            number: attributes.sequence.ok_or_else(missing("sequence"))?,
-            consumer: attributes.consumer.ok_or_else(missing("consumer"))?,
-            topic_id,
-            epoch: attributes.epoch.ok_or_else(missing("epoch"))?,
-            from: to - count + 1,
-            to,
-            is_cumulative,
-            settlement,
-            delay: attributes.delay_ms.map(Duration::from_millis),
-            reason: attributes.reason.unwrap_or_default().to_owned(),
         })
     }
 }

@@ -86,7 +86,12 @@ impl Rig {
                     }
                 }
                 Output::Send(_, bytes) => {
-                    self.control.push(Frame::decode(bytes, 1 << 20).expect("one frame"));
+                    let mut reader = FrameReader::new(1 << 20);
+                    reader.push(bytes);
+                    while let Some(frame) = reader.next_frame().expect("valid") {
+                        self.control.push(frame);
+                    }
+                    assert_eq!(reader.buffered_bytes(), 0, "whole frames");
                 }
                 Output::Event(event) => self.events.push(event),
                 Output::Close { code, .. } => self.closes.push(code),
