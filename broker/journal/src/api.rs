@@ -92,6 +92,8 @@ pub struct Opening {
     pub damaged: Vec<Damage>,
     /// Offsets that were given out and are gone, or may have been, by topic.
     pub lost: Vec<(Topic, Hole)>,
+    /// Whether the values were taken from the checkpoint that was given.
+    pub known: bool,
     /// Identity of the store.
     pub store_id: u64,
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, OpenError};
 use crate::identity;
 use crate::keeper::Keeper;
 use crate::key::{self, Sort};
+use crate::mark::Checkpoint;
 use crate::options::Options;
 use crate::reader::Reader;
 use crate::recover::{Found, recover};
@@ -43,15 +44,33 @@ impl<S: Storage> Log<S> {
     /// # Errors
     /// If the storage fails, or the store is not one that these options can open. Damage is no error.
     pub fn open(storage: S, options: Options, now: Now) -> Result<Self, OpenError> {
+        Log::open_from(storage, options, now, &Checkpoint::default())
+    }
+
+    /// Opens the log with values that somebody has kept; [`Opening::known`] says whether they were
+    /// of use. A default checkpoint says nothing, and one that does not fit is left aside.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_from(
+        storage: S,
+        options: Options,
+        now: Now,
+        known: &Checkpoint,
+    ) -> Result<Self, OpenError> {
         options.check()?;
         let store_id = identity::open(&storage, &options)?;
-        let mut state = State::new(options.classes.clone(), options.tail_bytes);
+        let new_state = || State::new(options.classes.clone(), options.tail_bytes);
         let mut segments = tidy(&storage)?;
         let is_new = segments.is_empty();
-        let mut found = recover(&storage, store_id, &segments, &mut state)?;
-        if finish_deleting(&storage, &mut segments, &state.gone)? {
-            state = State::new(options.classes.clone(), options.tail_bytes);
-            found = recover(&storage, store_id, &segments, &mut state)?;
+        let (mut state, mut is_known) = (new_state(), known.through > 0);
+        let mut found = recover(&storage, store_id, &segments, known, &mut state)?;
+        let is_tidy = !finish_deleting(&storage, &mut segments, &state.gone)?;
+        if !is_tidy || is_known && !found.fits(&state, known) {
+            // From the beginning, without what is gone or does not fit.
+            (state, is_known) = (new_state(), false);
+            let nothing = Checkpoint::default();
+            found = recover(&storage, store_id, &segments, &nothing, &mut state)?;
         }
         let depot = stock(&storage, store_id, &options, &mut found)?;
         let base_ms = if is_new { now.unix_ms } else { found.time_ms };
@@ -60,6 +79,7 @@ impl<S: Storage> Log<S> {
         let mut opening = Opening {
             clean: is_new || closed,
             torn_bytes: found.torn_bytes,
+            known: is_known,
             store_id,
             ..Opening::default()
         };

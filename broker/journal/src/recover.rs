@@ -10,6 +10,7 @@ use crate::api::Damage;
 use crate::error::OpenError;
 use crate::index::Index;
 use crate::key;
+use crate::mark::{Checkpoint, Located};
 use crate::scan::{Scan, scan};
 use crate::segment::{HEADER_BYTES, Header, SEGMENT_BYTES_MAX, ending, name};
 use crate::state::{Segment, State};
@@ -37,6 +38,13 @@ pub(crate) struct Found<F> {
 }
 
 impl<F> Found<F> {
+    /// Whether a checkpoint is one of this log, and not ahead of it.
+    pub(crate) fn fits(&self, state: &State<F>, known: &Checkpoint) -> bool {
+        let is_there = |located: &Located| state.segments.contains_key(&located.segment);
+        known.through <= self.seen
+            && known.values.iter().all(|(_, value)| value.as_ref().is_none_or(is_there))
+    }
+
     /// Whether something was lost of which no index tells.
     pub(crate) fn is_cut(&self) -> bool {
         self.damaged.iter().any(|number| !self.indexed.contains(number))
@@ -59,8 +67,14 @@ pub(crate) fn recover<S: Storage>(
     storage: &S,
     store_id: u64,
     numbers: &[u64],
+    known: &Checkpoint,
     state: &mut State<S::File>,
 ) -> Result<Found<S::File>, OpenError> {
+    for (key, located) in &known.values {
+        if let Some(located) = located {
+            state.put(key.clone(), located.value());
+        }
+    }
     let mut found = Found {
         unused: Vec::new(),
         cut: Vec::new(),
@@ -79,7 +93,7 @@ pub(crate) fn recover<S: Storage>(
         let index = Index::read(storage, store_id, *number)?;
         if let Some(index) = index.filter(|index| index.end == bytes && header.is_some()) {
             end_of_scanned(&mut found, state, &mut scanned, Some((*number, index.commits.0)));
-            apply_index(&mut found, state, index);
+            apply_index(&mut found, state, index, known.through);
             continue;
         }
         let whole = read(&file, bytes)?;
@@ -111,6 +125,7 @@ pub(crate) fn recover<S: Storage>(
     }
     end_of_scanned(&mut found, state, &mut scanned, None);
     find_missing(&mut found, state, numbers);
+    state.count_live();
     Ok(found)
 }
 
@@ -122,7 +137,7 @@ fn read<F: File>(file: &F, bytes: u64) -> Result<Bytes, OpenError> {
     Ok(whole.into())
 }
 
-fn apply_index<F>(found: &mut Found<F>, state: &mut State<F>, index: Index) {
+fn apply_index<F>(found: &mut Found<F>, state: &mut State<F>, index: Index, known: u64) {
     for (number, _) in std::mem::take(&mut found.unused) {
         found.damage(state, number, (0, 0), "nothing whole is left");
     }
@@ -133,7 +148,9 @@ fn apply_index<F>(found: &mut Found<F>, state: &mut State<F>, index: Index) {
     (segment.commits, segment.records) = (index.commits, index.records);
     (segment.time_ms, segment.filed) = (index.time_ms, true);
     state.segments.insert(index.segment, segment);
-    index.values.into_iter().for_each(|(key, value)| state.put(key, value));
+    if index.commits.1 > known {
+        index.values.into_iter().for_each(|(key, value)| state.put(key, value));
+    }
     for (topic, extent) in index.extents {
         state.topics.entry(topic).add(extent);
     }

@@ -15,6 +15,7 @@ use sampan_protocol::Topic;
 use crate::api::{Damage, Stats};
 use crate::extent::Region;
 use crate::key::{self, Sort};
+use crate::mark::Changed;
 use crate::topic::Standings;
 
 /// Where a record is.
@@ -103,6 +104,8 @@ pub(crate) struct State<F> {
     pub(crate) epoch: u64,
     pub(crate) damaged: Vec<Damage>,
     pub(crate) stats: Stats,
+    /// Keys for whoever keeps a checkpoint.
+    pub(crate) changed: Changed,
     /// The runs that were written last, by topic, oldest first.
     recent: VecDeque<(u32, usize)>,
     recent_bytes: usize,
@@ -126,6 +129,7 @@ impl<F> State<F> {
             epoch: 1,
             damaged: Vec::new(),
             stats: Stats::default(),
+            changed: Changed::default(),
             recent: VecDeque::new(),
             recent_bytes: 0,
             tail_bytes,
@@ -167,22 +171,36 @@ impl<F> State<F> {
             segment.live_bytes += value.place.bytes;
         }
         self.read_own(&key, &value, before_mark);
+        self.changed.note(&key);
         self.values.insert(key, value);
     }
 
     /// Forgets a key that was removed, once no segment has an older value of it.
     pub(crate) fn forget_removed(&mut self) {
         let numbers: Vec<u64> = self.segments.keys().copied().collect();
-        let State { values, segments, .. } = self;
-        values.retain(|_, value| {
+        let State { values, segments, changed, .. } = self;
+        values.retain(|key, value| {
             let first = numbers.partition_point(|number| *number < value.mark);
             let needed = numbers.get(first).is_some_and(|number| *number < value.place.segment);
             let keep = !value.absent || needed;
-            if !keep && let Some(segment) = segments.get_mut(&value.place.segment) {
-                segment.live_bytes = segment.live_bytes.saturating_sub(value.place.bytes);
+            if !keep {
+                changed.note(key);
+                if let Some(segment) = segments.get_mut(&value.place.segment) {
+                    segment.live_bytes = segment.live_bytes.saturating_sub(value.place.bytes);
+                }
             }
             keep
         });
+    }
+
+    /// Counts the live values of each segment, now that all segments are known.
+    pub(crate) fn count_live(&mut self) {
+        self.segments.values_mut().for_each(|segment| segment.live_bytes = 0);
+        for value in self.values.values() {
+            if let Some(segment) = self.segments.get_mut(&value.place.segment) {
+                segment.live_bytes += value.place.bytes;
+            }
+        }
     }
 
     /// What a value says to the log itself.

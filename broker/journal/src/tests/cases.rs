@@ -36,11 +36,10 @@ fn a_log_that_is_opened_again_has_everything_that_was_synced() {
         let before = read(&log, "a", Start::Offset(0));
         assert!(log.reader.stats().segments > 2, "it has rolled");
         if close {
-            log.writer.close(place.now).expect("closed")
+            place.close(log);
         } else {
-            drop(log.writer)
+            drop(log);
         }
-        drop(log.reader);
         let mut log = place.open();
         let opening = log.opening.clone();
         assert_eq!((opening.clean, opening.damaged, opening.lost), (close, vec![], vec![]));
@@ -174,4 +173,32 @@ fn a_write_that_cannot_be_is_refused_alone() {
     let answers = log.writer.write(place.now, &writes);
     let errors = [Error::WrongEpoch, Error::TooLarge, Error::OffsetReused].map(Err);
     assert_eq!((&answers[..3], answers[3].is_ok()), (&errors[..], true));
+}
+
+#[test]
+fn a_checkpoint_is_taken_if_it_fits_and_left_aside_if_not() {
+    let place = Place::new();
+    let open = |known: &Checkpoint| {
+        let disk = Disk::open(place.path()).expect("free");
+        Log::open_from(disk, place.options.clone(), place.now, known).expect("opens")
+    };
+    let mut log = place.open();
+    place.store(&mut log, &[put("a", Some("1")), put("b", Some("2")), append("t", 1, &[1])]);
+    let whole = log.reader.checkpoint();
+    place.store(&mut log, &[put("a", Some("3")), put("b", None)]);
+    let changed = log.reader.checkpoint();
+    assert_eq!(changed.values.len(), 2);
+    assert_eq!(changed.through, whole.through + 1);
+    assert_eq!(log.reader.checkpoint().values, []);
+    drop(log);
+    let expected = [("a".to_owned(), "3".to_owned())];
+    let ahead = Checkpoint { through: 1000, ..whole.clone() };
+    let mut other = whole.clone();
+    other.values.iter_mut().flat_map(|(_, value)| value).for_each(|value| value.segment += 50);
+    for (known, is_taken) in [(whole, true), (ahead, false), (other, false)] {
+        let log = open(&known);
+        assert_eq!((log.opening.known, log.opening.damaged.len()), (is_taken, 0));
+        assert_eq!(load(&log, ""), expected);
+        assert_eq!(offsets(&read(&log, "t", Start::Offset(0))), [1]);
+    }
 }

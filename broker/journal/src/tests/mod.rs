@@ -14,7 +14,7 @@ use sampan_protocol::frame::{Header, Kind};
 use sampan_protocol::{Class, Now, Pattern, Topic};
 
 use crate::storage::Disk;
-use crate::{Error, Log, Options, Page, Wanted, Write, Written};
+use crate::{Checkpoint, Error, Log, Options, Page, Wanted, Write, Written};
 
 /// Wall clock of the first moment of every test.
 const START_MS: u64 = 1_000_000;
