@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sampan::auth::Role;
-use sampan_client::{Client, Delivery, Message, Start, Subscription, Topic};
+use sampan_client::{Client, Delivery, Event, Message, Start, Subscription, Topic};
 
 use crate::harness::{Broker, PATIENCE, pattern};
 
@@ -153,6 +153,18 @@ async fn one_reader_at_a_hundredth_of_the_speed_costs_the_others_nothing_and_los
     assert_eq!(order, (0..4_000).collect::<Vec<_>>());
 }
 
+/// How long the client waits before it first tries to come back.
+fn first_wait(client: &Client) -> impl Future<Output = Duration> + use<> {
+    let mut events = client.events();
+    async move {
+        loop {
+            if let Event::Waiting { retry_in, .. } = events.next().await.expect("lives on") {
+                return retry_in;
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crashed_broker_is_found_again_by_all_and_what_it_lost_is_told() {
     let broker = Broker::start();
@@ -167,6 +179,7 @@ async fn a_crashed_broker_is_found_again_by_all_and_what_it_lost_is_told() {
     for subscription in &mut subscriptions {
         assert_eq!(read(subscription, 10).await, numbers(10));
     }
+    let waits: Vec<_> = clients.iter().map(|client| tokio::spawn(first_wait(client))).collect();
     let broker = broker.crash_and_restart();
     // The publisher keeps what is not acknowledged and sends it when the broker is back.
     publisher.publish(Message::new(topic("order.1"), "after")).await.expect("acknowledged");
@@ -184,5 +197,10 @@ async fn a_crashed_broker_is_found_again_by_all_and_what_it_lost_is_told() {
         assert_eq!(message.payload_bytes(), b"after");
         assert!(lost, "a memory journal does not survive, and says so");
     }
+    let mut early = 0;
+    for wait in waits {
+        early += usize::from(wait.await.expect("no panic") < Duration::from_millis(250));
+    }
+    assert!((350..650).contains(&early), "{early} of 1000 in the first half of half a second");
     drop(broker);
 }
