@@ -40,11 +40,17 @@ struct Copy {
 }
 
 /// Copies on their way.
-struct Copying {
+pub(crate) struct Copying {
     time_ms: u64,
     block: Option<Block>,
     /// What becomes of the messages, once the segment that they are copied from goes.
-    changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Copying {
+    pub(crate) fn new(time_ms: u64) -> Self {
+        Copying { time_ms, block: None, changes: Vec::new() }
+    }
 }
 
 impl<S: Storage> Keeper<S> {
@@ -118,8 +124,7 @@ impl<S: Storage> Writer<S> {
             return Ok(());
         }
         let source = u16::try_from(segment & u64::from(u16::MAX)).unwrap_or(0);
-        let mut copying =
-            Copying { time_ms: self.shared.clock.at(now), block: None, changes: Vec::new() };
+        let mut copying = Copying::new(self.shared.clock.at(now));
         for Copy { topic, run, entries } in &copies {
             let weight = Block::run_weight(run) + Block::keys_weight(entries);
             let block = self.copy_to(&mut copying, weight)?;
@@ -147,6 +152,7 @@ impl<S: Storage> Writer<S> {
         self.put_own(now, &[(Sort::Gone.alone(), Some(key::ranges(&gone)))])?;
         self.sync()?;
         self.replace(segment, copying.changes);
+        self.shared.depot().dead.push_back(segment);
         Ok(())
     }
 
@@ -160,7 +166,7 @@ impl<S: Storage> Writer<S> {
     }
 
     /// A block with room for another record.
-    fn copy_to<'a>(
+    pub(crate) fn copy_to<'a>(
         &mut self,
         copying: &'a mut Copying,
         weight: usize,
@@ -175,7 +181,7 @@ impl<S: Storage> Writer<S> {
         Ok(copying.block.get_or_insert_with(|| self.block(copying.time_ms)))
     }
 
-    fn end_block(&mut self, copying: &mut Copying) -> Result<(), Error> {
+    pub(crate) fn end_block(&mut self, copying: &mut Copying) -> Result<(), Error> {
         let Some(mut block) = copying.block.take() else { return Ok(()) };
         let runs = |change: &mut Change| matches!(change, Change::Run { .. });
         copying.changes.extend(block.changes.extract_if(.., runs));
@@ -183,7 +189,7 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Puts the copies in the place of a segment.
-    fn replace(&self, segment: u64, changes: Vec<Change>) {
+    pub(crate) fn replace(&self, segment: u64, changes: Vec<Change>) {
         let mut state = self.shared.state();
         for (_, topic) in state.topics.iter_mut() {
             topic.extents.retain(|_, extent| extent.segment != segment);
@@ -191,7 +197,5 @@ impl<S: Storage> Writer<S> {
         changes.into_iter().for_each(|change| state.apply(change));
         state.segments.remove(&segment);
         state.forget_removed();
-        drop(state);
-        self.shared.depot().dead.push_back(segment);
     }
 }

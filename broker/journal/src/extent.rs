@@ -43,6 +43,8 @@ impl Region {
 pub(crate) enum Regions {
     /// In memory, since the segment has no index yet.
     Held(Arc<Vec<Region>>),
+    /// In memory, and what follows is an extent of its own: something broken lies between.
+    Parted(Arc<Vec<Region>>),
     /// In the index file.
     Filed {
         /// Where they start in it.
@@ -70,6 +72,13 @@ impl Extent {
     pub(crate) fn new(segment: u64, source: Option<u16>, region: Region) -> Self {
         let regions = Regions::Held(Arc::new(vec![region]));
         Extent { segment, source, total: region, regions }
+    }
+
+    /// Ends the extent: what follows in the segment is another.
+    pub(crate) fn part(&mut self) {
+        if let Regions::Held(regions) = &self.regions {
+            self.regions = Regions::Parted(regions.clone());
+        }
     }
 
     /// Adds a record's messages; `false` if they are no continuation of this extent.

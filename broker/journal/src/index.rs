@@ -198,7 +198,7 @@ pub(crate) fn regions<S: Storage>(
     extent: &Extent,
 ) -> Result<Option<Vec<Region>>> {
     let (at, count, sum) = match &extent.regions {
-        Regions::Held(held) => return Ok(Some(held.to_vec())),
+        Regions::Held(held) | Regions::Parted(held) => return Ok(Some(held.to_vec())),
         Regions::Filed { at, count, sum } => (*at, *count, *sum),
     };
     let file = storage.open(&name(extent.segment, ending::INDEX))?;

@@ -9,6 +9,7 @@
 //! in memory; [`recover`] and [`open`] rebuild it.
 
 mod api;
+mod aside;
 mod block;
 mod checksum;
 mod clean;
@@ -34,6 +35,7 @@ mod segment;
 mod shared;
 mod state;
 pub mod storage;
+mod survey;
 mod topic;
 mod writer;
 
@@ -44,6 +46,7 @@ pub use mark::{Checkpoint, Located};
 pub use open::Log;
 pub use options::Options;
 pub use reader::{Reader, Wanted};
+pub use survey::{Repaired, Report, SegmentReport, TopicReport, inspect, repair, verify};
 pub use writer::Writer;
 
 #[cfg(test)]

@@ -61,7 +61,8 @@ impl<S: Storage> Log<S> {
         options.check()?;
         let store_id = identity::open(&storage, &options)?;
         let new_state = || State::new(options.classes.clone(), options.tail_bytes);
-        let mut segments = tidy(&storage)?;
+        tidy(&storage)?;
+        let mut segments = numbers(&storage)?;
         let is_new = segments.is_empty();
         let (mut state, mut is_known) = (new_state(), known.through > 0);
         let mut found = recover(&storage, store_id, &segments, known, &mut state)?;
@@ -122,7 +123,7 @@ fn skip<F>(state: &mut State<F>, next: u64) -> Option<(Bytes, Option<Bytes>)> {
     Some((Sort::Gone.alone(), Some(key::ranges(&state.gone))))
 }
 
-fn storage_error(error: Error) -> OpenError {
+pub(crate) fn storage_error(error: Error) -> OpenError {
     let kind = match error {
         Error::Storage(kind) => kind,
         Error::Full => std::io::ErrorKind::StorageFull,
@@ -131,25 +132,24 @@ fn storage_error(error: Error) -> OpenError {
     OpenError::Storage(kind.into())
 }
 
-/// Removes what was not finished; the numbers of the segments, ascending.
-fn tidy<S: Storage>(storage: &S) -> Result<Vec<u64>, OpenError> {
-    let mut segments = Vec::new();
-    let mut removed = false;
-    for file in storage.list()? {
-        match parse_name(&file) {
-            Some((number, ending::SEGMENT)) => segments.push(number),
-            _ if file.ends_with(".tmp") => {
-                storage.remove(&file)?;
-                removed = true;
-            }
-            _ => {}
-        }
+/// The numbers of the segments, ascending.
+pub(crate) fn numbers<S: Storage>(storage: &S) -> Result<Vec<u64>, OpenError> {
+    let list = storage.list()?;
+    let segments = list.iter().filter_map(|file| parse_name(file));
+    let segments = segments.filter(|(_, ending)| *ending == ending::SEGMENT);
+    let mut numbers: Vec<u64> = segments.map(|(number, _)| number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Removes what was not finished.
+fn tidy<S: Storage>(storage: &S) -> Result<(), OpenError> {
+    let mut list = storage.list()?;
+    list.retain(|file| file.rsplit('.').next() == Some(ending::UNFINISHED));
+    for file in &list {
+        storage.remove(file)?;
     }
-    if removed {
-        storage.sync_dir()?;
-    }
-    segments.sort_unstable();
-    Ok(segments)
+    if list.is_empty() { Ok(()) } else { Ok(storage.sync_dir()?) }
 }
 
 /// Removes segments that the log says are gone, which a crash has prevented; whether there were any.
@@ -265,7 +265,7 @@ fn settle<F>(
 }
 
 /// Marks what damage took of each topic; the topics of which it may have taken the end.
-fn find_damage<F>(state: &mut State<F>, found: &Found<F>) -> Vec<u32> {
+pub(crate) fn find_damage<F>(state: &mut State<F>, found: &Found<F>) -> Vec<u32> {
     if found.damaged.is_empty() {
         return Vec::new();
     }
@@ -311,7 +311,7 @@ fn find_damage<F>(state: &mut State<F>, found: &Found<F>) -> Vec<u32> {
 }
 
 /// The parts of a range that are in none of the others.
-fn apart(range: Hole, others: &[Hole]) -> Vec<Hole> {
+pub(crate) fn apart(range: Hole, others: &[Hole]) -> Vec<Hole> {
     let (mut out, mut from) = (Vec::new(), range.from);
     for other in others.iter().filter(|other| other.to >= range.from && other.from <= range.to) {
         if other.from > from {

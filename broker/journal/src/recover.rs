@@ -12,7 +12,7 @@ use crate::index::Index;
 use crate::key;
 use crate::mark::{Checkpoint, Located};
 use crate::scan::{Scan, scan};
-use crate::segment::{HEADER_BYTES, Header, SEGMENT_BYTES_MAX, ending, name};
+use crate::segment::{HEADER_BYTES, Header, SEGMENT_BYTES_MAX, ending, name, parse_name};
 use crate::state::{Segment, State};
 use crate::storage::{File, Storage};
 
@@ -124,13 +124,16 @@ pub(crate) fn recover<S: Storage>(
         scanned.push((*number, scan, bytes));
     }
     end_of_scanned(&mut found, state, &mut scanned, None);
-    find_missing(&mut found, state, numbers);
+    let aside = storage.list()?;
+    let aside = aside.iter().filter_map(|file| parse_name(file));
+    let aside = aside.filter(|(_, ending)| *ending == ending::DAMAGED).map(|(number, _)| number);
+    find_missing(&mut found, state, numbers.iter().copied().chain(aside));
     state.count_live();
     Ok(found)
 }
 
 /// Reads a file as a whole; a log never has longer ones.
-fn read<F: File>(file: &F, bytes: u64) -> Result<Bytes, OpenError> {
+pub(crate) fn read<F: File>(file: &F, bytes: u64) -> std::io::Result<Bytes> {
     let mut whole = vec![0; usize::try_from(bytes.min(SEGMENT_BYTES_MAX)).unwrap_or(0)];
     let length = file.read_at(&mut whole, 0)?;
     whole.truncate(length);
@@ -170,7 +173,13 @@ fn end_of_scanned<F: File>(
     if let (Some(segment), Some(commits)) = (state.segments.get_mut(&number), commits) {
         (segment.commits, segment.records, segment.time_ms) = (commits, records, time_ms);
     }
-    changes.into_iter().for_each(|change| state.apply(change));
+    let mut ranges = damaged.iter().peekable();
+    for change in changes {
+        while ranges.next_if(|(at, _)| *at < change.at()).is_some() {
+            state.part(number);
+        }
+        state.apply(change);
+    }
     for range in damaged {
         found.damage(state, number, range, "a broken block");
     }
@@ -191,11 +200,9 @@ fn end_of_scanned<F: File>(
 }
 
 /// Tells of segments that are neither there nor known to be deleted.
-fn find_missing<F>(found: &mut Found<F>, state: &mut State<F>, numbers: &[u64]) {
+fn find_missing<F>(found: &mut Found<F>, state: &mut State<F>, numbers: impl Iterator<Item = u64>) {
     let mut known = state.gone.clone();
-    for number in numbers {
-        key::join(&mut known, Hole { from: *number, to: *number });
-    }
+    numbers.for_each(|number| key::join(&mut known, Hole { from: number, to: number }));
     let last = state.segments.last_key_value().map_or(0, |(number, _)| *number);
     let mut next = 1;
     for range in known {

@@ -13,7 +13,7 @@ use sampan_core::journal::{Hole, Run};
 use sampan_protocol::Topic;
 
 use crate::api::{Damage, Stats};
-use crate::extent::Region;
+use crate::extent::{Extent, Region};
 use crate::key::{self, Sort};
 use crate::mark::Changed;
 use crate::topic::Standings;
@@ -47,6 +47,16 @@ pub(crate) enum Change {
     Run { topic: u32, segment: u64, source: Option<u16>, region: Region },
     /// A value.
     Value { key: Bytes, value: Value },
+}
+
+impl Change {
+    /// Where its record starts.
+    pub(crate) fn at(&self) -> u64 {
+        match self {
+            Change::Run { region, .. } => region.at,
+            Change::Value { value, .. } => value.place.at,
+        }
+    }
 }
 
 /// A segment that holds something.
@@ -151,6 +161,15 @@ impl<F> State<F> {
                 }
                 self.put(key, value);
             }
+        }
+    }
+
+    /// Ends the extents of a segment, since something broken follows.
+    pub(crate) fn part(&mut self, number: u64) {
+        let Some(segment) = self.segments.get(&number) else { return };
+        for topic in &segment.topics {
+            let extents = self.topics.entry(*topic).extents.values_mut();
+            extents.filter(|extent| extent.segment == number).for_each(Extent::part);
         }
     }
 

@@ -179,8 +179,7 @@ fn a_write_that_cannot_be_is_refused_alone() {
 fn a_checkpoint_is_taken_if_it_fits_and_left_aside_if_not() {
     let place = Place::new();
     let open = |known: &Checkpoint| {
-        let disk = Disk::open(place.path()).expect("free");
-        Log::open_from(disk, place.options.clone(), place.now, known).expect("opens")
+        Log::open_from(place.disk.clone(), place.options.clone(), place.now, known).expect("opens")
     };
     let mut log = place.open();
     place.store(&mut log, &[put("a", Some("1")), put("b", Some("2")), append("t", 1, &[1])]);

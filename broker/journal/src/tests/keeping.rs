@@ -2,23 +2,19 @@
 
 use super::*;
 
-fn fill(place: &Place, log: &mut Log<Disk>, name: &str, offsets: std::ops::RangeInclusive<u64>) {
+fn fill(place: &Place, log: &mut Log<Faulty>, name: &str, offsets: std::ops::RangeInclusive<u64>) {
     for from in offsets {
         place.store(log, &[append(name, from, &[900])]);
     }
 }
 
-fn maintain(place: &Place, log: &mut Log<Disk>) -> Vec<(Topic, u64)> {
+fn maintain(place: &Place, log: &mut Log<Faulty>) -> Vec<(Topic, u64)> {
     log.writer.maintain(place.now).expect("space")
 }
 
 fn files(place: &Place, ending: &str) -> usize {
-    let files = std::fs::read_dir(place.path()).expect("listed");
-    files
-        .filter(|file| {
-            file.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|e| e == ending))
-        })
-        .count()
+    let files = place.disk.list().expect("listed");
+    files.iter().filter(|file| file.ends_with(ending)).count()
 }
 
 #[test]

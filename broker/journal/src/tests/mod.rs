@@ -1,9 +1,9 @@
-//! The log as its owner sees it, on a real directory.
+//! The log as its owner sees it.
 
 mod cases;
+mod faults;
 mod keeping;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use sampan_core::journal::{Chunk, Hole, Run, Sent, Start};
 use sampan_protocol::frame::{Header, Kind};
 use sampan_protocol::{Class, Now, Pattern, Topic};
 
-use crate::storage::Disk;
+use crate::storage::Storage;
+use crate::storage::faulty::Faulty;
 use crate::{Checkpoint, Error, Log, Options, Page, Wanted, Write, Written};
 
 /// Wall clock of the first moment of every test.
@@ -50,7 +51,7 @@ pub(crate) fn put(key: &str, value: Option<&str>) -> Write {
 
 /// A directory with a log in it, its clock, and what retention is to be.
 pub(crate) struct Place {
-    pub(crate) directory: tempfile::TempDir,
+    pub(crate) disk: Faulty,
     pub(crate) now: Now,
     pub(crate) options: Options,
 }
@@ -71,30 +72,25 @@ impl Place {
             segment_bytes: 64 << 10,
             ..Options::new(Arc::new(Table::new(rules)))
         };
-        let directory = tempfile::tempdir().expect("a directory");
-        Place { directory, now: Now { mono: Instant::now(), unix_ms: START_MS }, options }
+        let disk = Faulty::default();
+        Place { disk, now: Now { mono: Instant::now(), unix_ms: START_MS }, options }
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        self.directory.path()
-    }
-
-    pub(crate) fn open(&self) -> Log<Disk> {
-        let disk = Disk::open(self.path()).expect("free");
-        Log::open(disk, self.options.clone(), self.now).expect("opens")
+    pub(crate) fn open(&self) -> Log<Faulty> {
+        Log::open(self.disk.clone(), self.options.clone(), self.now).expect("opens")
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {
         self.now = self.now.after(time);
     }
 
-    pub(crate) fn close(&self, log: Log<Disk>) {
+    pub(crate) fn close(&self, log: Log<Faulty>) {
         let Log { writer, .. } = log;
         writer.close(self.now).expect("closed");
     }
 
     /// Writes and syncs; everything has to be taken.
-    pub(crate) fn store(&self, log: &mut Log<Disk>, writes: &[Write]) {
+    pub(crate) fn store(&self, log: &mut Log<Faulty>, writes: &[Write]) {
         for answer in log.writer.write(self.now, writes) {
             answer.expect("taken");
         }
@@ -102,7 +98,7 @@ impl Place {
     }
 }
 
-pub(crate) fn read(log: &Log<Disk>, name: &str, start: Start) -> Page {
+pub(crate) fn read(log: &Log<Faulty>, name: &str, start: Start) -> Page {
     let wanted = Wanted { start, max_bytes: 1 << 20, max_count: 10_000 };
     log.reader.read(&topic(name), 33, wanted).expect("read")
 }
@@ -111,7 +107,7 @@ pub(crate) fn offsets(page: &Page) -> Vec<u64> {
     page.runs.iter().flat_map(|run| run.frames()).map(|frame| frame.offset).collect()
 }
 
-pub(crate) fn load(log: &Log<Disk>, prefix: &str) -> Vec<(String, String)> {
+pub(crate) fn load(log: &Log<Faulty>, prefix: &str) -> Vec<(String, String)> {
     let (values, more) = log.reader.load(prefix.as_bytes(), None, 1 << 20).expect("loaded");
     assert!(!more);
     let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).expect("text");
