@@ -131,7 +131,7 @@ pub fn client_session(data: &[u8]) {
         for output in outputs {
             if let Output::Event(Event::Job(job)) = output {
                 // A client that the frame has closed takes no more.
-                let _ = client.settle(&job, Verdict::Ack);
+                let _ = client.settle(&job.id, Verdict::Ack);
             }
         }
         now = now.after(Duration::from_secs((*seconds).into()));

@@ -29,8 +29,8 @@ use bytes::Bytes;
 pub use self::backoff::{BACKOFF_MAX, BACKOFF_MIN};
 pub use self::connection::{CONNECT_TIMEOUT, Lost, STABLE_AFTER, State};
 pub use self::output::{
-    Answer, Call, CallId, Cause, Channel, Event, Failure, Job, Joined, Live, Message, Output, Page,
-    Question, Run,
+    Answer, Call, CallId, Cause, Channel, Event, Failure, Job, JobId, Joined, Live, Message,
+    Output, Page, Question, Run,
 };
 pub use self::publishes::{NotTaken, Publish, UNSENT_BYTES_MAX};
 pub use self::requests::{OPEN_MAX, Request};

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
 
-use super::output::{Event, Job, Message};
+use super::output::{Event, Job, JobId, Message};
 use super::requests::not_taken;
 use super::standing::{Standing, What};
 use super::topics::{IdHasher, TOPICS_MAX};
@@ -67,6 +67,15 @@ impl Client {
         }
     }
 
+    /// Jobs that were pulled and have not come.
+    #[must_use]
+    pub fn credit(&self, number: u64) -> u64 {
+        match self.standing.get(&number).map(|standing| &standing.what) {
+            Some(What::Consumer { credit, .. }) => *credit,
+            _ => 0,
+        }
+    }
+
     /// Ends a consumer: what it holds goes to others, and does not count as an attempt.
     pub fn quit(&mut self, number: u64) {
         if self.stands_as_consumer(number) {
@@ -121,11 +130,9 @@ impl Client {
 
     /// Asks again for what had been pulled and has not come.
     pub(super) fn pull_again(&mut self, number: u64) {
-        if let Some(Standing { what: What::Consumer { credit, .. }, .. }) =
-            self.standing.get(&number)
-            && *credit > 0
-        {
-            self.send_pull(number, *credit);
+        let credit = self.credit(number);
+        if credit > 0 {
+            self.send_pull(number, credit);
         }
     }
 
@@ -162,9 +169,17 @@ impl Client {
         {
             *credit = credit.saturating_sub(1);
         }
-        let (connection, boot) = (self.connection, self.boot);
+        let id = JobId {
+            consumer,
+            connection: self.connection,
+            boot: self.boot,
+            topic: topic.clone(),
+            topic_id: id,
+            epoch,
+            offset: frame.header.number,
+        };
         let message = Message { topic, epoch, frame };
-        self.event(Event::Job(Job { consumer, attempt, message, connection, boot }));
+        self.event(Event::Job(Job { id, attempt, message }));
         Ok(())
     }
 }

@@ -198,19 +198,29 @@ pub struct Message {
     pub frame: Frame,
 }
 
-/// A message that a group has handed to one of this client's consumers, to be settled by
-/// `Client::settle`. Cloning shares the bytes.
+/// A message that a group has handed to one of this client's consumers. Cloning shares the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// The consumer.
-    pub consumer: u64,
+    /// Name to settle it by.
+    pub id: JobId,
     /// How often the group has handed the message out, this time included.
     pub attempt: u64,
     /// The message; its frame is the JOB.
     pub message: Message,
+}
+
+/// A job's name, for `Client::settle`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobId {
+    /// The consumer that it came to.
+    pub consumer: u64,
     /// The connection and the broker process that it came from.
     pub(super) connection: u32,
     pub(super) boot: u64,
+    pub(super) topic: Topic,
+    pub(super) topic_id: u64,
+    pub(super) epoch: u64,
+    pub(super) offset: u64,
 }
 
 /// Consecutive publishes of one topic that were acknowledged together.

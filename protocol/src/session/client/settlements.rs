@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::output::{Answer, Channel, Event, Job, Output};
+use super::output::{Answer, Channel, Event, JobId, Output};
 use super::requests::Fate;
 use super::{Client, NotTaken, Phase};
 use crate::control::Settlement;
@@ -162,29 +162,25 @@ impl Client {
     /// # Errors
     /// `NotHeld` if the job is not this client's any more; an ack of it is taken all the same as
     /// long as the broker process lives. `Full`, `Closed`.
-    pub fn settle(&mut self, job: &Job, verdict: Verdict<'_>) -> Result<u64, NotTaken> {
+    pub fn settle(&mut self, job: &JobId, verdict: Verdict<'_>) -> Result<u64, NotTaken> {
         if matches!(self.phase, Phase::Closed(_)) {
             return Err(NotTaken::Closed);
         }
         let held = job.connection == self.connection && self.is_consuming(job.consumer);
-        let topic_id = if job.boot == self.boot {
-            Some(job.message.frame.header.topic_id)
-        } else {
-            self.job_topics.id(&job.message.topic)
-        };
+        let same_boot = job.boot == self.boot;
+        let topic_id = if same_boot { Some(job.topic_id) } else { self.job_topics.id(&job.topic) };
         let topic_id = topic_id.filter(|_| held || verdict.is_ack()).ok_or(NotTaken::NotHeld)?;
         if !self.stands_as_consumer(job.consumer) {
             return Err(NotTaken::NotHeld);
         }
         let (settlement, delay, reason) = verdict.parts();
-        let offset = job.message.frame.header.number;
         let settle = Settle {
             number: 0,
             consumer: job.consumer,
             topic_id,
-            epoch: job.message.epoch,
-            from: offset,
-            to: offset,
+            epoch: job.epoch,
+            from: job.offset,
+            to: job.offset,
             is_cumulative: verdict == Verdict::AckThrough,
             settlement,
             delay,

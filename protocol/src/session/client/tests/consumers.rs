@@ -22,6 +22,9 @@ struct Pair {
     server: Server,
 }
 
+/// Whether a settlement was late, or what made it fail and whether it may have had its effect.
+type Told = Result<bool, (Cause, bool)>;
+
 impl Pair {
     fn new() -> Self {
         let mut rig = Rig::new(options());
@@ -91,10 +94,10 @@ impl Pair {
     }
 
     fn settle(&mut self, job: &Job, verdict: Verdict<'_>) -> u64 {
-        self.rig.client.settle(job, verdict).expect("held")
+        self.rig.client.settle(&job.id, verdict).expect("held")
     }
 
-    fn answers(&self) -> Vec<(u64, Result<bool, (Cause, bool)>)> {
+    fn answers(&self) -> Vec<(u64, Told)> {
         let answers = self.rig.events.iter().filter_map(|event| match event {
             Event::Answered { number, result: Ok(Answer::Settled { late }) } => {
                 Some((*number, Ok(*late)))
@@ -275,7 +278,7 @@ fn only_acks_outlive_a_connection() {
     assert_eq!(pair.answers(), []);
     // One that is made of an earlier connection's job joins them; what else is said is void.
     let more = pair.settle(&jobs[3], Verdict::Ack);
-    assert_eq!(pair.rig.client.settle(&jobs[4], Verdict::Release), Err(NotTaken::NotHeld));
+    assert_eq!(pair.rig.client.settle(&jobs[4].id, Verdict::Release), Err(NotTaken::NotHeld));
     let commands = pair.commands();
     let [Command::Consume(_), Command::Settle(first), Command::Settle(second)] = &commands[..]
     else {
@@ -308,7 +311,7 @@ fn a_job_of_an_earlier_broker_process_is_acked_once_its_topic_is_named_again() {
     let (mut pair, consumer) = Pair::consuming(10);
     let jobs = pair.jobs(consumer, 1..=2);
     pair.reconnect(2);
-    assert_eq!(pair.rig.client.settle(&jobs[0], Verdict::Ack), Err(NotTaken::NotHeld));
+    assert_eq!(pair.rig.client.settle(&jobs[0].id, Verdict::Ack), Err(NotTaken::NotHeld));
     assert_eq!(pair.commands().len(), 1);
     pair.rig.name(91, "order.1", Class::Durable, 3, 0);
     pair.settle(&jobs[0], Verdict::Ack);
@@ -347,7 +350,7 @@ fn a_consumer_that_quits_leaves_after_what_it_has_settled() {
         panic!("{commands:?}")
     };
     assert_eq!((settle.number, *number), (ack, consumer));
-    assert_eq!(pair.rig.client.settle(&jobs[1], Verdict::Ack), Err(NotTaken::NotHeld));
+    assert_eq!(pair.rig.client.settle(&jobs[1].id, Verdict::Ack), Err(NotTaken::NotHeld));
     pair.rig.control(settled(ack, 1, false));
     assert_eq!(pair.answers(), [(ack, Ok(false))]);
     pair.rig.lane(job(consumer, 7, 9));
@@ -442,6 +445,6 @@ fn settlements_are_bounded() {
         // Offsets that do not meet share nothing.
         pair.settle(&jobs[at % 2 * 2], Verdict::Ack);
     }
-    assert_eq!(pair.rig.client.settle(&jobs[0], Verdict::Release), Err(NotTaken::Full));
+    assert_eq!(pair.rig.client.settle(&jobs[0].id, Verdict::Release), Err(NotTaken::Full));
     assert_eq!(pair.settles().len(), SETTLEMENTS_MAX);
 }
