@@ -120,7 +120,7 @@ fn dedupe(c: &mut Criterion) {
             offset += 1;
             let key = format!("order-{offset}");
             let seen = dedupe.check_key(now, &key);
-            dedupe.record_key(now, &key, offset);
+            dedupe.record_key(now, key.as_str(), offset);
             seen.is_some()
         });
     });

@@ -1,10 +1,12 @@
 //! Gathers the messages of one topic between two passes into runs that every subscriber shares.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use sampan_protocol::frame::Header;
 use sampan_protocol::limits::HEADER_BYTES;
 
-use crate::journal::{Chunk, Run};
+use crate::journal::{Chunk, Run, Sent};
 
 /// Bodies up to this many bytes are copied once and coalesced; larger ones are shared as received.
 const SMALL_BYTES: usize = 1024;
@@ -40,6 +42,11 @@ impl Batch {
         self.run.chunks.is_empty() && self.waiting.is_empty()
     }
 
+    /// Messages gathered.
+    pub(crate) fn count(&self) -> u64 {
+        if self.run.bytes == 0 { 0 } else { self.run.count() }
+    }
+
     /// Adds one DELIVER frame. `header.number` is one above the previous one's.
     pub(crate) fn push(&mut self, header: Header, attributes: &[u8], body: Bytes) {
         let whole = HEADER_BYTES + attributes.len() + body.len();
@@ -67,6 +74,25 @@ impl Batch {
         let whole = chunk.head.len() + chunk.body.as_ref().map_or(0, Bytes::len);
         self.run.chunks.push(chunk);
         self.stretch(header, whole);
+    }
+
+    /// Notes how its publisher calls the message that is pushed next.
+    pub(crate) fn note(&mut self, sent: Sent) {
+        match self.run.sent.last_mut() {
+            Some(last)
+                if last.producer == sent.producer
+                    && last.sequence.checked_add(last.count) == Some(sent.sequence)
+                    && last.offset + last.count == sent.offset =>
+            {
+                last.count += sent.count;
+            }
+            _ => self.run.sent.push(sent),
+        }
+    }
+
+    /// Notes the idempotency key of the message that is pushed next.
+    pub(crate) fn note_key(&mut self, offset: u64, key: Arc<str>) {
+        self.run.keys.push((offset, key));
     }
 
     /// Takes what was gathered.

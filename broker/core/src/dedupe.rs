@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::journal::Sent;
+
 /// How much one topic remembers.
 ///
 /// Worst-case memory of the default is 6 MiB: 40 bytes per run and about 300 per key.
@@ -43,7 +45,7 @@ pub struct First {
 /// The memory of one topic. Empty, it holds no allocation.
 ///
 /// Remembers for the window at least, within its limits; what is exceeded there is forgotten oldest
-/// first. Offsets are recorded in rising order.
+/// first.
 #[derive(Debug)]
 pub struct Dedupe {
     window: Duration,
@@ -89,6 +91,32 @@ impl Dedupe {
 
     /// Remembers a sequence and the offset that it was given; one that is known keeps its first.
     pub fn record(&mut self, now: Instant, producer: u64, sequence: u64, offset: u64) {
+        self.add(now, producer, Run { first: sequence, last: sequence, offset, at: now });
+    }
+
+    /// Remembers what a journal has told of earlier runs of the broker, `age` old by now. Calls come
+    /// oldest first.
+    pub fn restore(&mut self, now: Instant, age: Duration, sent: &Sent) {
+        let Sent { producer, sequence, offset, count } = *sent;
+        let at = now.checked_sub(age).unwrap_or(now);
+        let Some(last) = count.checked_sub(1).and_then(|more| sequence.checked_add(more)) else {
+            return;
+        };
+        if !self.is_old(now, at) {
+            self.add(at, producer, Run { first: sequence, last, offset, at });
+        }
+    }
+
+    /// Remembers an idempotency key that a journal has told of, `age` old by now. Calls come oldest
+    /// first.
+    pub fn restore_key(&mut self, now: Instant, age: Duration, key: Arc<str>, offset: u64) {
+        let at = now.checked_sub(age).unwrap_or(now);
+        if !self.is_old(now, at) {
+            self.record_key(at, key, offset);
+        }
+    }
+
+    fn add(&mut self, now: Instant, producer: u64, run: Run) {
         self.expire(now);
         if !self.producers.contains_key(&producer) {
             self.make_room();
@@ -97,15 +125,16 @@ impl Dedupe {
         let share = self.share();
         let entry = self.producers.entry(producer).or_insert_with(|| Producer::new(now));
         entry.drop_old(now, self.window);
-        entry.record(Run { first: sequence, last: sequence, offset, at: now });
+        entry.record(run);
         entry.trim(share);
     }
 
-    /// Forgets a sequence, since its message could not be stored: sent again, it is new.
-    pub fn forget(&mut self, producer: u64, sequence: u64) {
+    /// Forgets these sequences, since their messages could not be stored: sent again, they are new.
+    pub fn forget(&mut self, sent: &Sent) {
         let share = self.share();
-        if let Some(entry) = self.producers.get_mut(&producer) {
-            entry.forget(sequence);
+        if let Some(entry) = self.producers.get_mut(&sent.producer) {
+            let last = sent.sequence.saturating_add(sent.count.saturating_sub(1));
+            entry.forget(sent.sequence, last);
             entry.trim(share);
         }
     }
@@ -119,15 +148,15 @@ impl Dedupe {
 
     /// Remembers an idempotency key and the offset of its message; one that is known keeps its
     /// first.
-    pub fn record_key(&mut self, now: Instant, key: &str, offset: u64) {
+    pub fn record_key(&mut self, now: Instant, key: impl Into<Arc<str>>, offset: u64) {
         self.expire(now);
-        if self.limits.keys_max == 0 || self.keys.contains_key(key) {
+        let key = key.into();
+        if self.limits.keys_max == 0 || self.keys.contains_key(&key) {
             return;
         }
         while self.keys.len() >= self.limits.keys_max {
             self.drop_oldest_key();
         }
-        let key = Arc::<str>::from(key);
         self.keys.insert(key.clone(), (offset, now));
         self.key_order.push_back(key);
     }
@@ -139,27 +168,6 @@ impl Dedupe {
         {
             self.key_order.remove(at);
         }
-    }
-
-    /// Forgets whatever was recorded with this offset, since it could not be stored.
-    ///
-    /// Cheap for the offsets that were recorded last; others cost a walk over all that is newer.
-    pub fn forget_offset(&mut self, offset: u64) {
-        let share = self.share();
-        for entry in self.producers.values_mut().filter(|entry| entry.top_offset >= offset) {
-            if let Some(sequence) = entry.sequence_of(offset) {
-                entry.forget(sequence);
-                entry.trim(share);
-            }
-        }
-        let newest_first = self.key_order.iter().rev();
-        let offsets = newest_first.map(|key| (key, self.keys.get(key).map_or(0, |known| known.0)));
-        let found: Vec<_> = offsets
-            .take_while(|(_, recorded)| *recorded >= offset)
-            .filter(|(_, recorded)| *recorded == offset)
-            .map(|(key, _)| key.clone())
-            .collect();
-        found.iter().for_each(|key| self.forget_key(key));
     }
 
     /// Frees what has left the window. Recording does so too; this is for a topic that is silent.
@@ -220,8 +228,6 @@ struct Producer {
     runs: VecDeque<Run>,
     /// When something was last recorded.
     active: Instant,
-    /// Highest offset recorded.
-    top_offset: u64,
 }
 
 /// Consecutive sequences.
@@ -253,7 +259,7 @@ impl Run {
 
 impl Producer {
     fn new(now: Instant) -> Self {
-        Producer { runs: VecDeque::new(), active: now, top_offset: 0 }
+        Producer { runs: VecDeque::new(), active: now }
     }
 
     /// The index of the first run that ends at or after `sequence`.
@@ -276,47 +282,35 @@ impl Producer {
         }
     }
 
-    /// Adds a run of one sequence.
+    /// Adds a run.
     fn record(&mut self, new: Run) {
         self.active = self.active.max(new.at);
-        self.top_offset = self.top_offset.max(new.offset);
-        let mut index = self.seek(new.first);
-        if let Some(known) = self.runs.get(index)
-            && known.first <= new.first
-        {
-            // Whoever records asked before and was told that it is new, so a run that holds the
-            // sequence is out of the window.
-            self.forget(new.first);
-            index = self.seek(new.first);
-        }
+        // Whoever records asked before and was told that it is new, so a run that holds one of the
+        // sequences is out of the window.
+        self.forget(new.first, new.last);
+        let index = self.seek(new.first);
         match index.checked_sub(1).and_then(|before| self.runs.get_mut(before)) {
             Some(before) if before.joins(&new) => (before.last, before.at) = (new.last, new.at),
             _ => self.runs.insert(index, new),
         }
     }
 
-    fn forget(&mut self, sequence: u64) {
-        let index = self.seek(sequence);
-        let Some(run) = self.runs.get(index).copied().filter(|run| run.first <= sequence) else {
-            return;
-        };
-        self.runs.remove(index);
-        if sequence < run.last {
-            let first = sequence + 1;
-            self.runs.insert(index, Run { first, offset: run.offset_of(first), ..run });
+    /// Forgets the sequences `first..=last`.
+    fn forget(&mut self, first: u64, last: u64) {
+        loop {
+            let index = self.seek(first);
+            let Some(run) = self.runs.get(index).copied().filter(|run| run.first <= last) else {
+                return;
+            };
+            self.runs.remove(index);
+            if last < run.last {
+                let first = last + 1;
+                self.runs.insert(index, Run { first, offset: run.offset_of(first), ..run });
+            }
+            if run.first < first {
+                self.runs.insert(index, Run { last: first - 1, ..run });
+            }
         }
-        if run.first < sequence {
-            self.runs.insert(index, Run { last: sequence - 1, ..run });
-        }
-    }
-
-    /// The sequence that was given this offset.
-    fn sequence_of(&self, offset: u64) -> Option<u64> {
-        let known = self.runs.iter().rev().filter(|run| run.offset != 0);
-        let mut spans = known.map(|run| (run, run.offset..=run.offset_of(run.last)));
-        spans
-            .find(|(_, span)| span.contains(&offset))
-            .map(|(run, _)| run.first + (offset - run.offset))
     }
 
     /// Gives up the oldest until at most `max` runs are left: first their offsets, by joining runs

@@ -1,18 +1,20 @@
 //! The newest message per key of one `latest` topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use crate::journal::{Chunk, Run};
 
-/// The kept values, by key and by offset.
+/// The kept values, by key and by offset, and what is on its way to replace them.
 #[derive(Debug, Default)]
 pub(crate) struct Latest {
     values: BTreeMap<Arc<str>, Value>,
     keys: BTreeMap<u64, Arc<str>>,
     bytes: usize,
+    /// Offsets and versions of values that are not yet shown, by key and rising.
+    coming: BTreeMap<Arc<str>, VecDeque<(u64, Option<u64>)>>,
+    /// Keys there that have no shown value.
+    new_keys: usize,
 }
 
 #[derive(Debug)]
@@ -21,6 +23,16 @@ struct Value {
     time_ms: u64,
     version: Option<u64>,
     chunk: Chunk,
+}
+
+/// A value that is on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Coming {
+    pub(crate) key: Arc<str>,
+    pub(crate) offset: u64,
+    pub(crate) time_ms: u64,
+    pub(crate) version: Option<u64>,
+    pub(crate) chunk: Chunk,
 }
 
 /// Values in offset order, and where the next page starts.
@@ -37,45 +49,81 @@ impl Latest {
         self.bytes
     }
 
-    /// Keys kept.
+    /// Keys of values that are kept or on their way.
     pub(crate) fn len(&self) -> usize {
-        self.values.len()
+        self.values.len() + self.new_keys
     }
 
     pub(crate) fn contains(&self, key: &str) -> bool {
-        self.values.contains_key(key)
+        self.values.contains_key(key) || self.coming.contains_key(key)
     }
 
-    /// Offset of the kept value if `version` is not above its version. A value without a version
-    /// is always replaced, and a publish without one always replaces.
+    /// One above the offset of the newest value; 1 if there is none.
+    pub(crate) fn end(&self) -> u64 {
+        self.keys.last_key_value().map_or(1, |(offset, _)| offset + 1)
+    }
+
+    /// Offset of the newest value if `version` is not above its version, whether it is shown or on
+    /// its way. A value without a version is always replaced, and a publish without one always
+    /// replaces.
     pub(crate) fn newer_than(&self, key: &str, version: Option<u64>) -> Option<u64> {
-        let value = self.values.get(key)?;
-        let stale = version.zip(value.version).is_some_and(|(new, kept)| new <= kept);
-        stale.then_some(value.offset)
+        let coming = self.coming.get(key).and_then(VecDeque::back).copied();
+        let shown = || self.values.get(key).map(|value| (value.offset, value.version));
+        let (offset, kept) = coming.or_else(shown)?;
+        let stale = version.zip(kept).is_some_and(|(new, kept)| new <= kept);
+        stale.then_some(offset)
     }
 
-    /// Keeps this message as the newest of `key`.
-    pub(crate) fn put(
-        &mut self,
-        key: &str,
-        offset: u64,
-        time_ms: u64,
-        version: Option<u64>,
-        chunk: Chunk,
-    ) {
-        self.bytes += size(&chunk);
+    /// Notes that a value of this key is on its way; the key.
+    pub(crate) fn expect(&mut self, key: &str, offset: u64, version: Option<u64>) -> Arc<str> {
+        if let Some(waiting) = self.coming.get_mut(key) {
+            waiting.push_back((offset, version));
+        }
+        if let Some((name, _)) = self.coming.get_key_value(key) {
+            return name.clone();
+        }
+        let shown = self.values.get_key_value(key).map(|(name, _)| name.clone());
+        self.new_keys += usize::from(shown.is_none());
+        let name = shown.unwrap_or_else(|| Arc::from(key));
+        self.coming.insert(name.clone(), VecDeque::from([(offset, version)]));
+        name
+    }
+
+    /// Gives up a value that was on its way.
+    pub(crate) fn withdraw(&mut self, key: &Arc<str>, offset: u64) {
+        let Some(waiting) = self.coming.get_mut(key) else { return };
+        waiting.retain(|(coming, _)| *coming != offset);
+        if waiting.is_empty() {
+            self.coming.remove(key);
+            self.new_keys -= usize::from(!self.values.contains_key(key));
+        }
+    }
+
+    /// Shows a value as the newest of its key.
+    pub(crate) fn put(&mut self, value: Coming) {
+        let Coming { key, offset, time_ms, version, chunk } = value;
+        self.withdraw(&key, offset);
+        self.bytes += chunk.bytes();
         let value = Value { offset, time_ms, version, chunk };
-        let name = if let Some(old) = self.values.get_mut(key) {
-            let old = std::mem::replace(old, value);
-            self.bytes -= size(&old.chunk);
-            self.keys.remove(&old.offset)
-        } else {
-            let name: Arc<str> = Arc::from(key);
-            self.values.insert(name.clone(), value);
-            Some(name)
-        };
-        if let Some(name) = name {
-            self.keys.insert(offset, name);
+        match self.values.get_mut(&key) {
+            Some(old) => {
+                let old = std::mem::replace(old, value);
+                self.bytes -= old.chunk.bytes();
+                self.keys.remove(&old.offset);
+            }
+            None => {
+                self.new_keys -= usize::from(self.coming.contains_key(&key));
+                self.values.insert(key.clone(), value);
+            }
+        }
+        self.keys.insert(offset, key);
+    }
+
+    /// Lets any publish replace a value that was shown and could not be stored.
+    pub(crate) fn forget_version(&mut self, offset: u64) {
+        let value = self.keys.get(&offset).and_then(|key| self.values.get_mut(key));
+        if let Some(value) = value {
+            value.version = None;
         }
     }
 
@@ -85,7 +133,7 @@ impl Latest {
         let (mut runs, mut bytes) = (Vec::new(), 0);
         for (offset, key) in self.keys.range(from..end) {
             let Some(value) = self.values.get(key) else { continue };
-            bytes += size(&value.chunk);
+            bytes += value.chunk.bytes();
             if !runs.is_empty() && (bytes > max_bytes || runs.len() >= max_count) {
                 return Page { runs, next: *offset };
             }
@@ -94,7 +142,7 @@ impl Latest {
                 to: *offset,
                 first_ms: value.time_ms,
                 last_ms: value.time_ms,
-                bytes: size(&value.chunk),
+                bytes: value.chunk.bytes(),
                 chunks: vec![value.chunk.clone()],
                 ..Run::default()
             }));
@@ -115,28 +163,29 @@ impl Latest {
     }
 }
 
-fn size(chunk: &Chunk) -> usize {
-    chunk.head.len() + chunk.body.as_ref().map_or(0, Bytes::len)
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
-    fn chunk(text: &'static str) -> Chunk {
-        Chunk { head: Bytes::from_static(text.as_bytes()), body: None }
+    fn put(latest: &mut Latest, key: &str, offset: u64, version: Option<u64>, text: &'static str) {
+        let key = latest.expect(key, offset, version);
+        let chunk = Chunk { head: Bytes::from_static(text.as_bytes()), body: None };
+        latest.put(Coming { key, offset, time_ms: offset * 10, version, chunk });
     }
 
     #[test]
     fn only_the_newest_value_of_a_key_is_paged_in_offset_order() {
         let mut latest = Latest::default();
-        latest.put("a", 1, 10, Some(1), chunk("a1"));
-        latest.put("b", 2, 20, Some(1), chunk("b1"));
-        latest.put("a", 3, 30, Some(2), chunk("a2"));
+        assert_eq!(latest.end(), 1);
+        put(&mut latest, "a", 1, Some(1), "a1");
+        put(&mut latest, "b", 2, Some(1), "b1");
+        put(&mut latest, "a", 3, Some(2), "a2");
         let page = latest.page(1, 4, 1000, 10);
         let offsets: Vec<u64> = page.runs.iter().map(|run| run.from).collect();
         assert_eq!((offsets, page.next), (vec![2, 3], 4));
-        assert_eq!(latest.bytes(), 4);
+        assert_eq!((latest.bytes(), latest.len(), latest.end()), (4, 2, 4));
         let first = latest.page(1, 4, 1, 10);
         assert_eq!((first.runs.len(), first.next), (1, 3));
         assert_eq!((latest.last(1), latest.since(25, 4), latest.since(99, 4)), (3, 3, 4));
@@ -145,10 +194,29 @@ mod tests {
     #[test]
     fn a_version_not_above_the_kept_one_is_stale() {
         let mut latest = Latest::default();
-        latest.put("a", 5, 0, Some(7), chunk("x"));
+        put(&mut latest, "a", 5, Some(7), "x");
         assert_eq!(latest.newer_than("a", Some(7)), Some(5));
         assert_eq!(latest.newer_than("a", Some(8)), None);
         assert_eq!(latest.newer_than("a", None), None);
         assert_eq!(latest.newer_than("b", Some(1)), None);
+        latest.forget_version(5);
+        assert_eq!(latest.newer_than("a", Some(7)), None);
+    }
+
+    #[test]
+    fn a_value_on_its_way_counts_but_is_not_shown_and_can_be_withdrawn() {
+        let mut latest = Latest::default();
+        put(&mut latest, "a", 1, Some(1), "a1");
+        let a = latest.expect("a", 2, Some(5));
+        latest.expect("a", 3, Some(6));
+        let b = latest.expect("b", 4, None);
+        assert_eq!((latest.len(), latest.contains("b"), latest.end()), (2, true, 2));
+        assert_eq!(latest.newer_than("a", Some(6)), Some(3));
+        latest.withdraw(&a, 3);
+        assert_eq!(latest.newer_than("a", Some(5)), Some(2));
+        latest.withdraw(&a, 2);
+        latest.withdraw(&b, 4);
+        assert_eq!(latest.newer_than("a", Some(1)), Some(1));
+        assert_eq!((latest.len(), latest.contains("b")), (1, false));
     }
 }

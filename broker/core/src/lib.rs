@@ -12,6 +12,7 @@ pub mod config;
 pub mod counters;
 pub mod dedupe;
 pub mod directory;
+mod flight;
 pub mod grant;
 pub mod hash;
 pub mod journal;

@@ -1,6 +1,5 @@
 //! A topic's live state at its owner: offsets, what waits to be flushed, who is interested.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,8 +10,9 @@ use sampan_protocol::{AckLevel, Class, Now};
 use crate::batch::Batch;
 use crate::dedupe::{self, Dedupe};
 use crate::directory::Entry;
-use crate::journal::{self, Run, Start, Ticket};
-use crate::latest::Latest;
+use crate::flight::Flights;
+use crate::journal::{self, Start};
+use crate::latest::{Coming, Latest};
 use crate::message::{AckRun, Hole, JoinPoint, JoinStart, Message, Origin};
 
 /// Ranges of lost offsets that are remembered; beyond it the oldest become one.
@@ -35,8 +35,10 @@ pub(crate) struct Room {
     pub(crate) acks: Vec<(Origin, AckRun)>,
     /// When the first of them was ordered.
     pub(crate) gathering_since: Option<Instant>,
+    /// Values of the batch.
+    pub(crate) values: Vec<Coming>,
     /// Batches that the journal has been given.
-    pub(crate) in_flight: VecDeque<InFlight>,
+    pub(crate) flights: Flights,
     /// Shards with a session that subscribes to the topic by name, as bits.
     pub(crate) named_by: u64,
     /// Shards with a matching pattern, as bits, and the pattern generation that this is of.
@@ -53,27 +55,6 @@ pub(crate) struct Room {
     pub(crate) opening: Option<Vec<Message>>,
     /// Offsets that a crash or a failure took, so that readers are told why they are missing.
     pub(crate) lost: Vec<journal::Hole>,
-}
-
-/// A batch on its way to the journal.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    pub(crate) ticket: Ticket,
-    /// When its first message was ordered.
-    pub(crate) since: Instant,
-    pub(crate) run: Arc<Run>,
-    /// Publishers that wait for the journal.
-    pub(crate) acks: Vec<(Origin, AckRun)>,
-    /// What is known of it.
-    pub(crate) state: Stored,
-}
-
-/// What the journal has said about a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stored {
-    Waiting,
-    Visible,
-    Failed,
 }
 
 /// The pace of a `latest` topic with `max_hz`.
@@ -98,7 +79,8 @@ impl Room {
             batch: Batch::default(),
             acks: Vec::new(),
             gathering_since: None,
-            in_flight: VecDeque::new(),
+            values: Vec::new(),
+            flights: Flights::default(),
             named_by: 0,
             matched_by: (0, 0),
             latest: (class == Class::Latest).then(Box::default),
@@ -138,20 +120,38 @@ impl Room {
         self.acks.push((origin, AckRun { sequence, offset, count: 1, level, flags: 0 }));
     }
 
-    /// Lets the ack of a repeated durable publish wait with that of its first, if the journal has
-    /// not stored it yet; whether it does. An offset that is no longer known has long been stored.
-    pub(crate) fn joins_ack(&mut self, origin: Origin, run: AckRun) -> bool {
-        if self.entry.rule.class != Class::Durable || run.offset < self.visible {
+    /// Lets the ack of a publish that was settled by an earlier one wait with that one's, until it
+    /// has reached the level that this one asks for; whether it has to wait. An offset that is no
+    /// longer known has long been stored.
+    pub(crate) fn joins_ack(&mut self, origin: Origin, ack: AckRun) -> bool {
+        if !self.batch.is_empty() && ack.offset >= self.next - self.batch.count() {
+            self.acks.push((origin, ack));
+            return true;
+        }
+        let waits_for = self.flights.holding(ack.offset);
+        let Some(flight) = waits_for.filter(|flight| flight.reached < Some(ack.level)) else {
             return false;
-        }
-        let holds = |batch: &&mut InFlight| {
-            (batch.run.from..=batch.run.to).contains(&run.offset) && batch.state == Stored::Waiting
         };
-        match self.in_flight.iter_mut().find(holds) {
-            Some(batch) => batch.acks.push((origin, run)),
-            None => self.acks.push((origin, run)),
-        }
+        flight.acks.push((origin, ack));
         true
+    }
+
+    /// Takes back the batch that was gathered: nobody has seen its offsets, and they are given to
+    /// others. Its publishers are to be refused.
+    pub(crate) fn take_back(&mut self, run: &journal::Run, values: &[Coming]) {
+        self.next = run.from;
+        self.forget(run, values);
+    }
+
+    /// Forgets what was remembered of messages that could not be stored.
+    pub(crate) fn forget(&mut self, run: &journal::Run, values: &[Coming]) {
+        if let Some(dedupe) = &mut self.dedupe {
+            run.sent.iter().for_each(|sent| dedupe.forget(sent));
+            run.keys.iter().for_each(|(_, key)| dedupe.forget_key(key));
+        }
+        if let Some(latest) = &mut self.latest {
+            values.iter().for_each(|value| latest.withdraw(&value.key, value.offset));
+        }
     }
 
     /// Notes that messages of these offsets are gone although nobody was told that they would be.
@@ -167,18 +167,23 @@ impl Room {
         }
     }
 
-    /// The hole `from..=to` with its reason: lost if a crash or a failure of the journal took any of
-    /// it, below the floor by retention, else never used, since a message that fails to be stored is
-    /// refused.
-    pub(crate) fn hole(&self, from: u64, to: u64) -> Option<Hole> {
+    /// The hole `from..=to` with its reason: damaged or lost if damage, or a crash or a failure of
+    /// the journal, took any of it, below the floor by retention, else never used, since a message
+    /// that fails to be stored is refused.
+    ///
+    /// Of offsets whose append has failed this may be told only once a later message is stored: till
+    /// then a restart may yet find them.
+    pub(crate) fn hole(&self, from: u64, to: u64, damaged: &[journal::Hole]) -> Option<Hole> {
         if from > to {
             return None;
         }
-        let crashed = self.lost.iter().any(|lost| lost.from <= to && from <= lost.to);
-        let reason = match (crashed, to < self.floor) {
-            (true, _) => GapReason::UnsyncedLost,
-            (false, true) => GapReason::Retention,
-            (false, false) => GapReason::NeverUsed,
+        let overlaps =
+            |holes: &[journal::Hole]| holes.iter().any(|hole| hole.from <= to && from <= hole.to);
+        let reason = match (overlaps(damaged), overlaps(&self.lost), to < self.floor) {
+            (true, _, _) => GapReason::Damaged,
+            (false, true, _) => GapReason::UnsyncedLost,
+            (false, false, true) => GapReason::Retention,
+            (false, false, false) => GapReason::NeverUsed,
         };
         Some(Hole { epoch: self.epoch, from, to, reason })
     }
@@ -226,23 +231,19 @@ impl Room {
         }
     }
 
+    /// A start at the floor or above it: what lies below is nobody's but a group's.
+    pub(crate) fn kept(&self, start: Start) -> Start {
+        match start {
+            Start::Offset(offset) => Start::Offset(offset.max(self.floor)),
+            other => other,
+        }
+    }
+
     /// Whether nothing would be forgotten with the room.
     pub(crate) fn is_idle(&self) -> bool {
         self.entry.rule.class == Class::Ephemeral
             && self.named_by == 0
             && self.batch.is_empty()
             && self.acks.is_empty()
-    }
-
-    /// Takes the front batches that are settled, with what to tell subscribers of each: the run,
-    /// and the hole before it.
-    pub(crate) fn settled(&mut self) -> Vec<(Arc<Run>, bool)> {
-        let mut out = Vec::new();
-        while self.in_flight.front().is_some_and(|batch| batch.state != Stored::Waiting) {
-            if let Some(batch) = self.in_flight.pop_front() {
-                out.push((batch.run, batch.state == Stored::Visible));
-            }
-        }
-        out
     }
 }

@@ -40,6 +40,8 @@ numbered! {
         NeverUsed = 4 "never_used",
         /// Of these offsets, those that do not follow were replaced by a newer value of their key.
         Conflated = 5 "conflated",
+        /// Damage of the storage took them: lost.
+        Damaged = 6 "damaged",
     }
 }
 

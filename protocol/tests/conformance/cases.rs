@@ -226,6 +226,7 @@ fn reading() -> Vec<Case> {
         about("gap", 42, 1, &gap(7, 1, 40, 1)),
         about("gap_of_a_lost_epoch", 42, 1, &gap(NUMBER_MAX, 1, NUMBER_MAX, 3)),
         about("gap_conflated", 42, 9, &gap(1, 9, 9, 5)),
+        about("gap_damaged", 42, 9, &gap(1, 9, 12, 6)),
     ]
 }
 

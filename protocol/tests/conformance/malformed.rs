@@ -273,7 +273,7 @@ fn ranges(cases: &mut Cases) {
     let gap = Gap { epoch: 1, from: 2, to: 3, reason: 1 };
     cases.patched("gap_backwards", &gap, 8, &[4]);
     cases.patched("gap_of_no_reason", &gap, 24, &[0]);
-    cases.patched("gap_of_reason_6", &gap, 24, &[6]);
+    cases.patched("gap_of_reason_7", &gap, 24, &[7]);
     cases.patched("gap_epoch_too_large", &gap, 0, &[0xff; 8]);
     let topic = TopicName { name: "a".into(), class: 1, epoch: 1, next: 1 };
     cases.patched("topic_of_class_0", &topic, 8, &[0]);

@@ -12,6 +12,10 @@ fn dedupe(limits: Limits) -> Dedupe {
     Dedupe::new(Dedupe::WINDOW, limits)
 }
 
+fn one(producer: u64, sequence: u64) -> Sent {
+    Sent { producer, sequence, offset: 0, count: 1 }
+}
+
 fn first(offset: u64) -> Option<First> {
     Some(First { offset })
 }
@@ -87,8 +91,9 @@ fn a_publish_that_was_not_stored_is_new_again() {
     (1..=9).for_each(|n| dedupe.record(now, 1, n, 10 + n));
     dedupe.record_key(now, "a", 15);
     dedupe.record_key(now, "b", 16);
-    dedupe.forget(1, 3);
-    dedupe.forget_offset(15);
+    dedupe.forget(&one(1, 3));
+    dedupe.forget(&one(1, 5));
+    dedupe.forget_key("a");
     let known: Vec<u64> = (1..=9).filter(|n| dedupe.check(now, 1, *n).is_some()).collect();
     assert_eq!(known, [1, 2, 4, 6, 7, 8, 9]);
     assert_eq!(dedupe.check(now, 1, 9), first(19));
@@ -98,6 +103,22 @@ fn a_publish_that_was_not_stored_is_new_again() {
     assert_eq!((dedupe.check_key(now, "b"), dedupe.key_order.len()), (None, 0));
     dedupe.record(now, 1, 5, 30);
     assert_eq!((dedupe.check(now, 1, 5), dedupe.check(now, 1, 6)), (first(30), first(16)));
+}
+
+#[test]
+fn what_a_journal_tells_is_known_for_the_rest_of_its_window() {
+    let (mut dedupe, now) = (dedupe(Limits::default()), Instant::now());
+    let sent = |sequence, offset| Sent { producer: 1, sequence, offset, count: 10 };
+    dedupe.restore(now, Dedupe::WINDOW + S, &sent(1, 1));
+    dedupe.restore(now, Dedupe::WINDOW - S, &sent(11, 11));
+    dedupe.restore(now, S, &sent(21, 30));
+    dedupe.restore_key(now, Dedupe::WINDOW + S, Arc::from("old"), 1);
+    dedupe.restore_key(now, S, Arc::from("new"), 30);
+    let known = [1, 11, 20, 21, 30, 31].map(|n| dedupe.check(now, 1, n).map(|f| f.offset));
+    assert_eq!(known, [None, Some(11), Some(20), Some(30), Some(39), None]);
+    assert_eq!((dedupe.check_key(now, "old"), dedupe.check_key(now, "new")), (None, first(30)));
+    let later = now + S * 2;
+    assert_eq!((dedupe.check(later, 1, 20), dedupe.check(later, 1, 21)), (None, first(30)));
 }
 
 #[test]
@@ -117,14 +138,14 @@ fn the_largest_numbers_do_not_overflow() {
     dedupe.record(now, 1, u64::MAX, 6);
     dedupe.record(now, 1, 0, 7);
     assert_eq!((dedupe.check(now, 1, u64::MAX), dedupe.check(now, 1, 0)), (first(6), first(7)));
-    dedupe.forget(1, u64::MAX);
+    dedupe.forget(&one(1, u64::MAX));
     assert_eq!(dedupe.check(now, 1, u64::MAX), None);
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Publish { producer: u64, sequence: u64 },
-    Fail { producer: u64, sequence: u64, by_offset: bool },
+    Fail { producer: u64, sequence: u64, count: u64 },
     Wait(u64),
 }
 
@@ -132,8 +153,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let publish = (0u64..3, 0u64..40);
     let step = prop_oneof![
         20 => publish.prop_map(|(producer, sequence)| Step::Publish { producer, sequence }),
-        2 => (0u64..3, 0u64..40, any::<bool>()).prop_map(|(producer, sequence, by_offset)| {
-            Step::Fail { producer, sequence, by_offset }
+        2 => (0u64..3, 0u64..40, 1u64..9).prop_map(|(producer, sequence, count)| {
+            Step::Fail { producer, sequence, count }
         }),
         2 => (0u64..120).prop_map(Step::Wait),
     ];
@@ -153,12 +174,11 @@ fn play(steps: &[Step], limits: Limits, complete: bool) -> Result<(), TestCaseEr
     for step in steps {
         match *step {
             Step::Wait(seconds) => now += S * u32::try_from(seconds).expect("small"),
-            Step::Fail { producer, sequence, by_offset } => {
-                match model.remove(&(producer, sequence)) {
-                    // A small memory may not know the offset any longer.
-                    Some((offset, _)) if by_offset && complete => dedupe.forget_offset(offset),
-                    _ => dedupe.forget(producer, sequence),
-                }
+            Step::Fail { producer, sequence, count } => {
+                model.retain(|(of, n), _| {
+                    *of != producer || !(sequence..sequence + count).contains(n)
+                });
+                dedupe.forget(&Sent { producer, sequence, offset: 0, count });
             }
             Step::Publish { producer, sequence } => {
                 let told = dedupe.check(now, producer, sequence);

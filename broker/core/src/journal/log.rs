@@ -181,7 +181,8 @@ impl Log {
     fn release(&mut self) -> usize {
         let mut freed = 0;
         while self.below > 0
-            && let Some(kept) = self.runs.pop_front_if(|kept| !is_held(&self.pins, &kept.run))
+            && self.runs.front().is_some_and(|kept| !is_held(&self.pins, &kept.run))
+            && let Some(kept) = self.runs.pop_front()
         {
             self.below -= 1;
             freed += cost(&kept.run);

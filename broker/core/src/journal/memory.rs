@@ -104,6 +104,8 @@ pub struct Memory {
     /// No completion of a put is due before this.
     puts_due: Option<Instant>,
     fenced: bool,
+    /// What waited when the journal was fenced.
+    doubtful: Vec<(Instant, Write)>,
     lost: Vec<Lost>,
 }
 
@@ -178,6 +180,7 @@ impl Memory {
             stored: 0,
             puts_due: None,
             fenced: false,
+            doubtful: Vec::new(),
             lost: Vec::new(),
             config,
         }
@@ -206,15 +209,16 @@ impl Memory {
     }
 
     /// Plays a write error: all waiting appends and puts fail, and requests are refused until
-    /// [`Memory::recover`].
+    /// [`Memory::recover`]. If a crash comes first, it may find that some of them were stored.
     pub fn fence(&mut self, now: Now) {
         self.fenced = true;
         let (writes, others) = self.take_writes();
         self.pending = others;
-        for (_, Write { ticket, outcome, .. }) in writes {
-            let error = outcome.err().unwrap_or(Error::Fenced);
-            self.wait(now.mono, Pending::Failed { ticket, error });
+        for (_, Write { ticket, outcome, .. }) in &writes {
+            let error = outcome.as_ref().err().copied().unwrap_or(Error::Fenced);
+            self.wait(now.mono, Pending::Failed { ticket: *ticket, error });
         }
+        self.doubtful = writes;
     }
 
     /// Plays a power cut. No request that is waiting is answered, and requests are refused until
@@ -226,7 +230,9 @@ impl Memory {
     /// epoch rises. Topic ids are forgotten; offsets are not.
     pub fn crash(&mut self) {
         self.fenced = true;
-        let (writes, _) = self.take_writes();
+        let (waiting, _) = self.take_writes();
+        let mut writes = std::mem::take(&mut self.doubtful);
+        writes.extend(waiting);
         match self.config.best {
             AckLevel::Routed => self.lose_everything(),
             _ => self.lose_tail(writes),
@@ -237,6 +243,7 @@ impl Memory {
     /// Ends what [`Memory::fence`] or [`Memory::crash`] began, and tells what was lost, by topic.
     pub fn recover(&mut self) -> Vec<Lost> {
         self.fenced = false;
+        self.doubtful.clear();
         std::mem::take(&mut self.lost)
     }
 

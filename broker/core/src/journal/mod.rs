@@ -17,7 +17,7 @@
 //!
 //! **Order of durability.** The appends and puts of one journal become durable in the order of
 //! submission, whatever their topics: a crash keeps a prefix of them. A later one never survives an
-//! earlier one that does not; one that failed was never to be stored and has no part in this.
+//! earlier one that does not, unless that one had failed.
 //!
 //! **Topics of kept values.** A run with [`Request::Append::replaces`] belongs to a topic that keeps
 //! the newest message per key. The messages that it replaces are gone from reads, and retention does
@@ -143,8 +143,12 @@ pub enum Request {
     },
 }
 
-/// Why a request could not be carried out. The messages of a failed append are not stored and never
-/// will be.
+/// Why a request could not be carried out.
+///
+/// The messages of a failed append are not stored, and reads do not see them. Whether they never
+/// will be is certain once a later append to the topic is stored. After `Storage` or `Fenced` a
+/// journal on a disk stores nothing more, because it cannot know: a restart may find them, in the
+/// order of durability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {

@@ -6,8 +6,8 @@
 //! Everything is `&mut self`: no lock, no task, no clock.
 //!
 //! The files of this folder hold one concern each, all as `impl Shard`:
-//! `attached` (sessions), `commands` (limits and permission), `publish`, `owner` (ordering) and
-//! `stored` (the journal), `subscribe` (joining), `deliver` (fan-out, slow readers), `replay`
+//! `attached` (sessions), `commands` (limits and permission), `publish`, `opening` (where a topic
+//! stands), `owner` (ordering) and `stored` (the journal), `subscribe` (joining), `deliver` (fan-out, slow readers), `replay`
 //! (pages), `crowd` (little room), `calls` (requests and authorizers), `presence`.
 
 mod attached;
@@ -15,6 +15,7 @@ mod calls;
 mod commands;
 mod crowd;
 mod deliver;
+mod opening;
 mod owner;
 mod presence;
 mod publish;
@@ -70,9 +71,10 @@ pub struct Setup {
     pub boot: u64,
     /// The directory that all shards share.
     pub directory: Arc<dyn Directory>,
-    /// Where durable topics are kept.
+    /// Where topics are kept. A topic's owner follows from its name and the number of shards, so that
+    /// a store with one log per shard is opened with that number for ever.
     pub journal: Box<dyn Journal + Send>,
-    /// Topics of this shard that the journal holds from before.
+    /// Topics that the journal holds from before, all owned by this shard.
     pub topics: Vec<Topic>,
     /// The time at which the shard is made.
     pub now: Now,
@@ -129,8 +131,8 @@ pub struct Shard {
     /// Rooms that the journal has not yet opened; pattern joins wait for them.
     opening: usize,
     deferred: Vec<Message>,
-    /// Opens that the journal has not even taken.
-    unopened: Vec<Ticket>,
+    /// Rooms whose opening the journal has not even taken.
+    unopened: Vec<(Ticket, journal::Refused)>,
     latest_bytes: usize,
     /// Patterns of every shard's sessions: how many of each shard.
     watches: Trie<BTreeMap<u8, u32>>,
@@ -338,8 +340,8 @@ impl Shard {
             while let Some(completion) = self.journal.poll(now) {
                 self.completed(now, completion);
             }
-            for ticket in std::mem::take(&mut self.unopened) {
-                self.failed(ticket, journal::Error::Fenced);
+            for (ticket, refused) in std::mem::take(&mut self.unopened) {
+                self.not_taken(ticket, refused);
             }
             // After what the journal's answers have let go.
             if self.opening == 0 && self.inbox.is_empty() {

@@ -10,15 +10,13 @@ use sampan_protocol::{AckLevel, Class, Code, Now};
 
 use super::Shard;
 use super::commands::millis;
-use super::replay::Ticketed;
 use crate::directory::Entry;
-use crate::journal::{Chunk, Request};
+use crate::journal::{Chunk, Sent};
+use crate::latest::Coming;
 use crate::message::{AckRun, Hole, Message, Origin};
-use crate::room::{Room, Throttle};
+use crate::room::Throttle;
 use crate::timer::Timer;
 
-/// Messages that a topic may hold back until the journal has said where it stands.
-const OPENING_MAX: usize = 10_000;
 /// Retry-after when there is no better estimate.
 pub(super) const BUSY: Duration = Duration::from_millis(250);
 
@@ -31,47 +29,6 @@ pub(super) struct Publisher {
 }
 
 impl Shard {
-    /// The room of a topic that this shard owns. A new durable room first asks the journal where
-    /// the topic stands.
-    pub(super) fn room(&mut self, now: Now, entry: &Arc<Entry>) -> &mut Room {
-        if !self.rooms.contains_key(&entry.id) {
-            let mut room = Room::new(entry.clone(), now, self.config.limits.dedupe_window);
-            if entry.rule.class == Class::Durable {
-                let ticket = self.ticket(Ticketed::Open { topic_id: entry.id });
-                let (topic_id, topic) = (entry.id, entry.topic.clone());
-                // Without the journal's word a durable topic has neither epoch nor offsets. A journal
-                // that takes nothing fails like one that answers so.
-                if self.journal.submit(now, Request::Open { ticket, topic_id, topic }).is_err() {
-                    self.unopened.push(ticket);
-                }
-                room.opening = Some(Vec::new());
-                self.opening += 1;
-            }
-            *self.room_names.insert(entry.topic.as_str()) = entry.id;
-            self.rooms.insert(entry.id, room);
-        }
-        let room = self.rooms.entry(entry.id);
-        let window = self.config.limits.dedupe_window;
-        let room = room.or_insert_with(|| Room::new(entry.clone(), now, window));
-        room.touched = now.mono;
-        room
-    }
-
-    /// Holds a message back while its room is being opened; gives it back otherwise.
-    pub(super) fn hold(
-        &mut self,
-        now: Now,
-        entry: &Arc<Entry>,
-        message: Message,
-    ) -> Option<Message> {
-        match &mut self.room(now, entry).opening {
-            Some(waiting) if waiting.len() < OPENING_MAX => waiting.push(message),
-            Some(_) => self.refuse_held(entry, message, Code::BUSY),
-            None => return Some(message),
-        }
-        None
-    }
-
     /// Gives a publish its place in the topic.
     pub(super) fn order(
         &mut self,
@@ -105,9 +62,13 @@ impl Shard {
 
     /// The ack level that a publish gets, from the number that it asked for.
     pub(super) fn level(&self, class: Class, asked: u8) -> Result<AckLevel, Code> {
-        let best = if class == Class::Durable { self.journal.best() } else { AckLevel::Routed };
+        let (best, default) = match class {
+            Class::Ephemeral => (AckLevel::Routed, AckLevel::Routed),
+            Class::Latest => (self.journal.best(), AckLevel::Logged),
+            Class::Durable => (self.journal.best(), AckLevel::Synced),
+        };
         match asked {
-            0 => Ok(best.min(AckLevel::Synced)),
+            0 => Ok(best.min(default)),
             _ => match AckLevel::from_number(asked) {
                 Some(level) if level <= best => Ok(level),
                 Some(_) => Err(Code::LEVEL_UNAVAILABLE),
@@ -159,7 +120,8 @@ impl Shard {
             let run = AckRun { sequence, offset, count: 1, level, flags };
             let session = origin.session;
             let message = Message::Published { session, topic_id: entry.id, epoch, run };
-            // The first one's fate is this one's: while it is on its way to the journal, both wait.
+            // The first one's fate is this one's: while it is on its way to the journal, this one
+            // waits as well.
             if wants_ack && !room.joins_ack(origin, run) {
                 self.send(origin.shard, message);
             }
@@ -168,9 +130,12 @@ impl Shard {
         if let Some(dedupe) = &mut room.dedupe {
             if wants_ack {
                 dedupe.record(now.mono, producer, sequence, next);
+                room.batch.note(Sent { producer, sequence, offset: next, count: 1 });
             }
             if let Some(key) = attributes.idempotency_key {
-                dedupe.record_key(now.mono, key, next);
+                let key: Arc<str> = Arc::from(key);
+                dedupe.record_key(now.mono, key.clone(), next);
+                room.batch.note_key(next, key);
             }
         }
         Ok(true)
@@ -197,16 +162,13 @@ impl Shard {
             None => room.batch.push(header, &attributes, frame.body()),
             Some(latest) => {
                 let parsed = frame.attributes().unwrap_or_default();
-                let key = parsed.key.unwrap_or("");
+                let version = parsed.version;
+                let key = latest.expect(parsed.key.unwrap_or(""), offset, version);
                 // A value may be kept for long, so it owns its bytes exactly.
                 let head = header.to_frame(&attributes, frame.body_bytes()).unwrap_or_default();
                 let chunk = Chunk { head, body: None };
-                let before = latest.bytes();
-                latest.put(key, offset, time_ms, parsed.version, chunk.clone());
-                self.latest_bytes = self.latest_bytes + latest.bytes() - before;
-                if room.throttle.is_none_or(|throttle| throttle.silent_from.is_none()) {
-                    room.batch.push_shared(header, chunk);
-                }
+                room.values.push(Coming { key, offset, time_ms, version, chunk: chunk.clone() });
+                room.batch.push_shared(header, chunk);
             }
         }
         if publisher.wants_ack {
@@ -227,27 +189,26 @@ impl Shard {
         room.dirty = false;
         let acks = std::mem::take(&mut room.acks);
         let since = room.gathering_since.take().unwrap_or(now.mono);
-        if room.entry.rule.class == Class::Durable {
-            let run = Arc::new(room.batch.take());
-            return self.store(now, topic_id, run, since, acks);
+        if room.batch.is_empty() {
+            return;
         }
-        if !room.batch.is_empty() && !self.throttle(now, topic_id) {
-            let Some(room) = self.rooms.get_mut(&topic_id) else { return };
-            let run = Arc::new(room.batch.take());
-            room.visible = run.to + 1;
-            self.spread(topic_id, run, None);
+        let run = Arc::new(room.batch.take());
+        if room.entry.rule.class != Class::Ephemeral {
+            let values = std::mem::take(&mut room.values);
+            return self.store(now, topic_id, run, values, (since, acks));
         }
-        self.publish_acks(now, since, topic_id, acks);
+        room.visible = run.to + 1;
+        self.spread(topic_id, run, None);
+        self.publish_acks(now, topic_id, (since, acks));
     }
 
-    /// Whether a `latest` topic must keep silent; if so, what was gathered is told later.
+    /// Whether a `latest` topic must keep silent; if so, what is new is told later.
     pub(super) fn throttle(&mut self, now: Now, topic_id: u64) -> bool {
         let Some(room) = self.rooms.get_mut(&topic_id) else { return false };
         let Some(hz) = room.entry.rule.max_hz.filter(|hz| *hz > 0) else { return false };
-        match room.throttle {
-            Some(throttle) if throttle.free_at > now.mono => {
-                let silent_from = Some(room.batch.take().from);
-                room.throttle = Some(Throttle { silent_from, ..throttle });
+        match &mut room.throttle {
+            Some(throttle) if throttle.free_at > now.mono || throttle.silent_from.is_some() => {
+                throttle.silent_from.get_or_insert(room.visible);
                 self.timers.set(throttle.free_at, Timer::Room(topic_id));
                 true
             }
@@ -267,12 +228,13 @@ impl Shard {
             return self.timers.set(free_at, Timer::Room(topic_id));
         }
         let Some(latest) = &room.latest else { return };
-        let page = latest.page(from, room.next, usize::MAX, usize::MAX);
+        let end = latest.end();
+        let page = latest.page(from, end, usize::MAX, usize::MAX);
         let hz = room.entry.rule.max_hz.unwrap_or(1).max(1);
         let free_at = now.mono + Duration::from_secs(1) / hz;
         room.throttle = Some(Throttle { free_at, silent_from: None });
-        let (epoch, to) = (room.epoch, room.next - 1);
-        room.visible = room.next;
+        let (epoch, to) = (room.epoch, end - 1);
+        room.visible = end;
         let mut hole = Some(Hole { epoch, from, to, reason: GapReason::Conflated });
         for run in page.runs {
             self.spread(topic_id, run, hole.take());

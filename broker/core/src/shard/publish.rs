@@ -1,7 +1,6 @@
 //! Publishing: from the client's shard to the topic's owner, and the answers on their way back.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use sampan_protocol::attribute::{self, Tag};
@@ -10,6 +9,7 @@ use sampan_protocol::frame::{Frame, Header, Kind};
 use sampan_protocol::{Code, Now, Pattern};
 
 use super::Shard;
+use crate::flight::Acks;
 use crate::grant::Verdict;
 use crate::journal::Run;
 use crate::message::{AckRun, Hole, Message, Origin};
@@ -96,14 +96,8 @@ impl Shard {
         room.named_by | self.matched(room)
     }
 
-    /// Tells publishers that what has been ordered since then is done.
-    pub(super) fn publish_acks(
-        &mut self,
-        now: Now,
-        since: Instant,
-        topic_id: u64,
-        acks: Vec<(Origin, AckRun)>,
-    ) {
+    /// Tells publishers that theirs is done.
+    pub(super) fn publish_acks(&mut self, now: Now, topic_id: u64, (since, acks): Acks) {
         let waited = now.mono.saturating_duration_since(since);
         let Some(epoch) = self.rooms.get(&topic_id).map(|room| room.epoch) else { return };
         for (origin, run) in acks {

@@ -1,6 +1,7 @@
 //! Pages: catch-up of feeds and history requests, read from the journal or the kept values.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use sampan_protocol::attribute::{self, Tag};
@@ -11,8 +12,9 @@ use sampan_protocol::{Class, Code, Now};
 
 use super::Shard;
 use super::commands::refused;
+use super::stored::answer;
 use crate::directory::Entry;
-use crate::journal::{Request, Run, Start, Ticket};
+use crate::journal::{self, Request, Run, Start, Ticket};
 use crate::message::{FeedRef, Hole, Message, Origin};
 
 /// Messages in one page of a catch-up.
@@ -21,7 +23,7 @@ const PAGE_COUNT: u32 = 4096;
 /// What a journal request is for.
 #[derive(Debug)]
 pub(super) enum Ticketed {
-    /// A topic is being opened.
+    /// A topic is being opened, or the values that it keeps are being read.
     Open { topic_id: u64 },
     /// A batch is being stored.
     Append { topic_id: u64 },
@@ -50,20 +52,16 @@ impl Shard {
         max_bytes: usize,
     ) {
         let Some(entry) = self.directory.by_id(topic_id) else { return };
-        let (epoch, visible) = {
+        let (epoch, visible, kept) = {
             let room = self.room(now, &entry);
-            (room.epoch, room.visible)
+            (room.epoch, room.visible, room.kept(from))
         };
         match entry.rule.class {
             Class::Durable => {
                 let ticket = self.ticket(Ticketed::Page { to, entry, from });
-                let max_count = PAGE_COUNT;
-                let request = Request::Read { ticket, topic_id, from, max_bytes, max_count };
-                if self.journal.submit(now, request).is_err()
-                    && let Some(ticketed) = self.tickets.remove(&ticket.0)
-                {
-                    self.read_failed(ticketed);
-                }
+                let (from, max_count) = (kept, PAGE_COUNT);
+                let read = Request::Read { ticket, topic_id, from, max_bytes, max_count };
+                self.ask_for_page(now, ticket, read);
             }
             Class::Latest => self.page_values(to, &entry, from, max_bytes),
             Class::Ephemeral => {
@@ -108,7 +106,7 @@ impl Shard {
             return;
         }
         let room = self.room(now, &entry);
-        let from = room.resolve(from);
+        let from = room.kept(room.resolve(from));
         // Leaves room for one largest message and the headers.
         let max_bytes = PAGE_BYTES_MAX / 4;
         let max_count = limit.min(PAGE_COUNT);
@@ -121,26 +119,40 @@ impl Shard {
             None if entry.rule.class == Class::Durable => {
                 let topic_id = entry.id;
                 let ticket = self.ticket(Ticketed::History { origin, number, entry });
-                let request = Request::Read { ticket, topic_id, from, max_bytes, max_count };
-                if self.journal.submit(now, request).is_err()
-                    && let Some(ticketed) = self.tickets.remove(&ticket.0)
-                {
-                    self.read_failed(ticketed);
-                }
+                let read = Request::Read { ticket, topic_id, from, max_bytes, max_count };
+                self.ask_for_page(now, ticket, read);
             }
             None => self.send_page(origin, number, &entry, &[]),
         }
     }
 
+    fn ask_for_page(&mut self, now: Now, ticket: Ticket, request: Request) {
+        if let Err(refused) = self.journal.submit(now, request)
+            && let Some(ticketed) = self.tickets.remove(&ticket.0)
+        {
+            let (code, wait) = answer(refused);
+            self.read_failed(ticketed, code, wait);
+        }
+    }
+
     /// The journal has read a page.
-    pub(super) fn read(&mut self, ticket: Ticket, floor: u64, from: u64, runs: Vec<Arc<Run>>) {
+    pub(super) fn read(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        floor: u64,
+        from: u64,
+        runs: &[Arc<Run>],
+        damaged: &[journal::Hole],
+    ) {
         match self.tickets.remove(&ticket.0) {
+            Some(Ticketed::Open { topic_id }) => self.restored(now, topic_id, runs),
             Some(Ticketed::Page { to, entry, from: asked }) => {
                 let asked = match asked {
                     Start::Offset(offset) => offset,
                     Start::Last(_) | Start::Since(_) => from,
                 };
-                self.feed_page(to, &entry, floor, asked, runs);
+                self.feed_page(to, &entry, floor, asked, runs, damaged);
             }
             Some(Ticketed::History { origin, number, entry }) => {
                 let Some(visible) = self.rooms.get(&entry.id).map(|room| room.visible) else {
@@ -159,7 +171,8 @@ impl Shard {
         entry: &Arc<Entry>,
         floor: u64,
         from: u64,
-        runs: Vec<Arc<Run>>,
+        runs: &[Arc<Run>],
+        damaged: &[journal::Hole],
     ) {
         let Some(room) = self.rooms.get_mut(&entry.id) else { return };
         room.floor = room.floor.max(floor);
@@ -167,13 +180,14 @@ impl Shard {
         let mut next = from;
         let mut page = Vec::with_capacity(runs.len());
         for run in runs.iter().filter_map(|run| seen(run, visible)) {
-            let hole = room.hole(next, run.from - 1);
+            let hole = room.hole(next, run.from - 1, damaged);
             next = run.to + 1;
             page.push((hole, run));
         }
         // Nothing kept from here on: the rest up to live is one hole.
-        let hole = if page.is_empty() { room.hole(next, visible.saturating_sub(1)) } else { None };
+        let mut hole = None;
         if page.is_empty() {
+            hole = room.hole(next, visible.saturating_sub(1), damaged);
             next = next.max(visible);
         }
         let (entry, caught_up) = (entry.clone(), next >= visible);
@@ -199,10 +213,10 @@ impl Shard {
     }
 
     /// A page could not be read: history requests are refused, feeds try again a little later.
-    pub(super) fn read_failed(&mut self, ticketed: Ticketed) {
+    pub(super) fn read_failed(&mut self, ticketed: Ticketed, code: Code, wait: Duration) {
         match ticketed {
             Ticketed::History { origin, number, .. } => {
-                let frame = refused(number, Code::STORAGE, super::STARVED);
+                let frame = refused(number, code, wait);
                 self.send(origin.shard, Message::Control { session: origin.session, frame });
             }
             Ticketed::Page { to, entry: _, from } => {

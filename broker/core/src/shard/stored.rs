@@ -1,18 +1,18 @@
 //! At a topic's owner: what goes to the journal, and what follows from its answers.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sampan_protocol::{AckLevel, Code, Now};
+use sampan_protocol::{AckLevel, Class, Code, Now};
 
 use super::Shard;
-use super::commands::{millis, refused};
+use super::commands::millis;
 use super::owner::BUSY;
 use super::replay::Ticketed;
-use crate::directory::Entry;
+use crate::flight::{Acks, Failure, Flight};
 use crate::journal::{self, Completion, Refused, Request, Run, Ticket};
-use crate::message::{AckRun, Message, Origin};
-use crate::room::{InFlight, Stored};
+use crate::latest::Coming;
+use crate::message::{AckRun, Origin};
 
 impl Shard {
     /// Gives a run to the journal; its publishers wait for what they asked for.
@@ -21,47 +21,46 @@ impl Shard {
         now: Now,
         topic_id: u64,
         run: Arc<Run>,
-        since: Instant,
-        acks: Vec<(Origin, AckRun)>,
+        values: Vec<Coming>,
+        (since, acks): Acks,
     ) {
-        if run.bytes == 0 {
-            return;
-        }
         let ticket = self.ticket(Ticketed::Append { topic_id });
         let best = self.journal.best();
         let Some(room) = self.rooms.get_mut(&topic_id) else { return };
+        // Kept values are shown at once, messages when no crash can take them back.
+        let shown_from = match room.entry.rule.class {
+            Class::Latest => AckLevel::Routed,
+            _ => best,
+        };
+        let weakest = acks.iter().map(|(_, ack)| ack.level).min().unwrap_or(best);
+        let early = weakest.min(shown_from) < best;
         let request = Request::Append {
             ticket,
             topic_id,
             topic: room.entry.topic.clone(),
             epoch: room.epoch,
             run: run.clone(),
-            early: false,
-            replaces: Vec::new(),
+            early,
+            replaces: values.iter().map(|value| value.key.clone()).collect(),
         };
         match self.journal.submit(now, request) {
-            Ok(()) => {
-                let (early, later): (Vec<_>, Vec<_>) = acks
-                    .into_iter()
-                    .partition(|(_, ack)| ack.level == AckLevel::Routed && best > AckLevel::Routed);
-                room.in_flight.push_back(InFlight {
-                    ticket,
-                    since,
-                    run,
-                    acks: later,
-                    state: Stored::Waiting,
-                });
-                self.publish_acks(now, since, topic_id, early);
-            }
+            Ok(()) => room.flights.push(Flight {
+                ticket,
+                since,
+                run,
+                values,
+                acks,
+                heard_from: if early { AckLevel::Routed } else { best },
+                shown_from,
+                reached: None,
+                has_ended: false,
+                is_told: false,
+            }),
             Err(refused) => {
                 self.tickets.remove(&ticket.0);
-                // Nobody has seen these offsets, so they are handed out again.
-                room.next = run.from;
-                let (code, wait) = match refused {
-                    Refused::Full { retry_after } => (Code::BUSY, retry_after),
-                    Refused::Fenced => (Code::STORAGE, Duration::ZERO),
-                };
-                self.fail(topic_id, acks, code, wait);
+                room.take_back(&run, &values);
+                let (code, wait) = answer(refused);
+                self.refuse_acks(topic_id, acks, code, wait);
             }
         }
     }
@@ -69,14 +68,11 @@ impl Shard {
     /// What the journal has to say.
     pub(super) fn completed(&mut self, now: Now, completion: Completion) {
         match completion {
-            Completion::Opened { ticket, topic_id, epoch, floor, next, lost, .. } => {
-                self.tickets.remove(&ticket.0);
-                self.opened(topic_id, epoch, floor, next, lost);
-            }
+            opened @ Completion::Opened { .. } => self.opened(now, opened),
             Completion::Stored { ticket, level } => self.stored(now, ticket, level),
-            Completion::Failed { ticket, error } => self.failed(ticket, error),
-            Completion::Page { ticket, floor, from, runs, .. } => {
-                self.read(ticket, floor, from, runs);
+            Completion::Failed { ticket, error } => self.failed(now, ticket, error),
+            Completion::Page { ticket, floor, from, runs, damaged, next: _ } => {
+                self.read(now, ticket, floor, from, &runs, &damaged);
             }
             // Nothing asks for values.
             Completion::Values { .. } => {}
@@ -89,27 +85,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn opened(
-        &mut self,
-        topic_id: u64,
-        epoch: u64,
-        floor: u64,
-        next: u64,
-        lost: Vec<journal::Hole>,
-    ) {
-        let Some(room) = self.rooms.get_mut(&topic_id) else { return };
-        room.epoch = epoch;
-        room.floor = floor;
-        room.next = next;
-        room.visible = next;
-        room.lost = lost;
-        if let Some(waiting) = room.opening.take() {
-            self.opening -= 1;
-            self.inbox.extend(waiting);
-        }
-    }
-
-    pub(super) fn stored(&mut self, now: Now, ticket: Ticket, level: AckLevel) {
+    fn stored(&mut self, now: Now, ticket: Ticket, level: AckLevel) {
         let best = self.journal.best();
         let Some(Ticketed::Append { topic_id }) = self.tickets.get(&ticket.0) else { return };
         let topic_id = *topic_id;
@@ -117,90 +93,62 @@ impl Shard {
             self.tickets.remove(&ticket.0);
         }
         let Some(room) = self.rooms.get_mut(&topic_id) else { return };
-        let Some(batch) = room.in_flight.iter_mut().find(|b| b.ticket == ticket) else { return };
-        let since = batch.since;
-        let all = std::mem::take(&mut batch.acks);
-        let (now_true, later) = all.into_iter().partition(|(_, ack)| ack.level <= level);
-        batch.acks = later;
-        if level >= best {
-            batch.state = Stored::Visible;
-        }
-        self.publish_acks(now, since, topic_id, now_true);
-        self.reveal(topic_id);
+        let Some(acks) = room.flights.reached(ticket, level, best) else { return };
+        self.publish_acks(now, topic_id, acks);
+        self.reveal(now, topic_id);
     }
 
-    pub(super) fn failed(&mut self, ticket: Ticket, error: journal::Error) {
+    fn failed(&mut self, now: Now, ticket: Ticket, error: journal::Error) {
         self.counters.journal_failures += 1;
         match self.tickets.remove(&ticket.0) {
-            Some(Ticketed::Append { topic_id }) => {
-                let Some(room) = self.rooms.get_mut(&topic_id) else { return };
-                let batch = room.in_flight.iter_mut().find(|batch| batch.ticket == ticket);
-                let Some(batch) = batch else { return };
-                batch.state = Stored::Failed;
-                let acks = std::mem::take(&mut batch.acks);
-                // Those that have their ack, or want none, are not told that theirs is gone.
-                let refused: u64 = acks.iter().map(|(_, ack)| ack.count).sum();
-                let (from, to, count) = (batch.run.from, batch.run.to, batch.run.count());
-                if refused < count {
-                    room.lose(journal::Hole { from, to });
-                }
-                let too_large = error == journal::Error::TooLarge;
-                let code = if too_large { Code::TOO_LARGE } else { Code::STORAGE };
-                self.fail(topic_id, acks, code, BUSY);
-                self.reveal(topic_id);
-            }
-            Some(Ticketed::Open { topic_id }) => {
-                // The topic cannot be served until the journal is back: its waiters are refused,
-                // and the next use asks again.
-                let Some(mut room) = self.rooms.remove(&topic_id) else { return };
-                self.room_names.remove(room.entry.topic.as_str());
-                self.opening -= 1;
-                for message in room.opening.take().unwrap_or_default() {
-                    self.refuse_held(&room.entry, message, Code::STORAGE);
-                }
-            }
-            Some(other) => self.read_failed(other),
+            Some(Ticketed::Append { topic_id }) => self.not_stored(now, topic_id, ticket, error),
+            Some(Ticketed::Open { topic_id }) => self.not_opened(topic_id, Code::STORAGE, BUSY),
+            Some(other) => self.read_failed(other, Code::STORAGE, super::STARVED),
             None => {}
         }
     }
 
-    /// Answers what cannot wait for its room any longer.
-    pub(super) fn refuse_held(&mut self, entry: &Arc<Entry>, message: Message, code: Code) {
-        let (topic_id, wait) = (entry.id, BUSY);
-        match message {
-            Message::Publish { origin, frame, .. } => {
-                let sequence = frame.header.number;
-                self.send_refusal(origin, sequence, topic_id, code, millis(wait));
-            }
-            Message::Join { origin, number, .. } => {
-                let session = origin.session;
-                let refused = Message::JoinRefused { session, number, topic_id, code, wait };
-                self.send(origin.shard, refused);
-            }
-            Message::History { origin, number, .. } => {
-                let frame = refused(number, code, wait);
-                self.send(origin.shard, Message::Control { session: origin.session, frame });
-            }
-            _ => {}
+    fn not_stored(&mut self, now: Now, topic_id: u64, ticket: Ticket, error: journal::Error) {
+        let Some(room) = self.rooms.get_mut(&topic_id) else { return };
+        let Some(failure) = room.flights.failed(ticket) else { return };
+        let Failure { run, values, acks, was_shown } = failure;
+        room.forget(&run, &values);
+        // Those that have their ack, or want none, are not told that theirs is gone.
+        let refused: u64 = acks.iter().map(|(_, ack)| ack.count).sum();
+        if was_shown {
+            let latest = room.latest.iter_mut();
+            latest.for_each(|l| (run.from..=run.to).for_each(|offset| l.forget_version(offset)));
+        } else if refused < run.count() {
+            room.lose(journal::Hole { from: run.from, to: run.to });
         }
+        let too_large = error == journal::Error::TooLarge;
+        let code = if too_large { Code::TOO_LARGE } else { Code::STORAGE };
+        self.refuse_acks(topic_id, acks, code, BUSY);
+        self.reveal(now, topic_id);
     }
 
-    /// Delivers the batches at the front that the journal holds, skipping those that failed.
-    pub(super) fn reveal(&mut self, topic_id: u64) {
+    /// Delivers the batches at the front that are to be shown.
+    fn reveal(&mut self, now: Now, topic_id: u64) {
         let Some(room) = self.rooms.get_mut(&topic_id) else { return };
-        for (run, stored) in room.settled() {
-            if !stored {
-                continue;
+        for (run, values) in room.flights.shown() {
+            let Some(room) = self.rooms.get_mut(&topic_id) else { return };
+            if let Some(latest) = &mut room.latest {
+                let before = latest.bytes();
+                values.into_iter().for_each(|value| latest.put(value));
+                self.latest_bytes = self.latest_bytes + latest.bytes() - before;
+                if self.throttle(now, topic_id) {
+                    continue;
+                }
             }
             let Some(room) = self.rooms.get_mut(&topic_id) else { return };
-            let hole = room.hole(room.visible, run.from - 1);
+            let hole = room.hole(room.visible, run.from - 1, &[]);
             room.visible = run.to + 1;
             self.spread(topic_id, run, hole);
         }
     }
 
-    /// Tells publishers that their messages were not stored, and lets them try again.
-    pub(super) fn fail(
+    /// Tells publishers that their messages were not stored, so that they may try again.
+    fn refuse_acks(
         &mut self,
         topic_id: u64,
         acks: Vec<(Origin, AckRun)>,
@@ -210,14 +158,16 @@ impl Shard {
         for (origin, run) in acks {
             for back in (0..run.count).rev() {
                 let sequence = run.sequence - back;
-                let offset = run.offset - back;
-                if let Some(room) = self.rooms.get_mut(&topic_id)
-                    && let Some(dedupe) = &mut room.dedupe
-                {
-                    dedupe.forget_offset(offset);
-                }
                 self.send_refusal(origin, sequence, topic_id, code, millis(wait));
             }
         }
+    }
+}
+
+/// What is told to whoever asked for what the journal has not taken.
+pub(super) fn answer(refused: Refused) -> (Code, Duration) {
+    match refused {
+        Refused::Full { retry_after } => (Code::BUSY, retry_after),
+        Refused::Fenced => (Code::STORAGE, BUSY),
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod delivery;
+mod durable;
 mod slow;
 mod talk;
 
@@ -14,13 +15,13 @@ use sampan_protocol::attribute::{self, Tag};
 use sampan_protocol::control::{self, Start, Subscribe};
 use sampan_protocol::frame::{Header, Kind};
 use sampan_protocol::limits::LANES;
-use sampan_protocol::{Frame, FrameReader, Now, Topic, VERSION};
+use sampan_protocol::{AckLevel, Frame, FrameReader, Now, Topic, VERSION};
 
 use super::{Output, Setup, Shard};
 use crate::config::Config;
 use crate::directory::{Directory, Entry, Full, owner};
 use crate::grant::{Identity, Role};
-use crate::journal::{self, Memory};
+use crate::journal::{self, Completion, Journal, Memory, Refused, Request};
 use crate::message::Message;
 use crate::outbox::Channel;
 use crate::session::{Peer, SessionKey};
@@ -52,10 +53,40 @@ impl Directory for Names {
     }
 }
 
+/// A shard's journal, which outlives the shard.
+#[derive(Clone)]
+pub(super) struct Store(Arc<Mutex<Memory>>);
+
+impl Store {
+    pub(super) fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.0.lock().expect("not poisoned")
+    }
+}
+
+impl Journal for Store {
+    fn best(&self) -> AckLevel {
+        self.memory().best()
+    }
+
+    fn submit(&mut self, now: Now, request: Request) -> Result<(), Refused> {
+        self.memory().submit(now, request)
+    }
+
+    fn poll(&mut self, now: Now) -> Option<Completion> {
+        self.memory().poll(now)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.memory().deadline()
+    }
+}
+
 /// Several shards and the clock.
 pub(super) struct World {
     pub(super) shards: Vec<Shard>,
+    pub(super) stores: Vec<Store>,
     pub(super) now: Now,
+    config: Arc<Config>,
     tokens: BTreeMap<String, Identity>,
 }
 
@@ -75,22 +106,43 @@ impl World {
 
     pub(super) fn with(shards: u8, config: Arc<Config>, journal: journal::Config) -> Self {
         let now = Now { mono: Instant::now(), unix_ms: 1_700_000_000_000 };
+        let classes = Arc::new(config.classes.clone());
+        let store = |_| Store(Arc::new(Mutex::new(Memory::new(journal.clone(), classes.clone()))));
+        let stores = (0..shards).map(store).collect();
+        let mut world = World { shards: Vec::new(), stores, now, config, tokens: BTreeMap::new() };
+        world.start();
+        world
+    }
+
+    /// Starts a broker over the stores in place of the one that there was.
+    pub(super) fn start(&mut self) {
+        let (config, now) = (self.config.clone(), self.now);
+        let shards = u8::try_from(self.stores.len()).expect("few");
         let entries = Mutex::new(BTreeMap::new());
         let names = Arc::new(Names { config: config.clone(), shards, entries });
-        let classes = Arc::new(config.classes.clone());
-        let make = |shard| {
+        let make = |(shard, store): (u8, &Store)| {
+            let topics = store.memory().topics();
             Shard::new(Setup {
                 config: config.clone(),
                 shard,
                 shards,
                 boot: 99,
                 directory: names.clone(),
-                journal: Box::new(Memory::new(journal.clone(), classes.clone())),
-                topics: Vec::new(),
+                journal: Box::new(store.clone()),
+                topics,
                 now,
             })
         };
-        World { shards: (0..shards).map(make).collect(), now, tokens: BTreeMap::new() }
+        self.shards = (0..shards).zip(&self.stores).map(make).collect();
+    }
+
+    /// Cuts the power, and starts the broker again.
+    pub(super) fn crash(&mut self) {
+        for store in &self.stores {
+            store.memory().crash();
+            store.memory().recover();
+        }
+        self.start();
     }
 
     /// Carries everything through until no shard has anything left to do.

@@ -224,7 +224,7 @@ fn a_durable_topic_is_not_served_before_the_journal_has_opened_it() {
     let mut client = world.client(0, "c", Role::Service);
     let sequence = world.publish(&mut client, "order.1", "x");
     let frames = world.receive(&mut client);
-    assert_eq!(refusal(&frames, sequence), Some(sampan_protocol::Code::STORAGE));
+    assert_eq!(refusal(&frames, sequence), Some(sampan_protocol::Code::BUSY));
     let number = world.subscribe(&mut client, "order.1", Start::Now);
     // Asked again under the same number, as a client does that was told to come back.
     let body = control::Subscribe { pattern: "order.1".into(), start: Start::Now };
@@ -234,7 +234,7 @@ fn a_durable_topic_is_not_served_before_the_journal_has_opened_it() {
         let body: control::Refused = control::decode(refused).expect("valid");
         sampan_protocol::Code(body.code)
     });
-    assert_eq!(codes.collect::<Vec<_>>(), [sampan_protocol::Code::STORAGE; 2]);
+    assert_eq!(codes.collect::<Vec<_>>(), [sampan_protocol::Code::BUSY; 2]);
     assert!(world.shards.iter().all(|shard| shard.counters().audiences == 0));
     let position = TopicPosition { topic: "order.1".into(), epoch: 1, offset: 1 };
     let start = Start::Resume { joined_ms: 1, positions: vec![position] };

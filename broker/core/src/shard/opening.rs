@@ -1,0 +1,186 @@
+//! At a topic's owner: where a topic stands, which the journal tells before anything else happens.
+//!
+//! A topic of kept values is served when its values have been read as well. Until then what comes
+//! for the topic waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sampan_protocol::{Class, Code, Frame, Now};
+
+use super::Shard;
+use super::commands::{millis, refused};
+use super::owner::BUSY;
+use super::replay::Ticketed;
+use crate::directory::Entry;
+use crate::journal::{self, Chunk, Completion, Deliver, Request, Run, Start, Ticket};
+use crate::latest::{Coming, Latest};
+use crate::message::Message;
+use crate::room::Room;
+
+/// Messages that a topic may hold back until the journal has said where it stands.
+const OPENING_MAX: usize = 10_000;
+/// Bytes and messages of one page of kept values.
+const VALUES_BYTES: usize = 1 << 20;
+const VALUES_COUNT: u32 = 4096;
+
+impl Shard {
+    /// The room of a topic that this shard owns. A new one, unless it is ephemeral, first asks the
+    /// journal where the topic stands.
+    pub(super) fn room(&mut self, now: Now, entry: &Arc<Entry>) -> &mut Room {
+        if !self.rooms.contains_key(&entry.id) {
+            let mut room = Room::new(entry.clone(), now, self.config.limits.dedupe_window);
+            if entry.rule.class != Class::Ephemeral {
+                let (topic_id, topic) = (entry.id, entry.topic.clone());
+                // Without the journal's word the topic has neither epoch nor offsets.
+                let open = |ticket| Request::Open { ticket, topic_id, topic };
+                self.ask_for_room(now, topic_id, open);
+                room.opening = Some(Vec::new());
+                self.opening += 1;
+            }
+            *self.room_names.insert(entry.topic.as_str()) = entry.id;
+            self.rooms.insert(entry.id, room);
+        }
+        let room = self.rooms.entry(entry.id);
+        let window = self.config.limits.dedupe_window;
+        let room = room.or_insert_with(|| Room::new(entry.clone(), now, window));
+        room.touched = now.mono;
+        room
+    }
+
+    /// Holds a message back while its room is being opened; gives it back otherwise.
+    pub(super) fn hold(
+        &mut self,
+        now: Now,
+        entry: &Arc<Entry>,
+        message: Message,
+    ) -> Option<Message> {
+        match &mut self.room(now, entry).opening {
+            Some(waiting) if waiting.len() < OPENING_MAX => waiting.push(message),
+            Some(_) => self.refuse_held(entry, message, Code::BUSY, BUSY),
+            None => return Some(message),
+        }
+        None
+    }
+
+    /// Asks the journal something that a room has to know before it is served. A journal that takes
+    /// nothing fails like one that answers so.
+    fn ask_for_room(&mut self, now: Now, topic_id: u64, request: impl FnOnce(Ticket) -> Request) {
+        let ticket = self.ticket(Ticketed::Open { topic_id });
+        if let Err(refused) = self.journal.submit(now, request(ticket)) {
+            self.unopened.push((ticket, refused));
+        }
+    }
+
+    /// The journal has told where a topic stands.
+    pub(super) fn opened(&mut self, now: Now, opened: Completion) {
+        let Completion::Opened { ticket, topic_id, epoch, floor, next, lost, seen, keys } = opened
+        else {
+            return;
+        };
+        self.tickets.remove(&ticket.0);
+        let Some(room) = self.rooms.get_mut(&topic_id) else { return };
+        (room.epoch, room.floor, room.next, room.visible) = (epoch, floor, next, next);
+        room.lost = lost;
+        if let Some(dedupe) = &mut room.dedupe {
+            let age = |at_ms: u64| Duration::from_millis(now.unix_ms.saturating_sub(at_ms));
+            for journal::Seen { sent, at_ms } in &seen {
+                dedupe.restore(now.mono, age(*at_ms), sent);
+            }
+            for journal::SeenKey { key, offset, at_ms } in keys {
+                dedupe.restore_key(now.mono, age(at_ms), key, offset);
+            }
+        }
+        if room.latest.is_some() && floor < next {
+            self.ask_for_values(now, topic_id, floor);
+        } else {
+            self.let_in(topic_id);
+        }
+    }
+
+    fn ask_for_values(&mut self, now: Now, topic_id: u64, from: u64) {
+        let (from, max_bytes, max_count) = (Start::Offset(from), VALUES_BYTES, VALUES_COUNT);
+        let read = |ticket| Request::Read { ticket, topic_id, from, max_bytes, max_count };
+        self.ask_for_room(now, topic_id, read);
+    }
+
+    /// The journal has read a page of values that a topic keeps.
+    pub(super) fn restored(&mut self, now: Now, topic_id: u64, runs: &[Arc<Run>]) {
+        let Some(room) = self.rooms.get_mut(&topic_id) else { return };
+        let Some(latest) = &mut room.latest else { return };
+        let before = latest.bytes();
+        for deliver in runs.iter().flat_map(|run| run.frames()) {
+            restore(latest, deliver);
+        }
+        self.latest_bytes = self.latest_bytes + latest.bytes() - before;
+        match runs.last() {
+            Some(last) => self.ask_for_values(now, topic_id, last.to + 1),
+            None => self.let_in(topic_id),
+        }
+    }
+
+    /// Lets everything in that has waited for the room.
+    fn let_in(&mut self, topic_id: u64) {
+        let Some(room) = self.rooms.get_mut(&topic_id) else { return };
+        if let Some(waiting) = room.opening.take() {
+            self.opening -= 1;
+            self.inbox.extend(waiting);
+        }
+    }
+
+    /// The journal has not taken what a room has to know.
+    pub(super) fn not_taken(&mut self, ticket: Ticket, refused: journal::Refused) {
+        self.counters.journal_failures += 1;
+        let (code, wait) = super::stored::answer(refused);
+        if let Some(Ticketed::Open { topic_id }) = self.tickets.remove(&ticket.0) {
+            self.not_opened(topic_id, code, wait);
+        }
+    }
+
+    /// A topic cannot be served until the journal is back: its waiters are refused, and the next use
+    /// asks again.
+    pub(super) fn not_opened(&mut self, topic_id: u64, code: Code, wait: Duration) {
+        let Some(mut room) = self.rooms.remove(&topic_id) else { return };
+        self.room_names.remove(room.entry.topic.as_str());
+        self.latest_bytes -= room.latest.as_ref().map_or(0, |latest| latest.bytes());
+        self.opening -= 1;
+        for message in room.opening.take().unwrap_or_default() {
+            self.refuse_held(&room.entry, message, code, wait);
+        }
+    }
+
+    /// Answers what cannot wait for its room any longer.
+    fn refuse_held(&mut self, entry: &Arc<Entry>, message: Message, code: Code, wait: Duration) {
+        let topic_id = entry.id;
+        match message {
+            Message::Publish { origin, frame, .. } => {
+                let sequence = frame.header.number;
+                self.send_refusal(origin, sequence, topic_id, code, millis(wait));
+            }
+            Message::Join { origin, number, .. } => {
+                let session = origin.session;
+                let refused = Message::JoinRefused { session, number, topic_id, code, wait };
+                self.send(origin.shard, refused);
+            }
+            Message::History { origin, number, .. } => {
+                let frame = refused(number, code, wait);
+                self.send(origin.shard, Message::Control { session: origin.session, frame });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Keeps a stored message as the newest of its key, in memory of its own size.
+fn restore(latest: &mut Latest, deliver: Deliver) {
+    let Deliver { offset, time_ms, head, body } = deliver;
+    let bytes: Bytes = head.iter().chain(body.iter().flatten()).copied().collect();
+    let chunk = Chunk { head: bytes.clone(), body: None };
+    // What the journal gives back was within its limits when it was stored.
+    let Ok(frame) = Frame::decode(bytes, usize::MAX) else { return };
+    let Ok(attributes) = frame.attributes() else { return };
+    let version = attributes.version;
+    let key = latest.expect(attributes.key.unwrap_or(""), offset, version);
+    latest.put(Coming { key, offset, time_ms, version, chunk });
+}
