@@ -24,7 +24,7 @@ pub enum Write {
         /// replaces the older one. Empty for any other topic.
         replaces: Vec<Arc<str>>,
     },
-    /// Values under keys of at most 64 KiB; `None` removes. The last one of a key counts.
+    /// Values under keys of at most 60,000 bytes; `None` removes. The last one of a key counts.
     Put(Vec<(Bytes, Option<Bytes>)>),
     /// Keeps what is at or above an offset of a topic readable although the floor moves past it,
     /// for as long as the same name is not given another offset. A topic that nothing was written

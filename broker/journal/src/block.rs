@@ -89,14 +89,8 @@ impl Block {
     /// Bytes that a run takes at most.
     pub(crate) fn run_weight(run: &Run) -> usize {
         let records = run.bytes / (RECORD_BYTES / 2) + 1;
-        let entries = Entries::weight(run) + 24 * records;
+        let entries = Entries::weight(run) + 64 * records;
         run.chunks.iter().map(Chunk::bytes).sum::<usize>() + entries + records * (HEAD_BYTES + 16)
-    }
-
-    /// Bytes that the entries of a copied record take at most.
-    pub(crate) fn keys_weight(entries: &Entries) -> usize {
-        let keys: usize = entries.keys.iter().map(|(_, key)| 6 + key.len()).sum();
-        12 + 24 * entries.sent.len() + keys
     }
 
     /// Bytes that a value takes.

@@ -126,7 +126,7 @@ impl<S: Storage> Writer<S> {
         let source = u16::try_from(segment & u64::from(u16::MAX)).unwrap_or(0);
         let mut copying = Copying::new(self.shared.clock.at(now));
         for Copy { topic, run, entries } in &copies {
-            let weight = Block::run_weight(run) + Block::keys_weight(entries);
+            let weight = Block::run_weight(run) + entries.bytes();
             let block = self.copy_to(&mut copying, weight)?;
             block.part(*topic, Some(source), run, entries);
         }

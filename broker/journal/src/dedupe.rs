@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::BufMut;
 use sampan_core::journal::{Run, Sent};
 
 /// The entries of one record.
@@ -39,25 +38,28 @@ impl Entries {
         if self.sent.is_empty() && self.keys.is_empty() {
             return;
         }
-        out.put_u32_le(u32::try_from(self.sent.len()).unwrap_or(u32::MAX));
-        let within = |offset: u64| u32::try_from(offset.saturating_sub(from)).unwrap_or(u32::MAX);
+        put(out, self.sent.len() as u64);
         for sent in &self.sent {
-            out.put_u64_le(sent.producer);
-            out.put_u64_le(sent.sequence);
-            out.put_u32_le(within(sent.offset));
-            out.put_u32_le(u32::try_from(sent.count).unwrap_or(u32::MAX));
+            out.extend(sent.producer.to_le_bytes());
+            put(out, sent.sequence);
+            put(out, sent.offset.saturating_sub(from));
+            put(out, sent.count);
         }
         for (offset, key) in &self.keys {
-            out.put_u32_le(within(*offset));
-            out.put_u16_le(u16::try_from(key.len()).unwrap_or(u16::MAX));
+            put(out, offset.saturating_sub(from));
+            put(out, key.len() as u64);
             out.extend(key.as_bytes());
         }
     }
 
     /// Bytes that the entries of a run take at most, in one record.
     pub(crate) fn weight(run: &Run) -> usize {
-        let keys: usize = run.keys.iter().map(|(_, key)| 6 + key.len()).sum();
-        12 + 24 * run.sent.len() + keys
+        weight(&run.sent, &run.keys)
+    }
+
+    /// Bytes that these entries take at most.
+    pub(crate) fn bytes(&self) -> usize {
+        8 + weight(&self.sent, &self.keys)
     }
 
     /// Reads the entries of a record; `None` if they are malformed.
@@ -69,23 +71,52 @@ impl Entries {
         if bytes.is_empty() {
             return Some(entries);
         }
-        let four = |bytes: &mut &[u8]| Some(u32::from_le_bytes(take(bytes)?));
-        for _ in 0..four(&mut bytes)? {
+        for _ in 0..number(&mut bytes)? {
             let producer = u64::from_le_bytes(take(&mut bytes)?);
-            let sequence = u64::from_le_bytes(take(&mut bytes)?);
-            let offset = from.checked_add(four(&mut bytes)?.into())?;
-            let count = four(&mut bytes)?.into();
+            let sequence = number(&mut bytes)?;
+            let offset = from.checked_add(number(&mut bytes)?)?;
+            let count = number(&mut bytes)?;
             entries.sent.push(Sent { producer, sequence, offset, count });
         }
         while !bytes.is_empty() {
-            let offset = from.checked_add(four(&mut bytes)?.into())?;
-            let length = u16::from_le_bytes(take(&mut bytes)?);
-            let (key, rest) = bytes.split_at_checked(length.into())?;
+            let offset = from.checked_add(number(&mut bytes)?)?;
+            let length = usize::try_from(number(&mut bytes)?).ok()?;
+            let (key, rest) = bytes.split_at_checked(length)?;
             entries.keys.push((offset, Arc::from(str::from_utf8(key).ok()?)));
             bytes = rest;
         }
         Some(entries)
     }
+}
+
+fn weight(sent: &[Sent], keys: &[(u64, Arc<str>)]) -> usize {
+    let keys: usize = keys.iter().map(|(_, key)| 2 * NUMBER_BYTES + key.len()).sum();
+    NUMBER_BYTES + (8 + 3 * NUMBER_BYTES) * sent.len() + keys
+}
+
+/// Bytes that a number takes at most.
+const NUMBER_BYTES: usize = 10;
+
+/// Writes a number: seven bits a byte, lowest first, the high bit on all but the last.
+fn put(out: &mut Vec<u8>, mut number: u64) {
+    while number > 0x7F {
+        out.push((number & 0x7F) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push((number & 0x7F) as u8);
+}
+
+fn number(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let [byte] = take(bytes)?;
+        let bits = u64::from(byte & 0x7F);
+        number |= bits << shift;
+        if byte < 0x80 {
+            return (number >> shift == bits).then_some(number);
+        }
+    }
+    None
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -100,6 +131,11 @@ mod tests {
 
     #[test]
     fn a_part_of_a_run_has_its_part_of_the_entries_and_they_come_back() {
+        for value in [0, 127, 128, 1 << 32, u64::MAX] {
+            let mut bytes = Vec::new();
+            put(&mut bytes, value);
+            assert_eq!(number(&mut &bytes[..]), Some(value));
+        }
         let sent = |sequence, offset, count| Sent { producer: 9, sequence, offset, count };
         let run = Run {
             sent: vec![sent(50, 1, 10), sent(70, 20, 5)],

@@ -61,7 +61,8 @@ impl Oldest {
             let is_old = region.time_ms.saturating_add(age_ms) <= now_ms;
             let without = self.count() - region.count;
             let is_over = self.retention.count.is_some_and(|count| without >= count);
-            if !is_old && !(is_over && self.spare().is_some()) {
+            let goes = is_old || is_over && self.spare().is_some();
+            if !goes {
                 break;
             }
             self.floor = region.to + 1;

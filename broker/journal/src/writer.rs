@@ -24,6 +24,9 @@ const RESERVED_AHEAD: u64 = 65_536;
 /// Bytes that the declaration and the reservation of a topic take at most beside its name.
 const DECLARED_BYTES: usize = 256;
 
+/// Bytes of a key of the owner; an index has 16 bits for the length.
+const KEY_BYTES_MAX: usize = 60_000;
+
 /// Unsynced changes that wait for their sync at most; a write beyond that syncs first.
 const UNSYNCED_MAX: usize = 1 << 20;
 
@@ -454,6 +457,9 @@ fn weight(write: &Write) -> usize {
             Block::run_weight(run) + keys + topic.as_str().len() + DECLARED_BYTES
         }
         Write::Put(values) => {
+            if values.iter().any(|(key, _)| key.len() > KEY_BYTES_MAX) {
+                return usize::MAX;
+            }
             let size = |body: &Option<Bytes>| body.as_ref().map_or(0, Bytes::len);
             values.iter().map(|(key, body)| Block::value_weight(key.len() + 1, size(body))).sum()
         }

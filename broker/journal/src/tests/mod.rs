@@ -3,6 +3,7 @@
 mod cases;
 mod faults;
 mod keeping;
+mod spec;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
