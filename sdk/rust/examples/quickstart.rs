@@ -1,5 +1,10 @@
-//! Publish and subscribe: `SAMPAN_URL=quic://localhost:3001 SAMPAN_TOKEN=... SAMPAN_CERT=cert.pem
-//! cargo run --example quickstart`.
+//! Publish and subscribe. Beside a broker that runs with its development certificate:
+//!
+//! ```sh
+//! export SAMPAN_TOKEN=$(sampan token --user shop --role service)
+//! export SAMPAN_CERT=sampan-data/dev-certificate.pem
+//! cargo run --release -p sampan-client --example quickstart
+//! ```
 
 use sampan_client::{
     Client, Delivery, Error, Message, Options, Start, Token, Topic, Trust, invalid,
