@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sampan_protocol::{Pattern, Topic};
+
 use crate::bucket::Rate;
 use crate::grant::Role;
 use crate::{class, grant};
@@ -16,6 +18,34 @@ pub struct Config {
     pub classes: class::Table,
     /// What each role may do.
     pub roles: grant::Table,
+    /// Groups that are made at start if there are none of their names.
+    pub groups: Vec<GroupRule>,
+}
+
+/// A group that exists by configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRule {
+    /// Its name.
+    pub name: Topic,
+    /// What it reads, from the oldest kept message on.
+    pub pattern: Pattern,
+}
+
+impl GroupRule {
+    /// The groups that ship.
+    #[must_use]
+    pub fn shipped() -> Vec<Self> {
+        let shipped = [
+            ("chat", "chat.conversation.*"),
+            ("notifications", "notify.trigger"),
+            ("inventory", "inventory.reservation"),
+        ];
+        let rule = |(name, pattern)| GroupRule {
+            name: Topic::parse(name).expect("a name written in this file is valid"),
+            pattern: Pattern::parse(pattern).expect("a pattern written in this file is valid"),
+        };
+        shipped.into_iter().map(rule).collect()
+    }
 }
 
 impl Config {
@@ -26,6 +56,7 @@ impl Config {
             limits: Limits::default(),
             classes: class::Table::shipped(),
             roles: grant::Table::shipped(),
+            groups: GroupRule::shipped(),
         })
     }
 }
@@ -72,6 +103,22 @@ pub struct Limits {
     pub presence_max: usize,
     /// Topics whose history one pattern subscription may replay. Default 10,000.
     pub replay_topics_max: usize,
+    /// Groups of one shard. Default 1,000.
+    pub groups_max: usize,
+    /// Consumers of one group. Default 1,000.
+    pub group_members_max: usize,
+    /// Topics that one group reads. Default 1,000,000.
+    pub group_topics_max: usize,
+    /// Unsettled messages of one group that are held ready or handed out, about. Default 10,000.
+    pub group_ahead_count: usize,
+    /// Bytes of these, about. Default 16 MiB.
+    pub group_ahead_bytes: usize,
+    /// Consumers of one session. Default 64.
+    pub consumers_max: usize,
+    /// Dead letters of one group. Default 100,000.
+    pub letters_max: u64,
+    /// How long a dead letter is kept. Default 30 days.
+    pub letters_age: Duration,
     /// How long a request may wait for its answer. Default 60 s.
     pub request_timeout_max: Duration,
     /// How long an authorizer may take; then the answer is no. Default 2 s.
@@ -147,6 +194,14 @@ impl Default for Limits {
             calls_max: 1024,
             presence_max: 256,
             replay_topics_max: 10_000,
+            groups_max: 1000,
+            group_members_max: 1000,
+            group_topics_max: 1_000_000,
+            group_ahead_count: 10_000,
+            group_ahead_bytes: 16 * MIB,
+            consumers_max: 64,
+            letters_max: 100_000,
+            letters_age: Duration::from_secs(30 * 24 * 3600),
             request_timeout_max: Duration::from_secs(60),
             ask_timeout: Duration::from_secs(2),
             ask_ttl_max: Duration::from_secs(3600),

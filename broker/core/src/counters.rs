@@ -43,6 +43,8 @@ pub struct Counters {
     pub ack_latency: Latency,
     /// Appends that the journal failed.
     pub journal_failures: u64,
+    /// What the groups of this shard have done.
+    pub groups: GroupCounters,
     /// Gauge: sessions that are live.
     pub sessions_live: u64,
     /// Gauge: bytes that wait in outboxes.
@@ -53,4 +55,80 @@ pub struct Counters {
     pub audiences: u64,
     /// Gauge: bytes kept for `latest` topics.
     pub latest_bytes: u64,
+}
+
+/// What groups have done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupCounters {
+    /// Messages handed to consumers.
+    pub delivered: u64,
+    /// Of these, messages that had been handed out before.
+    pub redelivered: u64,
+    /// Jobs acknowledged.
+    pub acked: u64,
+    /// Jobs that a consumer failed.
+    pub naked: u64,
+    /// Jobs given back untried.
+    pub released: u64,
+    /// Jobs rejected for good.
+    pub rejected: u64,
+    /// Jobs that were given more time.
+    pub extended: u64,
+    /// Jobs whose consumer was silent for too long.
+    pub timed_out: u64,
+    /// Settles of jobs that their consumer no longer held.
+    pub late: u64,
+    /// Settles that were refused.
+    pub refused: u64,
+    /// Messages that became dead letters.
+    pub dead: u64,
+    /// Times that a message could not become one, since the group holds as many as it may.
+    pub dead_refused: u64,
+    /// Dead letters removed by age.
+    pub dead_expired: u64,
+    /// Messages that were gone before they could be handed out.
+    pub skipped: u64,
+    /// Topics that a group does not read, since it reads as many as it may.
+    pub topics_refused: u64,
+    /// Stored values that could not be read at start.
+    pub values_refused: u64,
+}
+
+impl std::ops::AddAssign for GroupCounters {
+    fn add_assign(&mut self, other: Self) {
+        let GroupCounters {
+            delivered,
+            redelivered,
+            acked,
+            naked,
+            released,
+            rejected,
+            extended,
+            timed_out,
+            late,
+            refused,
+            dead,
+            dead_refused,
+            dead_expired,
+            skipped,
+            topics_refused,
+            values_refused,
+        } = other;
+        self.delivered += delivered;
+        self.redelivered += redelivered;
+        self.acked += acked;
+        self.naked += naked;
+        self.released += released;
+        self.rejected += rejected;
+        self.extended += extended;
+        self.timed_out += timed_out;
+        self.late += late;
+        self.refused += refused;
+        self.dead += dead;
+        self.dead_refused += dead_refused;
+        self.dead_expired += dead_expired;
+        self.skipped += skipped;
+        self.topics_refused += topics_refused;
+        self.values_refused += values_refused;
+    }
 }

@@ -14,6 +14,7 @@ pub mod dedupe;
 pub mod directory;
 mod flight;
 pub mod grant;
+pub mod group;
 pub mod hash;
 pub mod journal;
 pub mod latency;

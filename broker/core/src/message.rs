@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sampan_protocol::control::{self, PresenceAct};
-use sampan_protocol::{AckLevel, Code, Frame, Pattern, Position};
+use sampan_protocol::session::server;
+use sampan_protocol::{AckLevel, Code, Frame, Pattern, Position, Topic};
 
 use crate::directory::Entry;
 use crate::grant::Role;
-use crate::journal::{Run, Start};
+use crate::group::{Consumer, Extent};
+use crate::journal::{Chunk, Run, Start};
 use crate::outbox::Compact;
 use crate::session::SessionKey;
 
@@ -23,7 +25,8 @@ pub struct Origin {
     pub session: SessionKey,
 }
 
-/// A feed of a session: where pages of a catch-up go.
+/// A feed of a session: where pages of a catch-up go. With [`SessionKey::GROUP`] it is a group of the
+/// shard: `feed` names the group, `nonce` the asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedRef {
     /// The session.
@@ -153,6 +156,29 @@ pub enum Message {
     Answer { responder: Origin, number: u64, answer: control::Answer },
     /// The responder is not there any more. To the shard of the call, or to every shard.
     ResponderGone { responder: Origin },
+    /// A session takes part in a group. To the group's shard.
+    Consume { origin: Origin, user: Arc<str>, consume: Box<server::Consume> },
+    /// There is no such consumer, or no longer. To its shard.
+    ConsumerEnded { session: SessionKey, number: u64, code: Code, wait: Duration },
+    /// A consumer wants jobs once. To the group's shard.
+    Pull { consumer: Consumer, group: Topic, count: u64 },
+    /// A consumer says what became of jobs. To the group's shard.
+    Settle { origin: Origin, group: Topic, settle: Box<server::Settle> },
+    /// A consumer leaves: by LEAVE, or with its session, of which `lost` says whether it went without
+    /// a word. To the group's shard.
+    LeaveGroup { consumer: Consumer, group: Topic, lost: Option<bool> },
+    /// Encoded jobs of one topic for one session.
+    Jobs { session: SessionKey, entry: Arc<Entry>, chunks: Vec<Chunk>, count: u64 },
+    /// A group of that shard reads these topics. To every shard.
+    Follow { shard: u8, group: u32, pattern: Pattern },
+    /// The answer of one owner: its durable topics that match.
+    Followed { group: u32, owner: u8, topics: Vec<(Arc<Entry>, Extent)> },
+    /// A group of that shard reads these topics no longer. To every shard.
+    Unfollow { shard: u8, pattern: Pattern },
+    /// New messages for the groups of a shard.
+    Fresh { entry: Arc<Entry>, epoch: u64, floor: u64, run: Arc<Run> },
+    /// A group needs what is at or above the offset. To the topic's owner.
+    Pin { topic_id: u64, name: Arc<str>, offset: Option<u64> },
 }
 
 /// Where a single-topic subscription starts.

@@ -29,6 +29,9 @@ impl Channel {
     }
 }
 
+/// Stands for the feed of jobs, which no feed's budget counts.
+pub(crate) const JOBS: u32 = u32::MAX;
+
 /// Deliveries of one feed that wait on a lane.
 #[derive(Debug)]
 pub(crate) struct Entry {

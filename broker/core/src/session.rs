@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use sampan_protocol::control::feature;
 use sampan_protocol::session::Server;
-use sampan_protocol::{Code, Now, Pattern};
+use sampan_protocol::{Code, Now, Pattern, Topic};
 use slab::Slab;
 
 use crate::bucket::Bucket;
@@ -27,6 +27,9 @@ pub struct SessionKey {
 }
 
 impl SessionKey {
+    /// Stands for the groups of a shard where they take a session's part.
+    pub(crate) const GROUP: SessionKey = SessionKey { index: u32::MAX, nonce: 0 };
+
     /// The key as one number, unique within the shard.
     #[must_use]
     pub fn number(self) -> u64 {
@@ -67,6 +70,10 @@ pub(crate) struct Session {
     pub(crate) publishable: HashMap<u64, Arc<Entry>, IdHash>,
     /// Offers to serve that every shard knows, or is being told.
     pub(crate) offers: BTreeMap<u64, Offer>,
+    /// The groups that the session takes part in, by consumer.
+    pub(crate) consumers: BTreeMap<u64, Topic>,
+    /// Topics by id that have been named ahead of jobs.
+    pub(crate) named: BTreeSet<u64>,
     /// Topics by id in whose presence the session is or which it watches.
     pub(crate) presence: BTreeSet<u64>,
     pub(crate) calls: usize,
@@ -152,6 +159,8 @@ impl Session {
             subscriptions: BTreeMap::new(),
             publishable: HashMap::with_hasher(IdHash),
             offers: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            named: BTreeSet::new(),
             presence: BTreeSet::new(),
             calls: 0,
             publishes: Bucket::new(limits.control_rate, now.mono),

@@ -21,6 +21,12 @@ pub(crate) enum Timer {
     Presence(u64),
     /// A request or question has waited long enough.
     Call(u64),
+    /// A job's time is over, or a message may come again.
+    Group(u32),
+    /// The journal is asked again for what it has not taken.
+    Groups,
+    /// Dead letters that are too old are looked for.
+    Letters,
     /// Idle rooms are looked for.
     Sweep,
 }

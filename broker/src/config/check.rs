@@ -103,6 +103,7 @@ impl Config {
             limits: limits(&file.limits, &file.rates, shards)?,
             classes: classes::table(&file.classes)?,
             roles: roles::table(&file.roles)?,
+            groups: core::GroupRule::shipped(),
         };
         range("shards.socket_buffer_bytes", file.shards.socket_buffer_bytes, 64 << 10, 1 << 30)?;
         range("revocation.remember_s", file.revocation.remember_s, 60, 10 * 366 * 86_400)?;

@@ -184,8 +184,8 @@ impl Runner {
                     let verdict = (self.authenticate)(&token, now.unix_ms);
                     self.quic.shard_mut().verdict(now, key, verdict);
                 }
-                // An in-process session has no windows to open.
-                Output::Live { .. } => {}
+                // An in-process session has no windows to open; nobody here asks anything of groups.
+                Output::Live { .. } | Output::Managed { .. } => {}
             }
         }
         any

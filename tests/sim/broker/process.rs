@@ -160,6 +160,7 @@ impl Process {
                         self.verdicts.ask(now, index, key, &token);
                     }
                     Output::Live { .. } => unreachable!("every session has a connection"),
+                    Output::Managed { .. } => unreachable!("nothing is asked of groups"),
                 }
             }
             assert!(quic.transmit(now, &mut net.broker_outlet(now.mono)), "the outlet has room");

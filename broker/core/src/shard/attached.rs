@@ -109,6 +109,7 @@ impl Shard {
         self.lane_bytes -= session.outbox.lane_bytes();
         self.end_subscriptions(key, &session);
         self.end_calls(now, key, &session);
+        self.end_consumers(key, &session);
         let origin = self.origin(key);
         for topic_id in session.presence {
             let owner = self.directory.by_id(topic_id).map_or(self.me, |entry| entry.owner);

@@ -137,12 +137,10 @@ impl Shard {
             Command::Presence { number, topic, act } => {
                 self.ask_presence(key, number, &topic, act);
             }
-            Command::Consume(_)
-            | Command::Pull { .. }
-            | Command::Settle(_)
-            | Command::Leave { .. } => {
-                self.refuse(key, &command, Code::UNKNOWN_KIND, Duration::ZERO);
-            }
+            Command::Consume(consume) => self.consume(key, consume),
+            Command::Pull { number, count } => self.pull(key, number, count),
+            Command::Settle(settle) => self.settle_jobs(key, settle),
+            Command::Leave { number } => self.leave_group(key, number),
         }
     }
 

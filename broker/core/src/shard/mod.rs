@@ -8,13 +8,14 @@
 //! The files of this folder hold one concern each, all as `impl Shard`:
 //! `attached` (sessions), `commands` (limits and permission), `publish`, `opening` (where a topic
 //! stands), `owner` (ordering) and `stored` (the journal), `subscribe` (joining), `deliver` (fan-out, slow readers), `replay`
-//! (pages), `crowd` (little room), `calls` (requests and authorizers), `presence`.
+//! (pages), `crowd` (little room), `calls` (requests and authorizers), `presence`, `groups`.
 
 mod attached;
 mod calls;
 mod commands;
 mod crowd;
 mod deliver;
+mod groups;
 mod opening;
 mod owner;
 mod presence;
@@ -51,6 +52,8 @@ use crate::room::Room;
 use crate::session::{Session, SessionKey};
 use crate::timer::{Timer, Timers};
 use crate::trie::Trie;
+
+pub use self::groups::{Manage, Managed, Which};
 
 /// Shards that one broker may have: interest is kept as bits of a word.
 pub const SHARDS_MAX: u8 = 64;
@@ -91,6 +94,13 @@ pub enum Output {
         key: SessionKey,
         /// The token.
         token: String,
+    },
+    /// What has become of what [`Shard::manage`] asked for.
+    Managed {
+        /// As it was given.
+        id: u64,
+        /// The result.
+        result: Result<Managed, Code>,
     },
     /// The session has become live; its transport may be given more room.
     Live {
@@ -150,6 +160,8 @@ pub struct Shard {
     asking: BTreeMap<Question, u64>,
     next_call: u64,
 
+    groups: groups::Groups,
+
     inbox: VecDeque<Message>,
     outputs: VecDeque<Output>,
     timers: Timers,
@@ -201,6 +213,7 @@ impl Shard {
             calls: BTreeMap::new(),
             asking: BTreeMap::new(),
             next_call: 1,
+            groups: groups::Groups::new(),
             inbox: VecDeque::new(),
             outputs: VecDeque::new(),
             timers: Timers::default(),
@@ -223,6 +236,12 @@ impl Shard {
         match message {
             Message::Publish { origin, entry, producer, frame } => {
                 self.order(now, origin, entry, producer, frame);
+            }
+            Message::Published { session: SessionKey::GROUP, run, .. } => {
+                self.republished(run.sequence - run.count + 1, run.sequence, Ok(()));
+            }
+            Message::PublishRefused { session: SessionKey::GROUP, sequence, code, .. } => {
+                self.republished(sequence, sequence, Err(code));
             }
             Message::Published { session, topic_id, epoch, run } => {
                 self.acknowledge(session, topic_id, epoch, run);
@@ -267,6 +286,14 @@ impl Shard {
             Message::Page { to, topic_id, epoch, from, max_bytes } => {
                 self.page(now, to, topic_id, epoch, from, max_bytes);
             }
+            Message::Paged { to, entry, epoch, runs, hole, next, .. }
+                if to.origin.session == SessionKey::GROUP =>
+            {
+                self.group_paged(now, to, &entry, epoch, runs, hole, next);
+            }
+            Message::PageFailed { to, .. } if to.origin.session == SessionKey::GROUP => {
+                self.group_page_failed(now, to);
+            }
             Message::Paged { to, entry, epoch, runs, hole, next, caught_up } => {
                 self.paged(now, to, &entry, epoch, &runs, hole, next, caught_up);
             }
@@ -301,6 +328,26 @@ impl Shard {
                 self.answer(now, responder, number, &answer);
             }
             Message::ResponderGone { responder } => self.responder_gone(now, responder),
+            Message::Consume { .. }
+            | Message::Pull { .. }
+            | Message::Settle { .. }
+            | Message::LeaveGroup { .. } => self.group_message(now, message),
+            Message::ConsumerEnded { session, number, code, wait } => {
+                self.consumer_ended(session, number, code, wait);
+            }
+            Message::Jobs { session, entry, chunks, count } => {
+                self.jobs(session, &entry, chunks, count);
+            }
+            // A group is told of topics that the journal has opened.
+            Message::Follow { .. } if self.opening > 0 => self.deferred.push(message),
+            Message::Follow { shard, group, pattern } => self.follow(shard, group, &pattern),
+            Message::Followed { group, owner, topics } => self.followed(now, group, owner, topics),
+            Message::Unfollow { .. } if !self.deferred.is_empty() => self.deferred.push(message),
+            Message::Unfollow { shard, pattern } => self.unfollow(shard, &pattern),
+            Message::Fresh { entry, epoch, floor, run } => {
+                self.fresh(now, &entry, epoch, floor, &run);
+            }
+            Message::Pin { topic_id, name, offset } => self.pin(now, topic_id, name, offset),
         }
     }
 
@@ -319,6 +366,9 @@ impl Shard {
                 Timer::Room(topic_id) => self.unthrottle(now, topic_id),
                 Timer::Presence(topic_id) => self.presence_time(now, topic_id),
                 Timer::Call(call) => self.call_timed_out(now, call),
+                Timer::Group(id) => self.group_time(now, id),
+                Timer::Groups => self.groups_time(),
+                Timer::Letters => self.expire_letters(now),
                 Timer::Sweep => {
                     self.sweep(now);
                     self.timers.set(now.mono + SWEEP, Timer::Sweep);
@@ -337,6 +387,7 @@ impl Shard {
             for topic_id in std::mem::take(&mut self.dirty) {
                 self.flush(now, topic_id);
             }
+            self.flush_groups(now);
             while let Some(completion) = self.journal.poll(now) {
                 self.completed(now, completion);
             }
@@ -352,7 +403,7 @@ impl Shard {
                     }
                 }
             }
-            if self.inbox.is_empty() && self.dirty.is_empty() {
+            if self.inbox.is_empty() && self.dirty.is_empty() && !self.groups.is_active() {
                 return self.watch_crowd(now);
             }
         }

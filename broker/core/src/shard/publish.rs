@@ -72,6 +72,7 @@ impl Shard {
         let Some(room) = self.rooms.get(&topic_id) else { return };
         let (mut bits, entry, epoch) =
             (room.named_by | room.matched_by.0, room.entry.clone(), room.epoch);
+        self.tell_groups(topic_id, &run);
         while bits != 0 {
             let shard = bits.trailing_zeros();
             bits &= bits - 1;

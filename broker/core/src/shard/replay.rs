@@ -12,10 +12,12 @@ use sampan_protocol::{Class, Code, Now};
 
 use super::Shard;
 use super::commands::refused;
+use super::groups::Reading;
 use super::stored::answer;
 use crate::directory::Entry;
 use crate::journal::{self, Request, Run, Start, Ticket};
 use crate::message::{FeedRef, Hole, Message, Origin};
+use crate::session::SessionKey;
 
 /// Messages in one page of a catch-up.
 const PAGE_COUNT: u32 = 4096;
@@ -29,6 +31,10 @@ pub(super) enum Ticketed {
     Append { topic_id: u64 },
     /// A feed catches up.
     Page { to: FeedRef, entry: Arc<Entry>, from: Start },
+    /// What groups have become is being stored.
+    Put,
+    /// What groups were is being read.
+    Load(Reading),
     /// A session asked for history.
     History { origin: Origin, number: u64, entry: Arc<Entry> },
 }
@@ -54,7 +60,9 @@ impl Shard {
         let Some(entry) = self.directory.by_id(topic_id) else { return };
         let (epoch, visible, kept) = {
             let room = self.room(now, &entry);
-            (room.epoch, room.visible, room.kept(from))
+            // Only a group may read what is kept for groups.
+            let is_group = to.origin.session == SessionKey::GROUP;
+            (room.epoch, room.visible, if is_group { from } else { room.kept(from) })
         };
         match entry.rule.class {
             Class::Durable => {
@@ -222,7 +230,9 @@ impl Shard {
             Ticketed::Page { to, entry: _, from } => {
                 self.send(to.origin.shard, Message::PageFailed { to, from });
             }
-            Ticketed::Open { .. } | Ticketed::Append { .. } => {}
+            // Values have been answered before.
+            Ticketed::Open { .. } | Ticketed::Append { .. } | Ticketed::Put | Ticketed::Load(_) => {
+            }
         }
     }
 }

@@ -67,6 +67,7 @@ impl Shard {
 
     /// What the journal has to say.
     pub(super) fn completed(&mut self, now: Now, completion: Completion) {
+        let Some(completion) = self.values_completed(now, completion) else { return };
         match completion {
             opened @ Completion::Opened { .. } => self.opened(now, opened),
             Completion::Stored { ticket, level } => self.stored(now, ticket, level),
@@ -74,7 +75,7 @@ impl Shard {
             Completion::Page { ticket, floor, from, runs, damaged, next: _ } => {
                 self.read(now, ticket, floor, from, &runs, &damaged);
             }
-            // Nothing asks for values.
+            // Values have been taken before.
             Completion::Values { .. } => {}
             Completion::Floor { topic_id, floor } => {
                 if let Some(room) = self.rooms.get_mut(&topic_id) {

@@ -253,7 +253,9 @@ impl World {
                             self.broker.shard_mut().verdict(now, key, verdict);
                         }
                     }
-                    Output::ToShard(..) | Output::Live { .. } => unreachable!("one shard"),
+                    Output::ToShard(..) | Output::Live { .. } | Output::Managed { .. } => {
+                        unreachable!("one shard")
+                    }
                 }
             }
             let mut outlet = self.network.outlet(now.mono, broker_address());

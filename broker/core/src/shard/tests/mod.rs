@@ -3,6 +3,7 @@
 mod access;
 mod delivery;
 mod durable;
+mod groups;
 mod slow;
 mod talk;
 
@@ -17,7 +18,7 @@ use sampan_protocol::frame::{Header, Kind};
 use sampan_protocol::limits::LANES;
 use sampan_protocol::{AckLevel, Frame, FrameReader, Now, Topic, VERSION};
 
-use super::{Output, Setup, Shard};
+use super::{Managed, Output, Setup, Shard};
 use crate::config::Config;
 use crate::directory::{Directory, Entry, Full, owner};
 use crate::grant::{Identity, Role};
@@ -88,6 +89,8 @@ pub(super) struct World {
     pub(super) now: Now,
     config: Arc<Config>,
     tokens: BTreeMap<String, Identity>,
+    /// What operators were told, by task.
+    pub(super) managed: BTreeMap<u64, Result<Managed, sampan_protocol::Code>>,
 }
 
 /// One scripted client.
@@ -109,7 +112,8 @@ impl World {
         let classes = Arc::new(config.classes.clone());
         let store = |_| Store(Arc::new(Mutex::new(Memory::new(journal.clone(), classes.clone()))));
         let stores = (0..shards).map(store).collect();
-        let mut world = World { shards: Vec::new(), stores, now, config, tokens: BTreeMap::new() };
+        let (shards, tokens, managed) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let mut world = World { shards, stores, now, config, tokens, managed };
         world.start();
         world
     }
@@ -165,6 +169,9 @@ impl World {
                         let identity = self.tokens.get(&token).cloned();
                         let verdict = identity.ok_or(sampan_protocol::Code::BAD_TOKEN);
                         self.shards[usize::from(from)].verdict(self.now, key, verdict);
+                    }
+                    Output::Managed { id, result } => {
+                        self.managed.insert(id, result);
                     }
                     Output::Live { .. } => {}
                 }

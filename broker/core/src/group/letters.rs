@@ -1,0 +1,104 @@
+//! Dead letters: their way back to the group, their end, and moving a group to another place.
+
+use std::sync::Arc;
+
+use sampan_protocol::{Code, Now};
+
+use super::Group;
+use super::cursor::{Job, State};
+use super::record::Letter;
+use crate::directory::Entry;
+
+/// Where a group is to read on in a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// With this offset.
+    Offset(u64),
+    /// With the first message at or after this time, Unix milliseconds.
+    Since(u64),
+}
+
+/// What became of a dead letter that was to go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Back {
+    /// It is with the group again.
+    Here,
+    /// Its history has ended, or the group does not read its topic: it has to be published anew.
+    Elsewhere,
+    /// The group has no room for it now.
+    Full,
+}
+
+impl Group {
+    /// Puts a dead letter back: its message is due at once, with all its attempts before it. The
+    /// letter ends with the same storing.
+    pub(crate) fn put_back(&mut self, entry: &Arc<Entry>, id: u64, letter: &Letter) -> Back {
+        let Some(cursor) = self.topics.get_mut(&entry.id) else { return Back::Elsewhere };
+        if cursor.epoch != letter.epoch || !cursor.is_known {
+            return Back::Elsewhere;
+        }
+        let offset = letter.offset;
+        // One that the group has yet to get, after a seek, comes by itself.
+        if cursor.is_settled(offset) && !cursor.open.contains_key(&offset) {
+            let has_room = self.open_count < self.bounds.ahead_count
+                && self.open_bytes < self.bounds.ahead_bytes;
+            if !has_room || self.changed.is_full() {
+                return Back::Full;
+            }
+            cursor.forget(offset);
+            self.changed.topics.insert(entry.id);
+            self.changed.add_return(&self.name, id, letter);
+            self.restore_return(entry, id, letter);
+        }
+        self.discard(id);
+        Back::Here
+    }
+
+    /// Takes over a message that was on its way back when the broker stopped.
+    pub(crate) fn restore_return(&mut self, entry: &Arc<Entry>, id: u64, letter: &Letter) {
+        let Some(cursor) = self.topics.get_mut(&entry.id) else { return };
+        if cursor.epoch != letter.epoch {
+            self.changed.remove_return(id);
+            let reason = Arc::from(super::feed::ENDED);
+            return self.add_letter(&Letter { reason, ..letter.clone() });
+        }
+        let by_key = self.definition.order == sampan_protocol::control::GroupOrder::Key;
+        let (attributes, payload) = (letter.attributes.clone(), letter.payload.clone());
+        let key = by_key.then(|| super::feed::key(&attributes)).flatten();
+        let (time_ms, state, returned) = (letter.time_ms, State::Ready, Some(id));
+        let job = Job { time_ms, attributes, payload, key, state, returned };
+        self.open_count += 1;
+        self.open_bytes += job.bytes();
+        cursor.add(letter.offset, job);
+        self.show(entry.id);
+    }
+
+    /// Ends a dead letter.
+    pub(crate) fn discard(&mut self, id: u64) {
+        self.definition.letters = self.definition.letters.saturating_sub(1);
+        self.changed.remove_letter(&self.name, id);
+    }
+
+    /// Reads a topic from another place on. What consumers hold of it comes again.
+    pub(crate) fn seek(&mut self, now: Now, topic_id: u64, to: Seek) -> Result<(), Code> {
+        let cursor = self.topics.get(&topic_id).filter(|cursor| cursor.is_known);
+        let cursor = cursor.ok_or(Code::UNKNOWN_TOPIC)?;
+        let (epoch, done, end) = (cursor.epoch, cursor.done, cursor.end);
+        match to {
+            Seek::Offset(offset) => self.restart(now, topic_id, epoch, offset.clamp(1, end) - 1),
+            Seek::Since(ms) => {
+                self.restart(now, topic_id, epoch, done);
+                if let Some(cursor) = self.topics.get_mut(&topic_id) {
+                    cursor.since_ms = Some(ms);
+                }
+                self.want(topic_id);
+            }
+        }
+        Ok(())
+    }
+
+    /// The topics that the group reads, and what its owners were asked to keep for it.
+    pub(crate) fn topics(&self) -> Vec<Arc<Entry>> {
+        self.topics.values().map(|cursor| cursor.entry.clone()).collect()
+    }
+}
