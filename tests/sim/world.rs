@@ -258,12 +258,14 @@ impl World {
         self.broker.set_faults(faults);
     }
 
-    /// Every disk reports a write error, and refuses what comes for a while.
+    /// Every disk reports a write error, and refuses what comes for a while. Then the broker ends, and
+    /// starts again over what its disks hold after all.
     pub(crate) fn fence(&mut self, time: Duration) {
         self.note_faulty();
         self.broker.fence(self.now);
         self.run(time);
-        self.broker.repair();
+        self.crash();
+        self.restart();
     }
 
     fn note_faulty(&mut self) {

@@ -22,14 +22,9 @@ impl Disk {
         memory.recover()
     }
 
-    /// A write error: nothing more is taken until [`Disk::repair`].
+    /// A write error: nothing more is taken until [`Disk::crash`].
     pub(crate) fn fence(&self, now: Now) {
         self.memory().fence(now);
-    }
-
-    /// Ends what [`Disk::fence`] began.
-    pub(crate) fn repair(&self) {
-        self.memory().recover();
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) {

@@ -141,13 +141,9 @@ impl Broker {
         self.disks.iter().for_each(|disk| disk.set_faults(faults.clone()));
     }
 
-    /// Every disk reports a write error, and refuses what comes until [`Broker::repair`].
+    /// Every disk reports a write error, and refuses what comes until [`Broker::crash`].
     pub(crate) fn fence(&self, now: Now) {
         self.disks.iter().for_each(|disk| disk.fence(now));
-    }
-
-    pub(crate) fn repair(&self) {
-        self.disks.iter().for_each(Disk::repair);
     }
 
     /// Bytes that the largest journal holds.

@@ -72,7 +72,8 @@ impl Owed<'_> {
             Some(GapReason::NeverUsed) => {
                 self.facts.faulty && self.is_weak(acked) && self.may_be_lost(id, acked)
             }
-            Some(GapReason::Conflated) => false,
+            // No disk here damages what it holds.
+            Some(GapReason::Conflated | GapReason::Damaged) => false,
             Some(GapReason::UnsyncedLost) => self.may_be_lost(id, acked),
             // What a class without history does not keep, or what a slow reader of one lost.
             Some(GapReason::SlowReader | GapReason::Retention) => self.ephemeral,

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use sampan_protocol::Class;
 use sampan_protocol::control::Start;
+use sampan_protocol::{AckLevel, Class};
 
 use super::{Facts, Place, Rules, Streams, class, faithful, is_shared};
 use crate::history::{History, Id, TopicNumber};
@@ -66,13 +66,15 @@ fn newest(
             *kept = (id, place);
         }
     }
-    // Values are acknowledged as routed, and live as long as the broker process.
-    let forgotten = |id: &Id| {
+    // What was no more than routed may also have failed to be stored before a crash.
+    let forgotten = |id: &Id, place: &Place| {
         let called = facts.called.get(id).map_or(0, |called| called.index);
-        facts.crashes.iter().any(|(at, _)| *at > called)
+        let weak = facts.acked.get(id).is_none_or(|acked| acked.level == AckLevel::Routed);
+        let crashed = facts.crashes.iter().any(|(at, _)| *at > called);
+        (weak && crashed) || facts.is_lost(place.topic, place.offset)
     };
     newest.retain(|(topic, _), (id, place)| {
-        epochs.get(topic) == Some(&place.epoch) && !forgotten(id)
+        epochs.get(topic) == Some(&place.epoch) && !forgotten(id, place)
     });
     newest
 }

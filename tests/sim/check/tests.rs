@@ -133,10 +133,15 @@ fn a_doubled_message_is_caught() {
 }
 
 #[test]
-fn a_crash_while_a_publish_is_open_may_double_it() {
-    let crash = What::Crashed { lost: Vec::new() };
-    let events = [called(1, ORDER), message(1, ORDER, 1), crash, message(1, ORDER, 2), acked(1, 2)];
-    honest(&events);
+fn a_crash_doubles_nothing_that_it_does_not_take_unless_the_broker_has_no_disk() {
+    let twice = |lost| {
+        let crash = What::Crashed { lost };
+        [called(1, STOCK), message(1, STOCK, 1), crash, message(1, STOCK, 2), routed(1, 1, 2)]
+    };
+    caught(&twice(Vec::new()), "was stored 2 times");
+    honest(&twice(vec![(STOCK, 1, 1)]));
+    let found = findings(&twice(Vec::new()), AckLevel::Routed);
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]

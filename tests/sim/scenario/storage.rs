@@ -1,4 +1,4 @@
-//! Disks that are slow, that fail now and then, and that fail for good until somebody repairs them.
+//! Disks that are slow, that fail now and then, and that fail for good until the broker starts again.
 
 use std::time::Duration;
 
@@ -53,9 +53,9 @@ fn disks_that_fail_now_and_then() {
 }
 
 #[test]
-fn disks_that_fail_and_are_repaired() {
+fn disks_that_fail_and_end_the_broker() {
     play(
-        "disks_that_fail_and_are_repaired",
+        "disks_that_fail_and_end_the_broker",
         &[54, 55],
         |_| Plan::new(),
         |world| {
