@@ -273,12 +273,18 @@ impl Client {
         endpoint?.rebind(local)
     }
 
-    /// Flushes pending publishes for at most 5 s, then ends the session.
+    /// Flushes pending publishes and settlements for at most 5 s, hands back the jobs of its
+    /// consumers, then ends the session.
     ///
     /// # Errors
-    /// `Deadline` if publishes were still unacknowledged.
+    /// `Deadline` if publishes or settlements were still unanswered.
     pub async fn close(&self) -> Result<(), Error> {
-        let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.flush()).await;
+        let flushed = tokio::time::timeout(FLUSH_TIMEOUT, async {
+            let settled = self.settled(FLUSH_TIMEOUT).await;
+            self.flush().await.and(settled)
+        })
+        .await;
+        self.0.shared.with(|core, _| core.session.hand_back());
         // Replies and publishes without ack have no ack to wait for, only the transport's.
         let sent = {
             let mut core = self.0.shared.lock();
@@ -292,6 +298,7 @@ impl Client {
         }
         self.0.shared.with(|core, _| core.session.close());
         match flushed {
+            Ok(Err(error @ Error::Deadline { .. })) => Err(error),
             Ok(_) => Ok(()),
             Err(_) => Err(Error::Deadline { may_have_happened: true }),
         }

@@ -28,12 +28,16 @@
 //! [`Client::close`] flushes first.
 
 mod acks;
+pub mod admin;
 mod authorizer;
 mod client;
+mod consumer;
 mod endpoint;
 mod error;
+mod groups;
 mod handle;
 mod history;
+mod job;
 mod link;
 mod message;
 mod options;
@@ -49,12 +53,16 @@ mod start;
 mod status;
 mod subscription;
 mod transport;
+mod worker;
 
 pub use authorizer::{Authorizer, Question};
 pub use client::Client;
+pub use consumer::{Consume, Consumer};
 pub use endpoint::Endpoint;
 pub use error::{Error, invalid};
+pub use groups::DeadLetters;
 pub use history::Page;
+pub use job::{Job, Receipt, Settling};
 pub use message::{Ack, Message};
 pub use options::{Options, Token, TokenProvider, Trust};
 pub use presence::{Change, Presence, Watch};
@@ -69,3 +77,4 @@ pub use received::{Delivery, Gap, Received};
 pub use responder::{Call, Reply, Responder};
 pub use status::{Event, Events, State, Status};
 pub use subscription::Subscription;
+pub use worker::{Failure, Worker};

@@ -171,7 +171,7 @@ fn frame_bytes(bytes: &[u8]) -> Option<usize> {
 fn sort(chunk: &Bytes) -> Vec<(bool, Bytes)> {
     let is_delivery = |at: usize| {
         let kind = chunk.get(at).and_then(|number| Kind::from_number(*number));
-        matches!(kind, Some(Kind::Topic | Kind::Deliver | Kind::Gap))
+        matches!(kind, Some(Kind::Topic | Kind::Deliver | Kind::Gap | Kind::Job))
     };
     let mut runs = Vec::with_capacity(1);
     let (mut start, mut at) = (0, 0);
@@ -258,7 +258,9 @@ async fn write(shared: Arc<Shared>, wire: Arc<Wire>) {
             if !core.is_current(&wire) {
                 break;
             }
-            let mut frames = join(std::mem::take(&mut core.control).into_iter());
+            let mut control = std::mem::take(&mut core.control);
+            control.extend(core.session.settlements());
+            let mut frames = join(control.into_iter());
             let publishes = std::iter::from_fn(|| core.session.publishes());
             frames.extend(join_whole(publishes));
             (frames, core.finishing)
@@ -341,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_mixed_chunk_is_sorted_into_its_runs() {
-        let kinds = [Kind::Topic, Kind::Deliver, Kind::Published, Kind::Done, Kind::Gap];
+        let kinds = [Kind::Topic, Kind::Job, Kind::Published, Kind::Done, Kind::Gap];
         let frames: Vec<_> = kinds.into_iter().map(|kind| frame(kind, 3)).collect();
         let runs = sort(&Bytes::from(frames.concat()));
         let expected = [

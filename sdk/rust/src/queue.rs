@@ -106,6 +106,12 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Drops what waits.
+    pub(crate) fn clear(&self) {
+        let items = std::mem::take(&mut self.state().items);
+        drop(items);
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.state().items.len() >= self.max
     }

@@ -126,7 +126,9 @@ async fn write_control(shared: Arc<Shared>, wire: Arc<Wire>, mut stream: quinn::
             if !core.is_current(&wire) {
                 break;
             }
-            (std::mem::take(&mut core.control), core.finishing)
+            let mut frames = std::mem::take(&mut core.control);
+            frames.extend(core.session.settlements());
+            (frames, core.finishing)
         };
         if !frames.is_empty() {
             if stream.write_all_chunks(&mut frames).await.is_err() {

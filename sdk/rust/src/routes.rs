@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Code;
-use protocol::session::client::{self, Output};
+use protocol::session::client::{self, Answer, Failure, Output};
 
 use crate::authorizer::Question;
 use crate::error::failed;
+use crate::job::Receipt;
 use crate::presence::Change;
 use crate::queue::Queue;
 use crate::responder::Call;
@@ -18,7 +19,7 @@ use crate::{Delivery, Gap, Received};
 
 impl Core {
     pub(crate) fn route(&mut self, shared: &Arc<Shared>) {
-        while let Some(output) = self.session.poll_but_publishes() {
+        while let Some(output) = self.session.poll_urgent() {
             match output {
                 Output::Event(client::Event::Message { subscription, message }) => {
                     self.stage(subscription, Delivery::Message(Received(message)));
@@ -100,9 +101,18 @@ impl Core {
                 self.waiters.refused(sequence, failed(failure));
                 self.wake_room = true;
             }
-            E::Answered { number, result } => {
-                if let Some(sender) = self.answers.remove(&number) {
-                    let _ = sender.send(result);
+            E::Answered { number, result } => self.answered(number, result),
+            E::Job(job) => {
+                if let Some(Route { to: To::Consumer(queue), .. }) =
+                    self.routes.get(&job.id.consumer)
+                {
+                    // A broker that keeps to the window is within the bound.
+                    let _ = queue.try_push(job);
+                }
+            }
+            E::JobsLost { consumer } => {
+                if let Some(Route { to: To::Consumer(queue), .. }) = self.routes.get(&consumer) {
+                    queue.clear();
                 }
             }
             E::Ready { number, joined } => {
@@ -146,6 +156,20 @@ impl Core {
                 }
             }
             other => self.connection_event(other),
+        }
+    }
+
+    /// The answer to a request, or to a settlement and those that share it.
+    fn answered(&mut self, number: u64, result: Result<Answer, Failure>) {
+        if let Some(sender) = self.answers.remove(&number) {
+            let _ = sender.send(result);
+        } else if let Some(senders) = self.settling.remove(&number) {
+            let late = matches!(result, Ok(Answer::Settled { late: true }));
+            let receipt = result.map(|_| Receipt { late }).map_err(failed);
+            for sender in senders {
+                let _ = sender.send(receipt.clone());
+            }
+            self.wake_room = true;
         }
     }
 

@@ -1,19 +1,20 @@
 //! The session that all handles and tasks of a client share: one lock around the state machine, and
 //! the routes by which its outputs reach whoever waits for them (`routes.rs` follows them).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use protocol::session::Client as Session;
-use protocol::session::client::{Answer, Channel, Failure, Joined, NotTaken};
+use protocol::session::client::{self, Answer, Channel, Failure, Joined, NotTaken};
 use protocol::{Code, Frame, Now};
 use tokio::sync::{Notify, oneshot};
 
 use crate::acks::Waiters;
 use crate::authorizer::Question;
 use crate::error::failed;
+use crate::job::Receipt;
 use crate::presence::Change;
 use crate::queue::Queue;
 use crate::responder::Call;
@@ -60,6 +61,8 @@ pub(crate) struct Core {
     pub(crate) status: Status,
     pub(crate) routes: HashMap<u64, Route>,
     pub(crate) answers: HashMap<u64, oneshot::Sender<Result<Answer, Failure>>>,
+    /// Who waits for which settlement; those that share one share its answer.
+    pub(crate) settling: BTreeMap<u64, Vec<oneshot::Sender<Result<Receipt, Error>>>>,
     pub(crate) listeners: Vec<Arc<Queue<Event>>>,
     /// Who waits for the first session.
     pub(crate) first: Option<oneshot::Sender<Result<(), Error>>>,
@@ -89,6 +92,7 @@ pub(crate) enum To {
     Responder(Arc<Queue<Call>>),
     Authorizer(Arc<Queue<Question>>),
     Watch(Arc<Queue<Change>>),
+    Consumer(Arc<Queue<client::Job>>),
     Entry,
 }
 
@@ -99,6 +103,7 @@ impl To {
             To::Responder(queue) => queue.end(Some(error)),
             To::Authorizer(queue) => queue.end(Some(error)),
             To::Watch(queue) => queue.end(Some(error)),
+            To::Consumer(queue) => queue.end(Some(error)),
             To::Entry => {}
         }
     }
@@ -117,6 +122,7 @@ impl Shared {
             status: Status::default(),
             routes: HashMap::new(),
             answers: HashMap::new(),
+            settling: BTreeMap::new(),
             listeners: Vec::new(),
             first: Some(first),
             last_cause: None,
@@ -180,7 +186,7 @@ impl Shared {
         let deadline = core.session.deadline();
         let earlier = deadline.is_some_and(|at| core.armed.is_none_or(|armed| at < armed));
         let driver = std::mem::take(&mut core.wake_driver) || earlier;
-        let control = std::mem::take(&mut core.wake_control);
+        let control = std::mem::take(&mut core.wake_control) || core.session.has_settlements();
         let room = std::mem::take(&mut core.wake_room);
         let publish = core.session.has_publishes();
         drop(core);
@@ -249,7 +255,7 @@ impl Core {
             NotTaken::Full => Error::Full,
             NotTaken::TooLarge { field, max, had } => Error::TooLarge { field, max, had },
             NotTaken::Invalid { field } => Error::Invalid(format!("{field} is not valid")),
-            NotTaken::NotLive => {
+            NotTaken::NotLive | NotTaken::NotHeld => {
                 let reason = "there is no session at the moment".to_owned();
                 Error::Lost { reason, may_have_happened: false }
             }

@@ -2,6 +2,7 @@
 //! and links that can be cut. It shows what the SDK does, not what the broker does.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+mod groups;
 pub(crate) mod quic;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -34,6 +35,7 @@ struct State {
     /// Acks that are still to be lost.
     lost_acks: usize,
     refuse_attach: Option<Code>,
+    group: groups::Group,
 }
 
 #[derive(Default)]
@@ -72,6 +74,7 @@ impl Fake {
         for mut session in sessions.into_values() {
             session.sink.closed(code);
         }
+        self.state().end_consumers();
     }
 
     /// As after a restart: topic ids are other ones.
@@ -127,7 +130,7 @@ impl Fake {
 impl Session {
     fn offer(&mut self, chunk: Bytes) {
         let kind = chunk.first().and_then(|kind| Kind::from_number(*kind));
-        let delivery = matches!(kind, Some(Kind::Topic | Kind::Deliver | Kind::Gap));
+        let delivery = matches!(kind, Some(Kind::Topic | Kind::Deliver | Kind::Gap | Kind::Job));
         let backlog = &mut self.backlog[usize::from(delivery)];
         if !backlog.is_empty() || !self.sink.offer(&chunk) {
             backlog.push_back(chunk);
@@ -257,10 +260,10 @@ impl State {
                 };
                 self.tell(key, frame);
             }
-            command @ (Command::Consume(_)
-            | Command::Pull { .. }
-            | Command::Settle(_)
-            | Command::Leave { .. }) => panic!("this broker has no groups: {command:?}"),
+            Command::Consume(consume) => self.consume(key, consume),
+            Command::Pull { number, count } => self.pull(key, number, count),
+            Command::Settle(settle) => self.settle(key, &settle),
+            Command::Leave { number } => self.leave(key, number),
         }
     }
 
@@ -303,6 +306,7 @@ impl State {
                 session.deliver(&topic, log, offset - 1);
             }
         }
+        self.hand_out();
         offset
     }
 
@@ -421,6 +425,8 @@ impl Link for FakeLink {
 
 impl Drop for FakeLink {
     fn drop(&mut self) {
-        self.broker.state().sessions.remove(&self.key);
+        let mut state = self.broker.state();
+        state.sessions.remove(&self.key);
+        state.end_consumers();
     }
 }
