@@ -6,6 +6,7 @@ use sampan_core::journal::Hole;
 use sampan_protocol::Now;
 
 use crate::clean::Copying;
+use crate::damage::apart;
 use crate::dedupe::Entries;
 use crate::error::Error;
 use crate::key::{self, Sort};
@@ -110,7 +111,7 @@ impl<S: Storage> Writer<S> {
             }
             let here = topic.extents.values().filter(|extent| extent.segment == segment);
             let here = here.map(|extent| Hole { from: extent.total.from, to: extent.total.to });
-            let lost = here.flat_map(|range| crate::open::apart(range, &there));
+            let lost = here.flat_map(|range| apart(range, &there));
             let lost: Vec<Hole> = lost.chain(std::mem::take(&mut topic.damaged)).collect();
             if !lost.is_empty() {
                 lost.into_iter().for_each(|hole| topic.lose(hole));

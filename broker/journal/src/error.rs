@@ -17,7 +17,7 @@ pub enum Error {
     WrongEpoch,
     /// The run starts at or below an offset that was written before.
     OffsetReused,
-    /// It does not fit into a segment, or it is no run.
+    /// It does not fit into a segment, or it is no run: has no messages, or not a key for each.
     TooLarge,
     /// The log holds as many topics as it may.
     TooManyTopics,

@@ -13,6 +13,7 @@ mod aside;
 mod block;
 mod checksum;
 mod clean;
+mod damage;
 mod dedupe;
 mod depot;
 mod error;

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use sampan_core::journal::Hole;
 use sampan_protocol::Now;
 
-use crate::api::{Damage, Opening};
+use crate::api::Opening;
+use crate::damage::find_damage;
 use crate::depot::{Depot, Prepared, RECYCLED_MAX};
 use crate::error::{Error, OpenError};
 use crate::identity;
@@ -262,65 +263,4 @@ fn settle<F>(
         topic.given = topic.next() - 1;
     }
     values
-}
-
-/// Marks what damage took of each topic; the topics of which it may have taken the end.
-pub(crate) fn find_damage<F>(state: &mut State<F>, found: &Found<F>) -> Vec<u32> {
-    if found.damaged.is_empty() {
-        return Vec::new();
-    }
-    let within = |low: u64, high: u64| found.damaged.iter().any(|d| (low..=high).contains(d));
-    let last = found.damaged.iter().copied().filter(|number| !found.indexed.contains(number)).max();
-    let mut unnamed = Vec::new();
-    let mut cut = Vec::new();
-    let newest: Vec<(u32, u64)> = state
-        .topics
-        .iter()
-        .map(|(number, topic)| {
-            let places = topic.newest.values().filter_map(|key| state.values.get(key));
-            (number, places.map(|value| value.place.segment).max().unwrap_or(0))
-        })
-        .collect();
-    for ((number, topic), (_, newest)) in state.topics.iter_mut().zip(newest) {
-        let (mut holes, mut next, mut segment) = (Vec::new(), topic.floor, None);
-        for extent in topic.extents.values() {
-            let before = segment.unwrap_or(0).min(extent.segment);
-            let after = segment.unwrap_or(0).max(extent.segment);
-            if extent.total.from > next && within(before, after) {
-                holes.push(Hole { from: next, to: extent.total.from - 1 });
-            }
-            (next, segment) = (next.max(extent.total.to + 1), Some(extent.segment));
-        }
-        for hole in holes {
-            apart(hole, &topic.lost).into_iter().for_each(|hole| topic.damage(hole));
-        }
-        let newest =
-            newest.max(topic.extents.values().map(|extent| extent.segment).max().unwrap_or(0));
-        if last.is_some_and(|last| last >= newest) {
-            cut.push(number);
-        }
-        if topic.name.is_none() {
-            unnamed.extend(topic.extents.values().map(|extent| extent.segment));
-        }
-    }
-    for segment in unnamed {
-        let what = "messages of a topic whose declaration is lost";
-        state.damage(Damage { segment, at: 0, bytes: 0, what });
-    }
-    cut
-}
-
-/// The parts of a range that are in none of the others.
-pub(crate) fn apart(range: Hole, others: &[Hole]) -> Vec<Hole> {
-    let (mut out, mut from) = (Vec::new(), range.from);
-    for other in others.iter().filter(|other| other.to >= range.from && other.from <= range.to) {
-        if other.from > from {
-            out.push(Hole { from, to: other.from - 1 });
-        }
-        from = from.max(other.to + 1);
-    }
-    if from <= range.to {
-        out.push(Hole { from, to: range.to });
-    }
-    out
 }

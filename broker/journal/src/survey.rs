@@ -8,12 +8,13 @@ use sampan_core::journal::Hole;
 use sampan_protocol::{Now, Topic};
 
 use crate::api::Damage;
+use crate::damage::find_damage;
 use crate::error::OpenError;
 use crate::identity;
 use crate::index::{self, Index};
 use crate::key;
 use crate::mark::Checkpoint;
-use crate::open::{Log, find_damage, numbers, storage_error};
+use crate::open::{Log, numbers, storage_error};
 use crate::options::Options;
 use crate::recover::{read, recover};
 use crate::scan::scan;

@@ -249,6 +249,9 @@ impl<S: Storage> Writer<S> {
     ) -> Result<Written, Error> {
         match write {
             Write::Append { topic, epoch, run, early, replaces } => {
+                if !replaces.is_empty() && replaces.len() as u64 != run.count() {
+                    return Err(Error::TooLarge);
+                }
                 let number = self.admit(state, topic, *epoch, run)?;
                 undo.note(number, state.topics.entry(number));
                 self.declare(state, block, number, topic, *epoch);
@@ -303,7 +306,7 @@ impl<S: Storage> Writer<S> {
         run: &Run,
     ) -> Result<u32, Error> {
         if run.from == 0 || run.to < run.from || run.bytes == 0 {
-            return Err(Error::OffsetReused);
+            return Err(Error::TooLarge);
         }
         let Some(number) = state.topics.number(topic) else {
             if state.topics.len() >= self.shared.options.topics_max {
@@ -364,6 +367,9 @@ impl<S: Storage> Writer<S> {
         mut block: Block,
         runs: Vec<(u32, Arc<Run>)>,
     ) -> Result<(), Error> {
+        if self.fenced {
+            return Err(Error::Fenced);
+        }
         block.finish();
         let written = self.active.prepared.file.write_at(&block.slices(), self.active.end);
         match written.map_err(Error::from) {
