@@ -4,7 +4,7 @@
 //! newest of their keys. One block says that the segment is gone; after it is synced the file goes.
 
 use sampan_core::journal::{Hole, Run};
-use sampan_protocol::Now;
+use sampan_protocol::{Now, Topic};
 
 use crate::block::Block;
 use crate::dedupe::Entries;
@@ -16,7 +16,7 @@ use crate::read::{Missed, Piece};
 use crate::retain::Kept;
 use crate::state::{Change, Value};
 use crate::storage::Storage;
-use crate::writer::Writer;
+use crate::writer::{DECLARED_BYTES, Writer};
 
 /// A segment is rewritten when less than this part of a full one is needed.
 const NEEDED_PART: u64 = 4;
@@ -126,8 +126,14 @@ impl<S: Storage> Writer<S> {
         let source = u16::try_from(segment & u64::from(u16::MAX)).unwrap_or(0);
         let mut copying = Copying::new(self.shared.clock.at(now));
         for Copy { topic, run, entries } in &copies {
-            let weight = Block::run_weight(run) + entries.bytes();
+            let named = self.named(*topic);
+            let name_bytes = named.as_ref().map_or(0, |(name, _)| name.as_str().len());
+            let declared = name_bytes + DECLARED_BYTES;
+            let weight = Block::run_weight(run) + entries.bytes() + declared;
             let block = self.copy_to(&mut copying, weight)?;
+            if let Some((name, epoch)) = named {
+                self.declare(&mut self.shared.state(), block, *topic, &name, epoch);
+            }
             block.part(*topic, Some(source), run, entries);
         }
         for key in keys {
@@ -154,6 +160,12 @@ impl<S: Storage> Writer<S> {
         self.replace(segment, copying.changes);
         self.shared.depot().dead.push_back(segment);
         Ok(())
+    }
+
+    /// What a topic is called, and its epoch.
+    fn named(&self, topic: u32) -> Option<(Topic, u64)> {
+        let state = self.shared.state();
+        state.topics.get(topic).and_then(|found| Some((found.name.clone()?, found.epoch)))
     }
 
     /// The value of a key, if it is in this segment and still needed.

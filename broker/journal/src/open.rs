@@ -245,7 +245,6 @@ fn settle<F>(
     }
     let epoch = state.epoch;
     for (number, topic) in state.topics.iter_mut() {
-        topic.is_declared = topic.name.is_some();
         if let (Some(name), true) = (&topic.name, cut.contains(&number)) {
             topic.epoch = epoch;
             values.push((Sort::Topic.of(number, b""), Some(declaration(name, epoch))));

@@ -1,5 +1,6 @@
 //! Reads records back from the disk, each with its checksum.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -49,11 +50,10 @@ impl From<Error> for Missed {
 impl<S: Storage> Shared<S> {
     /// The regions of an extent.
     pub(crate) fn regions(&self, extent: &Extent) -> Result<Vec<Region>, Missed> {
-        let damage = Damage { segment: extent.segment, at: 0, bytes: 0, what: "a broken index" };
         match index::regions(&self.storage, self.store_id, extent) {
             Ok(Some(regions)) => Ok(regions),
-            Ok(None) => Err(self.missed(damage)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(self.missed(damage)),
+            Ok(None) => self.seal_again(extent.segment),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.seal_again(extent.segment),
             Err(error) => Err(Missed::Failed(error.into())),
         }
     }

@@ -1,8 +1,14 @@
 //! Ends a segment: cuts it behind its last block and writes its index.
 
+use crate::api::Damage;
+use crate::checksum::Seed;
 use crate::error::Error;
 use crate::index::Index;
+use crate::read::Missed;
+use crate::recover;
+use crate::scan::scan;
 use crate::shared::Shared;
+use crate::state::{Segment, State};
 use crate::storage::{File, Storage};
 
 impl<S: Storage> Shared<S> {
@@ -28,6 +34,47 @@ impl<S: Storage> Shared<S> {
             segment.topics.clear();
         }
         Ok(())
+    }
+
+    /// Finds again in a sealed segment's blocks what its index says, since that is broken, so that
+    /// the segment is sealed again in time. It is to be looked at again; it is damaged if its blocks
+    /// are.
+    pub(crate) fn seal_again<T>(&self, number: u64) -> Result<T, Missed> {
+        let Some(file) = self.file(number)? else { return Err(Missed::Moved) };
+        let (end, commits, mut again) = {
+            let state = self.state();
+            let Some(segment) = state.segments.get(&number) else { return Err(Missed::Moved) };
+            let mut again = State::new(self.options.classes.clone(), 0);
+            again.segments.insert(number, Segment::new(segment.end));
+            (segment.end, segment.commits, again)
+        };
+        let bytes = recover::read(&*file, end).map_err(Error::from)?;
+        let seed = Seed::new(self.store_id, number);
+        let scan = scan(&bytes, number, seed, commits.0.saturating_sub(1));
+        if !scan.damaged.is_empty() || scan.end != end || scan.commits != Some(commits) {
+            let what = "a broken index of broken blocks";
+            return Err(self.missed(Damage { segment: number, at: 0, bytes: 0, what }));
+        }
+        scan.changes.into_iter().for_each(|change| again.apply(change));
+        self.unfile(number, again);
+        Err(Missed::Moved)
+    }
+
+    /// Holds what the index of a segment is to say in memory, as it was found again.
+    fn unfile(&self, number: u64, mut again: State<S::File>) {
+        let mut state = self.state();
+        let found = again.segments.remove(&number);
+        let Some((segment, found)) = state.segments.get_mut(&number).zip(found) else { return };
+        (segment.filed, segment.unfiled, segment.topics) = (false, found.unfiled, found.topics);
+        for topic in segment.topics.clone() {
+            let found = again.topics.entry(topic).extents.values();
+            let held = state.topics.entry(topic).extents.values_mut();
+            for extent in held.filter(|extent| extent.segment == number) {
+                if let Some(found) = found.clone().find(|found| found.total == extent.total) {
+                    extent.regions = found.regions.clone();
+                }
+            }
+        }
     }
 
     /// What the index of a segment says; `None` if it is not to have one, or has it already.

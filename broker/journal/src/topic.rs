@@ -39,8 +39,8 @@ pub(crate) struct Standing {
     pub(crate) given: u64,
     /// Highest offset that a reservation was written for, synced or not. The writer's.
     pub(crate) promised: u64,
-    /// Whether its name and epoch were written. The writer's.
-    pub(crate) is_declared: bool,
+    /// The segment that its name and epoch were last written to; 0 if to none. The writer's.
+    pub(crate) declared_in: u64,
     /// What crashes took, ascending.
     pub(crate) lost: Vec<Hole>,
     /// What damage took, ascending; found again at each opening.
@@ -70,7 +70,7 @@ impl Standing {
             reserved: 0,
             given: 0,
             promised: 0,
-            is_declared: false,
+            declared_in: 0,
             lost: Vec::new(),
             damaged: Vec::new(),
             pins: BTreeMap::new(),

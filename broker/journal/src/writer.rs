@@ -22,7 +22,7 @@ use crate::topic::Standing;
 const RESERVED_AHEAD: u64 = 65_536;
 
 /// Bytes that the declaration and the reservation of a topic take at most beside its name.
-const DECLARED_BYTES: usize = 256;
+pub(crate) const DECLARED_BYTES: usize = 256;
 
 /// Bytes of a key of the owner; an index has 16 bits for the length.
 const KEY_BYTES_MAX: usize = 60_000;
@@ -66,7 +66,7 @@ struct Unsynced {
 
 /// What a write has changed in the topics' standings, so that it can be taken back.
 #[derive(Debug, Default)]
-struct Undo(Vec<(u32, u64, u64, bool)>);
+struct Undo(Vec<(u32, u64, u64, u64)>);
 
 impl<S: Storage> Writer<S> {
     pub(crate) fn new(
@@ -315,14 +315,15 @@ impl<S: Storage> Writer<S> {
             return Ok(state.topics.next_number());
         };
         let standing = state.topics.entry(number);
-        if standing.is_declared && standing.epoch != epoch {
+        if standing.name.is_some() && standing.epoch != epoch {
             return Err(Error::WrongEpoch);
         }
         if run.from <= standing.given { Err(Error::OffsetReused) } else { Ok(number) }
     }
 
-    /// Writes a topic's name and epoch, if that was not done.
-    fn declare(
+    /// Writes a topic's name and epoch, once in each segment that has messages of it: so a segment
+    /// that is lost takes no name with it that others need.
+    pub(crate) fn declare(
         &self,
         state: &mut State<S::File>,
         block: &mut Block,
@@ -330,11 +331,12 @@ impl<S: Storage> Writer<S> {
         topic: &Topic,
         epoch: u64,
     ) {
-        if state.topics.entry(number).is_declared {
+        let segment = self.active.prepared.header.number;
+        if state.topics.entry(number).declared_in == segment {
             return;
         }
         state.topics.declare(number, topic, epoch);
-        state.topics.entry(number).is_declared = true;
+        state.topics.entry(number).declared_in = segment;
         let key = Sort::Topic.of(number, b"");
         let mark = self.first_segment(state, &key);
         block.own_value(key, Some(declaration(topic, epoch)), mark);
@@ -488,13 +490,13 @@ fn fitting(writes: &[Write], mut room: usize, no_messages: bool) -> (usize, &[Wr
 
 impl Undo {
     fn note(&mut self, number: u32, topic: &Standing) {
-        self.0.push((number, topic.given, topic.promised, topic.is_declared));
+        self.0.push((number, topic.given, topic.promised, topic.declared_in));
     }
 
     fn take_back<F>(self, state: &mut State<F>) {
-        for (number, given, promised, is_declared) in self.0.into_iter().rev() {
+        for (number, given, promised, declared_in) in self.0.into_iter().rev() {
             let topic = state.topics.entry(number);
-            (topic.given, topic.promised, topic.is_declared) = (given, promised, is_declared);
+            (topic.given, topic.promised, topic.declared_in) = (given, promised, declared_in);
         }
     }
 }

@@ -41,7 +41,8 @@ fn a_write_tears_at_sectors_and_pages_and_nowhere_else() {
     let storage = Faulty::default();
     let file = storage.create("a").expect("new");
     file.set_len(1536).expect("long");
-    (file.sync().expect("synced"), storage.sync_dir().expect("synced"));
+    file.sync().expect("synced");
+    storage.sync_dir().expect("synced");
     write(&file, &[7; 1024], 256).expect("space");
     let parts = [256..512, 512..1024, 1024..1280];
     let state = |kept: u8| {
@@ -127,7 +128,8 @@ fn steps_played_again_lead_to_the_same_disk() {
     storage.record();
     let file = storage.create("a").expect("new");
     write(&file, &[7; 700], 100).expect("space");
-    (file.sync().expect("synced"), storage.sync_dir().expect("synced"));
+    file.sync().expect("synced");
+    storage.sync_dir().expect("synced");
     storage.rename("a", "c").expect("there");
     file.set_len(300).expect("cut");
     storage.create("a").expect("new");
