@@ -53,6 +53,9 @@ real: setup ## the whole Debian catalog to fifty readers: plainly, while they mo
 	REAL_INPUT=$(abspath $(REAL_INPUT)) $(CARGO) test --release --package sampan --test cli $(LOCKED) \
 		catalog -- --nocapture --test-threads 1
 
+crash: setup ## every proof that nothing acknowledged is lost, in full
+	CRASH_FULL=1 $(CARGO) test --release --package sampan-journal --test battery $(LOCKED) -- --nocapture
+
 bench: setup ## every criterion bench
 	$(CARGO) bench $(LOCKED) --package sampan-bench
 
