@@ -8,12 +8,14 @@ use sampan_protocol::{Class, Pattern, Topic};
 
 use crate::trie::Trie;
 
-/// How much of a topic's history is kept; whichever bound is reached first moves the floor.
+/// How much history is kept; whichever bound is reached first moves a topic's floor. Messages of a
+/// `latest` topic stay until they are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Age that a message may reach. Default 7 days.
+    /// Age that a message of a topic may reach. Default 7 days.
     pub age: Duration,
-    /// Bytes that one topic's messages may take. Default 1 GiB.
+    /// Bytes that the messages of all topics of the rule's pattern may take together. A broker's logs
+    /// have equal shares of it. Default 1 GiB.
     pub bytes: u64,
     /// Messages of one topic that are kept, if limited. Default no limit.
     pub count: Option<u64>,
@@ -42,7 +44,7 @@ pub struct Rule {
     pub datagrams: bool,
     /// Deliveries per second, key and subscriber of a `latest` topic, if limited.
     pub max_hz: Option<u32>,
-    /// How much history is kept; only durable topics have any.
+    /// How much history is kept, if the topics are durable.
     pub retention: Retention,
 }
 

@@ -4,91 +4,24 @@
 //! [`Config::best`] it pretends to be a disk: delays, failures, crashes that take what was not
 //! synced; everything from a seed.
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use sampan_protocol::{AckLevel, Now, Topic};
 
 use super::chance::Chance;
-use super::log::cost;
-use super::state::{self, Put, State};
+use super::config::{Config, Faults, Lost};
+use super::pending::{Append, Pending, Stuff, Waiting, Write};
+use super::state::{Put, State};
 use super::store::{Page, Store};
-use super::{Completion, Error, Hole, Journal, Refused, Request, Run, Start, Ticket};
+use super::{Completion, Error, Hole, Journal, Refused, Request, Ticket};
 use crate::class::Table;
-use crate::dedupe::Dedupe;
-
-/// Faults that the journal plays.
-#[derive(Clone, Debug)]
-pub struct Faults {
-    /// How long each step takes: a read, a write, and a flush after it. Default none.
-    pub delay: RangeInclusive<Duration>,
-    /// Appends and puts in a million that fail. Default 0.
-    pub fail_ppm: u32,
-}
-
-impl Default for Faults {
-    fn default() -> Self {
-        Faults { delay: Duration::ZERO..=Duration::ZERO, fail_ppm: 0 }
-    }
-}
-
-/// What a memory journal is made with.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The level of a completed append. `Routed` is the truth, and the default. With `Synced`, each
-    /// append is `Logged` first.
-    pub best: AckLevel,
-    /// Epoch of the topics' histories. A fresh journal has lost what an earlier one held, so each
-    /// start of a broker needs a higher one. Default 1.
-    pub epoch: u64,
-    /// Bytes that all that is stored and waits may take together, with its overhead; the oldest
-    /// stored run of all topics makes room. Pinned runs, kept values and values under keys do not:
-    /// when they leave no room, requests are refused. Default 256 MiB.
-    pub capacity_bytes: usize,
-    /// Topics. Each keeps a few hundred bytes for ever, so that no offset is given twice. Default
-    /// 1,000,000.
-    pub topics_max: usize,
-    /// Requests that may wait. Default 65,536.
-    pub pending_max: usize,
-    /// For how long publishes are remembered, to be told after a crash. Default 5 minutes.
-    pub dedupe_window: Duration,
-    /// Where chance comes from.
-    pub seed: u64,
-    /// Faults to play.
-    pub faults: Faults,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            best: AckLevel::Routed,
-            epoch: 1,
-            capacity_bytes: 256 << 20,
-            topics_max: 1_000_000,
-            pending_max: 65_536,
-            dedupe_window: Dedupe::WINDOW,
-            seed: 0,
-            faults: Faults::default(),
-        }
-    }
-}
 
 /// Retry-after when nothing waits that could make room.
 const NO_ROOM: Duration = Duration::from_secs(1);
 
-/// What a crash took from a topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// The topic.
-    pub topic: Topic,
-    /// Offsets that were given out and are gone; some may never have been acknowledged.
-    pub hole: Hole,
-}
-
-/// The journal in memory. Retention per topic comes from the class table.
+/// The journal in memory. Retention comes from the class table; its bytes are counted per topic here,
+/// since the capacity bounds them all.
 ///
 /// An age bound is enforced within a second. A run is dropped as a whole.
 #[derive(Debug)]
@@ -108,64 +41,6 @@ pub struct Memory {
     doubtful: Vec<(Instant, Write)>,
     lost: Vec<Lost>,
 }
-
-#[derive(Debug)]
-enum Pending {
-    Open { ticket: Ticket, topic_id: u64 },
-    Read { ticket: Ticket, topic_id: u64, from: Start, max_bytes: usize, max_count: u32 },
-    Load { ticket: Ticket, prefix: Bytes, after: Option<Bytes>, max_bytes: usize },
-    Show { ticket: Ticket },
-    Log(Write),
-    Store(Write),
-    Failed { ticket: Ticket, error: Error },
-}
-
-/// An append or a put on its way: first to be logged, if the journal tells that, then to the best
-/// level.
-#[derive(Debug)]
-struct Write {
-    ticket: Ticket,
-    /// Its place in the order of submission.
-    place: u64,
-    /// The topic's log; `None` for a put.
-    index: Option<usize>,
-    /// Whether `Logged` was told.
-    is_logged: bool,
-    /// What is stored, or how the write ends. A failure takes its turn like a success.
-    outcome: Result<Stuff, Error>,
-}
-
-/// What a write stores.
-#[derive(Debug)]
-enum Stuff {
-    Run { run: Arc<Run>, replaces: Vec<Arc<str>> },
-    Values(Vec<Put>),
-}
-
-impl Stuff {
-    fn cost(&self) -> usize {
-        match self {
-            Stuff::Run { run, replaces } => {
-                cost(run) + replaces.iter().map(|key| key.len()).sum::<usize>()
-            }
-            Stuff::Values(values) => state::cost(values),
-        }
-    }
-}
-
-/// See [`Request::Append`].
-struct Append {
-    ticket: Ticket,
-    topic_id: u64,
-    topic: Topic,
-    epoch: u64,
-    run: Arc<Run>,
-    early: bool,
-    replaces: Vec<Arc<str>>,
-}
-
-/// Requests by when they are due, then by the order of their making.
-type Waiting = BTreeMap<(Instant, u64), Pending>;
 
 impl Memory {
     /// An empty journal.

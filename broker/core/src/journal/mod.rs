@@ -32,8 +32,10 @@
 //! message that a crash can take back.
 
 mod chance;
+mod config;
 mod log;
 mod memory;
+mod pending;
 mod run;
 mod seen;
 mod state;
@@ -46,7 +48,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sampan_protocol::{AckLevel, Now, Topic};
 
-pub use memory::{Config, Faults, Lost, Memory};
+pub use config::{Config, Faults, Lost};
+pub use memory::Memory;
 pub use run::{Chunk, Deliver, Frames, Run, Sent};
 
 /// The caller's name for a request, repeated in its completions. The journal does not compare them.

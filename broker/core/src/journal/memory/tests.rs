@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use sampan_protocol::{Class, Pattern};
 
-use super::super::Sent;
 use super::super::run::tests::run;
+use super::super::{Run, Sent, Start};
 use super::*;
 use crate::class::{Retention, Rule};
 

@@ -1,6 +1,9 @@
 //! What a memory journal keeps beside plain runs: values, pins, publishes, and what damage leaves.
 
+use bytes::Bytes;
+
 use super::*;
+use crate::dedupe::Dedupe;
 
 fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
