@@ -185,6 +185,12 @@ impl Cursor {
         self.tried.get(&offset).map_or(0, |tried| tried.attempts)
     }
 
+    /// Whether the open message has ever been handed out; one that was a dead letter has.
+    pub(super) fn was_handed_out(&self, offset: u64) -> bool {
+        let is_returned = self.open.get(&offset).is_some_and(|job| job.returned.is_some());
+        is_returned || self.attempts(offset) > 0
+    }
+
     /// Forgets what is remembered of a message.
     pub(super) fn forget(&mut self, offset: u64) {
         if self.tried.remove(&offset).is_some() {

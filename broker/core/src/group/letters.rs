@@ -40,8 +40,9 @@ impl Group {
         let offset = letter.offset;
         // One that the group has yet to get, after a seek, comes by itself.
         if cursor.is_settled(offset) && !cursor.open.contains_key(&offset) {
-            let has_room = self.open_count < self.bounds.ahead_count
-                && self.open_bytes < self.bounds.ahead_bytes;
+            // A group that is behind has as much room again for these.
+            let has_room = self.open_count < 2 * self.bounds.ahead_count
+                && self.open_bytes < 2 * self.bounds.ahead_bytes;
             if !has_room || self.changed.is_full() {
                 return Back::Full;
             }

@@ -19,6 +19,8 @@ mod ranges;
 pub(crate) mod record;
 mod settle;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

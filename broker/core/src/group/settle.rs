@@ -57,7 +57,7 @@ impl Group {
             .map(|(offset, job)| (*offset, job.state))
             .filter(|(_, state)| !settle.is_cumulative || held(*state))
             .collect();
-        if open.iter().any(|(offset, _)| cursor.attempts(*offset) == 0) {
+        if open.iter().any(|(offset, _)| !cursor.was_handed_out(*offset)) {
             return Err(Code::NOT_DELIVERED);
         }
         let own = open.iter().filter(|(_, state)| held(*state)).count() as u64;
