@@ -48,6 +48,8 @@ pub(crate) struct Connection {
     pub(crate) lanes: [Option<StreamId>; LANES as usize],
     /// The control stream first.
     pub(crate) inbound: Vec<Inbound>,
+    /// Bytes of frames that are not finished, as the shard's counter has them.
+    pub(crate) partial_bytes: u64,
     /// When the oldest frame under way is too late; kept here so that the streams need not be
     /// looked at for every packet.
     pub(crate) frame_deadline: Option<Instant>,
@@ -74,6 +76,7 @@ impl Connection {
             control: None,
             lanes: [None; LANES as usize],
             inbound: Vec::new(),
+            partial_bytes: 0,
             frame_deadline: None,
             barren: Bucket::new(limits.barren_streams, now.mono),
             noise: Noise::new(now.mono),
@@ -170,7 +173,7 @@ impl Connection {
         }
         self.stage = stage;
         self.inbound = Vec::new();
-        self.frame_deadline = None;
+        self.count_partial(env);
     }
 
     fn connected(&mut self, env: &mut Env<'_>) {

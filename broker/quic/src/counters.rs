@@ -41,6 +41,8 @@ pub struct Counters {
     pub connections: u64,
     /// Gauge: connections whose client is not authenticated.
     pub half_open: u64,
+    /// Gauge: bytes of frames that clients have begun and not finished sending.
+    pub partial_bytes: u64,
 }
 
 /// The name of a connection's end in metrics.

@@ -105,8 +105,16 @@ impl Connection {
             return false;
         }
         self.readable = self.read_streams(env);
-        self.frame_deadline = self.inbound.iter().filter_map(|it| it.deadline(env.limits)).min();
+        self.count_partial(env);
         self.readable
+    }
+
+    /// Takes account of the frames under way: their bytes, and when the oldest is too late.
+    pub(crate) fn count_partial(&mut self, env: &mut Env<'_>) {
+        self.frame_deadline = self.inbound.iter().filter_map(|it| it.deadline(env.limits)).min();
+        let bytes = self.inbound.iter().map(|it| it.reader.buffered_bytes() as u64).sum();
+        let before = std::mem::replace(&mut self.partial_bytes, bytes);
+        env.counters.partial_bytes = (env.counters.partial_bytes + bytes).saturating_sub(before);
     }
 
     fn read_streams(&mut self, env: &mut Env<'_>) -> bool {
@@ -168,6 +176,7 @@ impl Connection {
             env.shard.broken(env.now, key, error);
         }
         self.inbound = Vec::new();
+        self.count_partial(env);
     }
 
     /// Hands datagrams to the shard: each is one PUBLISH.

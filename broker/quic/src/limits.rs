@@ -37,6 +37,9 @@ pub struct Limits {
     pub frame_timeout: Duration,
     /// The slowest upload that is worth a buffer. Default 4 KiB/s.
     pub frame_bytes_per_s: usize,
+    /// Bytes of frames that all clients of the shard may have begun and not finished; beyond it the
+    /// client with most of them is sent away. Default 128 MiB.
+    pub partial_bytes_max: u64,
     /// Bytes read from one connection before others have their turn. Default 64 KiB.
     pub read_bytes_per_turn: usize,
     /// Bytes that a client may have in flight before it is authenticated. Default 64 KiB.
@@ -83,6 +86,7 @@ impl Default for Limits {
             linger: Duration::from_secs(1),
             frame_timeout: Duration::from_secs(30),
             frame_bytes_per_s: 4096,
+            partial_bytes_max: 128 * 1024 * 1024,
             read_bytes_per_turn: 64 * 1024,
             greeting_window: 64 * 1024,
             receive_window: 1024 * 1024,

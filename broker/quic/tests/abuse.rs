@@ -187,6 +187,29 @@ fn half_a_frame_does_not_wait_for_ever() {
 }
 
 #[test]
+fn frames_that_are_begun_and_not_finished_cost_those_who_have_most_of_them() {
+    let limits = Limits { partial_bytes_max: 300_000, ..Limits::default() };
+    let mut world = with_bystander(limits);
+    let frame = Header::new(Kind::Publish).to_frame(&[], &[b'x'; 250_000]).expect("small");
+    // The second has begun more than any other when there is no more room.
+    let begun = [90_000, 120_000, 80_000, 60_000];
+    for bytes in begun {
+        let stranger = admitted(&mut world);
+        let raw = &mut world.raws[stranger];
+        let stream = uni(raw).expect("a publish stream");
+        assert_eq!(raw.connection.send_stream(stream).write(&frame[..bytes]), Ok(bytes));
+        world.run(Duration::from_secs(1));
+    }
+    let codes: Vec<_> = world.raws.iter().map(Raw::code).collect();
+    assert_eq!(codes, [None, Some(Code::OVERLOADED), None, None]);
+    assert_eq!(world.broker.counters().closed.get(&Code::OVERLOADED.0), Some(&1));
+    assert_eq!(world.broker.counters().partial_bytes, 90_000 + 80_000 + 60_000);
+    assert!(world.seats[0].client.session().is_live());
+    world.run(Duration::from_secs(120));
+    assert_eq!(world.broker.counters().partial_bytes, 0, "none of them waits for ever");
+}
+
+#[test]
 fn a_quiet_stream_between_frames_may_wait() {
     let mut world = with_bystander(Limits::default());
     let stranger = admitted(&mut world);

@@ -145,7 +145,8 @@ pub struct Limits {
     /// Bytes that may wait for one session.
     pub connection_bytes: usize,
     /// Bytes that may wait for all sessions of the broker; each shard has an equal part. Where
-    /// half of a part is taken, clients that have stopped reading are sent away.
+    /// half of a part is taken, clients that have stopped reading are sent away. A quarter as
+    /// much may be messages that clients have begun and not finished sending.
     pub node_bytes: usize,
     /// Values that one topic of class latest keeps.
     pub latest_keys_max: usize,

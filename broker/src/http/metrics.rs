@@ -174,6 +174,7 @@ impl Page<'_, '_> {
     fn transport(&mut self) -> fmt::Result {
         self.gauge("connections", "QUIC connections", |s| s.quic.connections)?;
         self.gauge("connections_half_open", "Of these without a token", |s| s.quic.half_open)?;
+        self.gauge("frames_partial_bytes", "Bytes of unfinished frames", |s| s.quic.partial_bytes)?;
         self.count("handshakes_started", "Handshakes begun", |s| s.quic.handshakes_started)?;
         self.count("handshakes_completed", "Handshakes done", |s| s.quic.handshakes_completed)?;
         let cause = |cause: &&'static str| (*cause).to_owned();

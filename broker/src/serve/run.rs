@@ -173,12 +173,18 @@ fn start(
     let limits = &config.core.limits;
     let payload_bytes_max = usize::try_from(limits.payload_bytes_max).unwrap_or(usize::MAX);
     let connections_max = limits.sessions_max;
+    let partial_bytes_max = limits.shard_bytes as u64 / 4;
     Ok(Broker::start(Setup {
         addr: config.quic,
         shards,
         buffers,
         config: config.core.clone(),
-        limits: Limits { payload_bytes_max, connections_max, ..Limits::default() },
+        limits: Limits {
+            payload_bytes_max,
+            connections_max,
+            partial_bytes_max,
+            ..Limits::default()
+        },
         certificate: certificate(config, data, lock)?,
         secret: data.transport_or_new(lock)?,
         authenticate: Arc::new(move |token, now_ms| tokens.judge(token, now_ms)),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use quinn_proto::ConnectionHandle;
 use sampan_core::session::SessionKey;
-use sampan_protocol::Now;
+use sampan_protocol::{Code, Now};
 
 use super::{NONE, Quic};
 use crate::connection::{Connection, Env};
@@ -29,6 +29,9 @@ impl Quic {
         self.exchange(index);
         let more = self.with(now, index, Connection::drive).unwrap_or(false);
         self.exchange(index);
+        if self.counters.partial_bytes > self.limits.partial_bytes_max {
+            self.shed(now);
+        }
         let session = self.connection(index).and_then(|connection| connection.session);
         if let Some(key) = session.filter(|_| before.is_none()) {
             let slot = session_index(key);
@@ -43,6 +46,20 @@ impl Quic {
         {
             self.unread.push_back(index);
         }
+        self.mark(index);
+    }
+
+    /// Sends the client away of whose frames most is there without an end.
+    fn shed(&mut self, now: Now) {
+        let partial = |index: &u32| {
+            let connection = self.connections.get(*index as usize).and_then(Option::as_ref);
+            connection.map_or(0, |connection| connection.partial_bytes)
+        };
+        let all = 0..u32::try_from(self.connections.len()).unwrap_or(u32::MAX);
+        let Some(index) = all.max_by_key(partial) else { return };
+        self.with(now, index, |connection, env| {
+            connection.fail(env, Code::OVERLOADED, "too many frames are under way");
+        });
         self.mark(index);
     }
 
