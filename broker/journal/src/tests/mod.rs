@@ -1,6 +1,7 @@
 //! The log as its owner sees it.
 
 mod cases;
+mod chance;
 mod faults;
 mod keeping;
 mod spec;
