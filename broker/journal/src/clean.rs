@@ -8,6 +8,7 @@ use sampan_protocol::{Now, Topic};
 
 use crate::block::Block;
 use crate::dedupe::Entries;
+use crate::encode::DECLARED_BYTES;
 use crate::error::Error;
 use crate::index::Index;
 use crate::keeper::{Keeper, Work};
@@ -16,7 +17,7 @@ use crate::read::{Missed, Piece};
 use crate::retain::Kept;
 use crate::state::{Change, Value};
 use crate::storage::Storage;
-use crate::writer::{DECLARED_BYTES, Writer};
+use crate::writer::Writer;
 
 /// A segment is rewritten when less than this part of a full one is needed.
 const NEEDED_PART: u64 = 4;

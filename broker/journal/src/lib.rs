@@ -4,9 +4,9 @@
 //! the page cache; what is synced is durable, and only that is read. The log holds two sorts of
 //! things: the messages of topics, and values under keys of which the newest counts.
 //!
-//! Every byte is drawn in `spec/journal.md`. A block ([`block`]) of records ([`record`]) is one
-//! write; [`scan`] finds blocks again and tells a torn tail from damage; [`state`] is what is known
-//! in memory; [`recover`] and [`open`] rebuild it.
+//! Every byte is drawn in `spec/journal.md`. A block (`block`) of records (`record`) is one write;
+//! `scan` finds blocks again and tells a torn tail from damage; `state` is what is known in memory;
+//! `recover` and `open` rebuild it.
 
 mod api;
 mod aside;
@@ -16,6 +16,7 @@ mod clean;
 mod damage;
 mod dedupe;
 mod depot;
+mod encode;
 mod error;
 mod extent;
 mod identity;
@@ -32,6 +33,7 @@ mod recover;
 mod retain;
 mod scan;
 mod seal;
+mod seen;
 mod segment;
 mod shared;
 mod state;

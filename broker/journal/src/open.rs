@@ -10,6 +10,7 @@ use sampan_protocol::Now;
 use crate::api::Opening;
 use crate::damage::find_damage;
 use crate::depot::{Depot, Prepared, RECYCLED_MAX};
+use crate::encode::declaration;
 use crate::error::{Error, OpenError};
 use crate::identity;
 use crate::keeper::Keeper;
@@ -22,7 +23,7 @@ use crate::segment::{Header, RESERVE, ending, name, parse_name};
 use crate::shared::{Clock, Shared};
 use crate::state::State;
 use crate::storage::{File, Storage};
-use crate::writer::{Writer, declaration};
+use crate::writer::Writer;
 
 /// Numbers that topics skip when damage may have taken declarations: more than one segment's worth.
 const NUMBERS_SKIPPED: u32 = 1 << 16;

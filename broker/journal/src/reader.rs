@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sampan_core::journal::{Hole, Run, Seen, SeenKey, Start};
+use sampan_core::journal::{Hole, Run, Start};
 use sampan_protocol::Topic;
 
-use crate::api::{Damage, Page, Standing, Stats};
+use crate::api::{Damage, Page, Stats};
 use crate::error::Error;
 use crate::extent::{Extent, Region};
 use crate::key;
@@ -15,13 +15,7 @@ use crate::shared::Shared;
 use crate::storage::Storage;
 
 /// Times that a read looks again because what it wanted was moved.
-const LOOKS_MAX: usize = 16;
-
-/// Bytes that are read at most to find the publishes of the dedupe window.
-const SEEN_BYTES_MAX: u64 = 64 << 20;
-
-/// Publishes and keys of a topic that are found at most.
-const SEEN_MAX: usize = 16_384;
+pub(crate) const LOOKS_MAX: usize = 16;
 
 /// Reads from a log. Cheap to clone; calls block on the disk.
 pub struct Reader<S: Storage> {
@@ -56,46 +50,6 @@ struct Filling {
 impl<S: Storage> Reader<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
         Reader { shared }
-    }
-
-    /// Where a topic stands; one that nothing is known of is new. `unix_ms` is the wall clock, for
-    /// the dedupe window.
-    ///
-    /// # Errors
-    /// Whatever the storage reports.
-    pub fn standing(&self, topic: &Topic, unix_ms: u64) -> Result<Standing, Error> {
-        for _ in 0..LOOKS_MAX {
-            let (number, mut standing, extents) = {
-                let state = self.shared.state();
-                let Some(found) = state.topics.find(topic) else {
-                    return Ok(Standing {
-                        epoch: state.epoch,
-                        floor: 1,
-                        next: 1,
-                        ..Standing::default()
-                    });
-                };
-                let mut lost = found.lost.clone();
-                found.damaged.iter().for_each(|hole| key::join(&mut lost, *hole));
-                let standing = Standing {
-                    epoch: found.epoch,
-                    floor: found.floor,
-                    next: found.next(),
-                    lost,
-                    ..Standing::default()
-                };
-                let number = state.topics.number(topic).unwrap_or(0);
-                (number, standing, found.extents.values().cloned().collect::<Vec<_>>())
-            };
-            let window = u64::try_from(self.shared.options.window.as_millis()).unwrap_or(u64::MAX);
-            let since_ms = unix_ms.saturating_sub(window);
-            match self.seen(number, &extents, since_ms, &mut standing) {
-                Ok(()) | Err(Missed::Damaged) => return Ok(standing),
-                Err(Missed::Moved) => {}
-                Err(Missed::Failed(error)) => return Err(error),
-            }
-        }
-        Err(Error::Damaged)
     }
 
     /// A page of a topic's messages, under this topic id.
@@ -368,46 +322,6 @@ impl<S: Storage> Reader<S> {
             self.shared.state().topics.entry(number).damage(hole);
         }
         Ok(joined(pieces?))
-    }
-
-    /// Collects the publishes of the dedupe window, the newest first and then turned round.
-    fn seen(
-        &self,
-        number: u32,
-        extents: &[Extent],
-        since_ms: u64,
-        standing: &mut Standing,
-    ) -> Result<(), Missed> {
-        let mut bytes = 0;
-        'extents: for extent in extents.iter().rev() {
-            if extent.total.last_ms < since_ms {
-                continue;
-            }
-            for region in self.shared.regions(extent)?.iter().rev() {
-                bytes += region.length;
-                let full = standing.seen.len().max(standing.keys.len()) >= SEEN_MAX;
-                if bytes > SEEN_BYTES_MAX || full {
-                    break 'extents;
-                }
-                if region.last_ms < since_ms {
-                    continue;
-                }
-                let pieces = match self.shared.pieces(number, extent.segment, region, None) {
-                    Err(Missed::Damaged) => continue,
-                    pieces => pieces?,
-                };
-                for Piece { run, entries } in pieces.into_iter().rev() {
-                    let at_ms = run.last_ms;
-                    let seen = entries.sent.into_iter().rev().map(|sent| Seen { sent, at_ms });
-                    standing.seen.extend(seen);
-                    let keys = entries.keys.into_iter().rev();
-                    standing.keys.extend(keys.map(|(offset, key)| SeenKey { key, offset, at_ms }));
-                }
-            }
-        }
-        standing.seen.reverse();
-        standing.keys.reverse();
-        Ok(())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::block::{Block, Seat};
+use crate::encode::declaration;
 use crate::key::Sort;
 use crate::record::OPENED;
 use crate::segment::{HEADER_BYTES, Header};
-use crate::writer::declaration;
 
 /// Bytes as the specification shows them: the position, then 16 bytes a line.
 fn shown(start: u64, bytes: &[u8]) -> String {
