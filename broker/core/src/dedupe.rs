@@ -99,9 +99,8 @@ impl Dedupe {
     pub fn restore(&mut self, now: Instant, age: Duration, sent: &Sent) {
         let Sent { producer, sequence, offset, count } = *sent;
         let at = now.checked_sub(age).unwrap_or(now);
-        let Some(last) = count.checked_sub(1).and_then(|more| sequence.checked_add(more)) else {
-            return;
-        };
+        let last = count.checked_sub(1).and_then(|more| sequence.checked_add(more));
+        let Some(last) = last.filter(|_| offset.checked_add(count).is_some()) else { return };
         if !self.is_old(now, at) {
             self.add(at, producer, Run { first: sequence, last, offset, at });
         }

@@ -109,11 +109,15 @@ impl Shard {
     pub(super) fn restored(&mut self, now: Now, topic_id: u64, runs: &[Arc<Run>]) {
         let Some(room) = self.rooms.get_mut(&topic_id) else { return };
         let Some(latest) = &mut room.latest else { return };
-        let before = latest.bytes();
+        let limits = &self.config.limits;
         for deliver in runs.iter().flat_map(|run| run.frames()) {
-            restore(latest, deliver);
+            let before = latest.bytes();
+            // More than fits is there only if the bounds were wider once; it stays in the journal.
+            let has_room = latest.len() < limits.latest_keys_max
+                && self.latest_bytes < limits.latest_bytes_max;
+            restore(latest, deliver, has_room);
+            self.latest_bytes = self.latest_bytes + latest.bytes() - before;
         }
-        self.latest_bytes = self.latest_bytes + latest.bytes() - before;
         match runs.last() {
             Some(last) => self.ask_for_values(now, topic_id, last.to + 1),
             None => self.let_in(topic_id),
@@ -172,15 +176,19 @@ impl Shard {
     }
 }
 
-/// Keeps a stored message as the newest of its key, in memory of its own size.
-fn restore(latest: &mut Latest, deliver: Deliver) {
+/// Keeps a stored message as the newest of its key, in memory of its own size; one of a new key only
+/// if there is room.
+fn restore(latest: &mut Latest, deliver: Deliver, has_room: bool) {
     let Deliver { offset, time_ms, head, body } = deliver;
     let bytes: Bytes = head.iter().chain(body.iter().flatten()).copied().collect();
     let chunk = Chunk { head: bytes.clone(), body: None };
     // What the journal gives back was within its limits when it was stored.
     let Ok(frame) = Frame::decode(bytes, usize::MAX) else { return };
     let Ok(attributes) = frame.attributes() else { return };
-    let version = attributes.version;
-    let key = latest.expect(attributes.key.unwrap_or(""), offset, version);
+    let (key, version) = (attributes.key.unwrap_or(""), attributes.version);
+    if !has_room && !latest.contains(key) {
+        return;
+    }
+    let key = latest.expect(key, offset, version);
     latest.put(Coming { key, offset, time_ms, version, chunk });
 }

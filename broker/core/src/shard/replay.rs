@@ -90,6 +90,10 @@ impl Shard {
         let page = latest.page(from, visible, max_bytes, PAGE_COUNT as usize);
         let (next, reason) = (page.next, GapReason::Conflated);
         let mut hole = (from < next).then(|| Hole { epoch, from, to: next - 1, reason });
+        // What nothing newer has replaced was not stored.
+        if page.runs.is_empty() {
+            hole = room.hole(from, next.saturating_sub(1), &[]);
+        }
         let runs: Vec<_> = page.runs.into_iter().map(|run| (hole.take(), run)).collect();
         let entry = entry.clone();
         let caught_up = next >= visible;

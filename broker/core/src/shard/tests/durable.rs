@@ -5,6 +5,7 @@ use sampan_protocol::control::{Gap, GapReason, TopicPosition};
 use sampan_protocol::frame::flag;
 
 use super::*;
+use crate::class::{Rule, Table};
 use crate::dedupe::Dedupe;
 use crate::journal::{Faults, Hole};
 
@@ -287,4 +288,87 @@ fn what_damage_took_is_told_as_damaged() {
     world.subscribe(&mut reader, "order.1", Start::Resume { joined_ms: 1, positions });
     world.sleep(TICK * 10);
     assert_eq!(gaps(&world.receive(&mut reader)), [(5, 5, damaged)]);
+}
+
+#[test]
+fn a_value_that_a_crash_takes_back_gives_way_to_the_one_before_and_its_offset_to_none() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    world.publish(&mut publisher, PRICE, "old");
+    world.sleep(TICK * 10);
+    let mut reader = world.client(1, "r", Role::Service);
+    world.subscribe(&mut reader, PRICE, Start::Now);
+    world.publish_with(&mut publisher, PRICE, "new", &[], level(AckLevel::Routed));
+    assert_eq!(payloads(&world.receive(&mut reader)), ["old", "new"]);
+    world.crash();
+    let mut reader = world.client(1, "r", Role::Service);
+    world.subscribe(&mut reader, PRICE, Start::Now);
+    world.sleep(TICK * 10);
+    let mut told = world.receive(&mut reader);
+    assert_eq!(payloads(&told), ["old"]);
+    let mut known = world.client(1, "known", Role::Service);
+    let positions = vec![TopicPosition { topic: PRICE.into(), epoch: 1, offset: 1 }];
+    world.subscribe(&mut known, PRICE, Start::Resume { joined_ms: 1, positions });
+    assert_eq!(gaps(&world.receive(&mut known)), [(2, 2, Some(GapReason::UnsyncedLost))]);
+    let mut publisher = world.client(0, "p2", Role::Service);
+    world.publish(&mut publisher, PRICE, "next");
+    world.sleep(TICK * 10);
+    let offsets: Vec<u64> = acks(&world.receive(&mut publisher)).iter().map(|ack| ack.0).collect();
+    assert_eq!(offsets, [3]);
+    told.extend(world.receive(&mut reader));
+    account(&told, 1);
+    assert_eq!(payloads(&told), ["old", "next"]);
+}
+
+#[test]
+fn a_value_that_was_shown_and_not_stored_makes_no_other_stale() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut reader = world.client(1, "r", Role::Service);
+    world.subscribe(&mut reader, PRICE, Start::Now);
+    let seven = 7_u64.to_le_bytes();
+    let version: &[(Tag, &[u8])] = &[(Tag::Version, &seven)];
+    let fail = |world: &World, fail_ppm| {
+        for store in &world.stores {
+            store.memory().set_faults(Faults { fail_ppm, ..disk().faults });
+        }
+    };
+    fail(&world, 1_000_000);
+    let sequence = world.publish_with(&mut publisher, PRICE, "x", version, 0);
+    // As stale as that one is new: what becomes of the one becomes of the other.
+    let stale = world.publish_with(&mut publisher, PRICE, "y", version, 0);
+    world.sleep(TICK * 10);
+    let told = world.receive(&mut publisher);
+    for sequence in [sequence, stale] {
+        assert_eq!(refusal(&told, sequence), Some(Code::STORAGE));
+    }
+    fail(&world, 0);
+    world.send(&mut publisher, publish(PRICE, "x", version, 0, sequence));
+    world.sleep(TICK * 10);
+    assert_eq!(acks(&world.receive(&mut publisher)), [(2, Some(AckLevel::Logged), 0)]);
+    assert_eq!(payloads(&world.receive(&mut reader)), ["x", "x"]);
+}
+
+#[test]
+fn a_throttled_topic_tells_the_newest_values_at_its_pace_and_acks_at_once() {
+    let pattern = sampan_protocol::Pattern::parse("inventory.>").expect("valid");
+    let rule = Rule { max_hz: Some(1), ..Rule::new(pattern, sampan_protocol::Class::Latest) };
+    let config = Config { classes: Table::new(vec![rule]), ..(*Config::shipped()).clone() };
+    let mut world = World::with(1, Arc::new(config), disk());
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut reader = world.client(0, "r", Role::Service);
+    world.subscribe(&mut reader, PRICE, Start::Now);
+    world.sleep(TICK * 10);
+    for n in 1..=6 {
+        let key: &[(Tag, &[u8])] = &[(Tag::Key, if n % 2 == 0 { b"even" } else { b"odd" })];
+        world.publish_with(&mut publisher, PRICE, &n.to_string(), key, 0);
+        world.sleep(TICK * 5);
+        assert_eq!(acks(&world.receive(&mut publisher)), [(n, Some(AckLevel::Logged), 0)]);
+    }
+    let mut told = world.receive(&mut reader);
+    assert_eq!(payloads(&told), ["1"]);
+    world.sleep(Duration::from_secs(1));
+    told.extend(world.receive(&mut reader));
+    assert_eq!(payloads(&told), ["1", "5", "6"]);
+    assert_eq!(account(&told, 1).0, [1, 5, 6]);
 }

@@ -371,7 +371,8 @@ pub(super) fn account(frames: &[Frame], mut next: u64) -> (Vec<u64>, Vec<control
             }
             Kind::Deliver => {
                 let offset = frame.header.number;
-                let announced = offset == next || (offset > next && free.contains(&offset));
+                let announced =
+                    offset >= next && (next..offset).all(|missed| free.contains(&missed));
                 assert!(announced, "offset {offset} where {next} was expected");
                 offsets.push(offset);
                 next = offset + 1;
