@@ -11,6 +11,7 @@
 mod api;
 mod aside;
 mod block;
+mod checkpoint;
 mod checksum;
 mod clean;
 mod damage;
@@ -19,6 +20,7 @@ mod depot;
 mod encode;
 mod error;
 mod extent;
+pub mod front;
 mod identity;
 mod index;
 mod keeper;
@@ -38,19 +40,34 @@ mod segment;
 mod shared;
 mod state;
 pub mod storage;
+mod stored;
 mod survey;
 mod topic;
 mod writer;
 
 pub use api::{Damage, Opening, Page, Standing, Stats, Write, Written};
+pub use checkpoint::Fault;
 pub use error::{Error, OpenError};
 pub use keeper::{Keeper, Work};
 pub use mark::{Checkpoint, Located};
 pub use open::Log;
 pub use options::Options;
 pub use reader::{Reader, Wanted};
+pub use stored::{Index, Stored};
 pub use survey::{Repaired, Report, SegmentReport, TopicReport, inspect, repair, verify};
 pub use writer::Writer;
+
+/// The number of logs that the one in this directory was made as one of; `None` if there is none.
+///
+/// # Errors
+/// If the store cannot be read, or is in use.
+pub fn logs(path: &std::path::Path) -> Result<Option<u32>, OpenError> {
+    if !path.is_dir() {
+        return Ok(None);
+    }
+    let store = identity::read(&storage::Disk::open(path)?)?;
+    Ok(store.map(|(_, _, logs)| logs))
+}
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
 use tracing_subscriber::EnvFilter;
 
 use super::error::Error;
-use super::file::{File, Limits, LogFormat, Rates};
+use super::file::{File, Journal, Limits, LogFormat, Rates};
 use super::sources::Sources;
 use super::{classes, roles};
 use crate::auth::{self, Secret};
@@ -27,8 +27,10 @@ pub struct Config {
     pub http: SocketAddr,
     /// Where everything is kept.
     pub data_dir: PathBuf,
-    /// Shard threads.
-    pub shards: NonZeroU8,
+    /// The log of what is kept.
+    pub journal: Journal,
+    /// Shard threads; `None` for as many as there are logs.
+    pub shards: Option<NonZeroU8>,
     /// Kernel buffer per socket and direction.
     pub socket_buffer_bytes: usize,
     /// What is logged.
@@ -41,10 +43,8 @@ pub struct Config {
     pub jwt_secret: Option<Secret>,
     /// How long a revocation is remembered.
     pub revocation_memory: Duration,
-    /// What shards are told.
+    /// What a shard is told, if it is the only one; see [`Config::of_each`].
     pub core: Arc<core::Config>,
-    /// Bytes of history that durable topics keep in memory.
-    pub durable_bytes_max: usize,
     /// How the broker stops.
     pub drain: Drain,
     /// The settings as written, for `sampan config`.
@@ -100,14 +100,16 @@ impl Config {
         }
         let shards = shards(file.shards.count)?;
         let core = core::Config {
-            limits: limits(&file.limits, &file.rates, shards)?,
+            limits: limits(&file.limits, &file.rates)?,
             classes: classes::table(&file.classes)?,
             roles: roles::table(&file.roles)?,
             groups: core::GroupRule::shipped(),
         };
         range("shards.socket_buffer_bytes", file.shards.socket_buffer_bytes, 64 << 10, 1 << 30)?;
         range("revocation.remember_s", file.revocation.remember_s, 60, 10 * 366 * 86_400)?;
-        range("limits.durable_bytes_max", file.limits.durable_bytes_max, 1 << 20, 1 << 40)?;
+        range("journal.segment_bytes", file.journal.segment_bytes, 2 << 20, 1 << 30)?;
+        range("journal.tail_bytes", file.journal.tail_bytes, 0, 1 << 40)?;
+        range("journal.queue_bytes", file.journal.queue_bytes, 1 << 20, 1 << 40)?;
         range("drain.spread_s", file.drain.spread_s, 0, 3600)?;
         range("drain.linger_s", file.drain.linger_s, 0, 3600)?;
         if let Err(error) = EnvFilter::try_new(&file.log.level) {
@@ -117,6 +119,7 @@ impl Config {
             quic: file.listen.quic,
             http: file.listen.http,
             data_dir: file.data.dir.clone(),
+            journal: file.journal.clone(),
             shards,
             socket_buffer_bytes: file.shards.socket_buffer_bytes,
             log: Log { filter: file.log.level.clone(), format: file.log.format },
@@ -125,13 +128,20 @@ impl Config {
             jwt_secret,
             revocation_memory: Duration::from_secs(file.revocation.remember_s),
             core: Arc::new(core),
-            durable_bytes_max: file.limits.durable_bytes_max,
             drain: Drain {
                 spread: Duration::from_secs(file.drain.spread_s),
                 linger: Duration::from_secs(file.drain.linger_s),
             },
             written: file,
         })
+    }
+
+    /// What each of so many shards is told: it has its part of what the whole broker may take.
+    #[must_use]
+    pub fn of_each(&self, shards: NonZeroU8) -> Arc<core::Config> {
+        let mut core = core::Config::clone(&self.core);
+        core.limits.shard_bytes /= usize::from(shards.get());
+        Arc::new(core)
     }
 
     /// Whether the operator has given a secret or keys; if not, the data directory's secret counts.
@@ -182,17 +192,12 @@ fn refuse_public(address: SocketAddr, has_certificate: bool, has_keys: bool) -> 
     Err(Error::Public { address, missing })
 }
 
-fn shards(count: u8) -> Result<NonZeroU8, Error> {
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let count = match count {
-        0 => u8::try_from(cores()).unwrap_or(SHARDS_MAX).min(SHARDS_MAX),
-        given => given,
-    };
-    range("shards.count", count, 1, SHARDS_MAX)?;
-    NonZeroU8::new(count).ok_or_else(|| value("shards.count", "there is no core"))
+fn shards(count: u8) -> Result<Option<NonZeroU8>, Error> {
+    range("shards.count", count, 0, SHARDS_MAX)?;
+    Ok(NonZeroU8::new(count))
 }
 
-fn limits(limits: &Limits, rates: &Rates, shards: NonZeroU8) -> Result<core::Limits, Error> {
+fn limits(limits: &Limits, rates: &Rates) -> Result<core::Limits, Error> {
     let payload_max = u32::try_from(PAYLOAD_BYTES_MAX).unwrap_or(u32::MAX);
     range("limits.payload_bytes_max", limits.payload_bytes_max, 1, payload_max)?;
     range("limits.sessions_max", limits.sessions_max, 1, 10_000_000)?;
@@ -214,7 +219,7 @@ fn limits(limits: &Limits, rates: &Rates, shards: NonZeroU8) -> Result<core::Lim
         subscriptions_max: limits.subscriptions_max,
         subscription_bytes: limits.subscription_bytes,
         connection_bytes: limits.connection_bytes,
-        shard_bytes: limits.node_bytes / usize::from(shards.get()),
+        shard_bytes: limits.node_bytes,
         latest_keys_max: limits.latest_keys_max,
         latest_bytes_max: limits.latest_bytes_max,
         request_timeout_max: Duration::from_secs(limits.request_timeout_max_s),

@@ -5,9 +5,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use sampan_core::class::Table;
 use sampan_core::config as core;
-use sampan_core::journal;
 use serde::{Deserialize, Serialize};
 
 use super::{auth_section, classes, roles};
@@ -22,6 +23,8 @@ pub struct File {
     pub listen: Listen,
     /// What the broker keeps on disk.
     pub data: Data,
+    /// The log of what is kept, in the data directory.
+    pub journal: Journal,
     /// The threads that carry messages.
     pub shards: Shards,
     /// What is logged, on standard error.
@@ -68,16 +71,35 @@ pub struct Listen {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Data {
-    /// Directory for keys, the development certificate and secret, and revocations. One broker at
-    /// a time. The variable `SAMPAN_DATA` names it too.
+    /// Directory for the journal, keys, the development certificate and secret, and revocations.
+    /// One broker at a time. The variable `SAMPAN_DATA` names it too.
     pub dir: PathBuf,
+}
+
+/// The log of what is kept, in the data directory. How long messages are kept is said under
+/// `[[classes]]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Journal {
+    /// Bytes of a segment, one file of the log; 2 MiB to 1 GiB. Each shard prepares one ahead and
+    /// keeps one in reserve for acks, so that a full disk stops only what is new.
+    pub segment_bytes: u64,
+    /// Bytes of memory per shard for the newest messages, from which readers that follow closely are
+    /// served.
+    pub tail_bytes: usize,
+    /// Bytes per shard that may wait to be written; beyond that publishes are refused as busy.
+    pub queue_bytes: usize,
+    /// Keep the log on any file system, also on one whose promises about written data cannot be
+    /// relied on, such as NFS, SMB, 9p or FUSE.
+    pub any_filesystem: bool,
 }
 
 /// The threads that carry messages.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Shards {
-    /// How many, at most 64. 0 is one per core.
+    /// How many, at most 64. A log is kept per shard, so the number is fixed by the first start
+    /// with a data directory: 0 is as many as there are logs, or one per core in a new directory.
     pub count: u8,
     /// Bytes of kernel buffer per socket and direction. The system may cap it
     /// (`net.core.rmem_max`, `net.core.wmem_max`), which is warned of at the start.
@@ -152,8 +174,6 @@ pub struct Limits {
     pub latest_keys_max: usize,
     /// Bytes that all topics of class latest keep, per shard.
     pub latest_bytes_max: usize,
-    /// Bytes of history that durable topics keep in memory.
-    pub durable_bytes_max: usize,
     /// Seconds that a request may wait for its answer.
     pub request_timeout_max_s: u64,
     /// Seconds for which a publish is remembered, so that sending it again does not double it.
@@ -249,6 +269,7 @@ impl Default for File {
         File {
             listen: Listen::default(),
             data: Data::default(),
+            journal: Journal::default(),
             shards: Shards::default(),
             log: LogSettings::default(),
             tls: Tls::default(),
@@ -273,6 +294,19 @@ impl Default for Listen {
 impl Default for Data {
     fn default() -> Self {
         Data { dir: PathBuf::from("./sampan-data") }
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        let options = sampan_journal::Options::new(Arc::new(Table::shipped()));
+        let settings = sampan_journal::front::Settings::default();
+        Journal {
+            segment_bytes: options.segment_bytes,
+            tail_bytes: options.tail_bytes,
+            queue_bytes: settings.queue_bytes,
+            any_filesystem: false,
+        }
     }
 }
 
@@ -307,7 +341,6 @@ impl Default for Limits {
             node_bytes: 1 << 30,
             latest_keys_max: core.latest_keys_max,
             latest_bytes_max: core.latest_bytes_max,
-            durable_bytes_max: journal::Config::default().capacity_bytes,
             request_timeout_max_s: core.request_timeout_max.as_secs(),
             dedupe_window_s: core.dedupe_window.as_secs(),
         }

@@ -1,5 +1,6 @@
 //! Which source goes first, what is refused and how, and that the sample file is in sync.
 
+use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
 
 use super::docs::{self, Key};
@@ -62,7 +63,7 @@ fn a_variable_is_text_number_or_list_as_its_key_needs() {
         ("SAMPAN_URL", "for clients"),
     ];
     let config = load("", &variables, Flags::default()).expect("valid");
-    assert_eq!(config.shards.get(), 3);
+    assert_eq!(config.shards.map(NonZeroU8::get), Some(3));
     assert_eq!(config.auth.audience, ["shop", "desk"]);
     assert_eq!(config.auth.issuer.as_deref(), Some("123"));
     assert_eq!(config.core.limits.connection_rate.service.per_s, 7);
@@ -94,7 +95,7 @@ fn bad_values_are_refused_with_their_place() {
     let cases = [
         ("[listen]\nquic = 'here'", "line 2"),
         ("[listen\n", "line 1"),
-        ("[shards]\ncount = 65", "shards.count: 65 is not from 1 to 64"),
+        ("[shards]\ncount = 65", "shards.count: 65 is not from 0 to 64"),
         ("[limits]\npayload_bytes_max = 2000000", "limits.payload_bytes_max"),
         ("[log]\nlevel = 'a=b=c'", "log.level"),
         ("[tls]\nkey_file = 'k'", "tls.certificate_file: missing"),

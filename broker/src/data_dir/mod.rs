@@ -1,11 +1,12 @@
-//! The directory where a broker keeps what must outlive it: keys, the development certificate and
-//! secret, revocations.
+//! The directory where a broker keeps what must outlive it: the journal, keys, the development
+//! certificate and secret, revocations.
 //!
 //! One broker holds it at a time, by a [`Lock`]; the command line reads the secret and certificate
-//! beside it. It holds no messages.
+//! beside it. What is in the journal is the journal's business.
 
 mod certificate;
 mod error;
+mod file_system;
 mod lock;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::auth::{Secret, secret};
 
 pub use certificate::load as load_certificate;
 pub use error::Error;
+pub use file_system::FileSystem;
 pub use lock::Lock;
 
 /// A data directory. Making one touches no file.
@@ -96,6 +98,20 @@ impl DataDir {
     /// [`Error::Io`], [`Error::Transport`].
     pub fn transport_or_new(&self, _: &Lock) -> Result<[u8; SECRET_BYTES], Error> {
         transport::load_or_create(&self.0.join("transport-secret"))
+    }
+
+    /// Where the journal's logs are kept.
+    #[must_use]
+    pub fn journal_path(&self) -> PathBuf {
+        self.0.join("journal")
+    }
+
+    /// What the directory's files lie on.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn file_system(&self) -> Result<FileSystem, Error> {
+        FileSystem::of(&self.0).map_err(|error| Error::Io(self.0.clone(), error))
     }
 
     /// Where revocations are kept.

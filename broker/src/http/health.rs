@@ -15,6 +15,8 @@ pub enum Phase {
     Serving,
     /// It tells its clients to leave.
     Draining,
+    /// It can store nothing more, and ends.
+    Failed,
 }
 
 /// What readiness depends on. Shared by those who know and those who ask.
@@ -36,6 +38,8 @@ pub enum NotReady {
     Starting,
     /// It is draining.
     Draining,
+    /// It has failed.
+    Failed,
     /// No message has gone through it for too long; why the last one did not.
     NotDelivering(String),
 }
@@ -74,6 +78,7 @@ impl Health {
         match state.phase {
             Phase::Starting => Err(NotReady::Starting),
             Phase::Draining => Err(NotReady::Draining),
+            Phase::Failed => Err(NotReady::Failed),
             Phase::Serving if state.delivered.is_some_and(is_fresh) => Ok(()),
             Phase::Serving => {
                 let why = state.failure.clone();
@@ -94,6 +99,7 @@ impl std::fmt::Display for NotReady {
         match self {
             NotReady::Starting => f.write_str("starting"),
             NotReady::Draining => f.write_str("draining: clients are told to leave"),
+            NotReady::Failed => f.write_str("failed: the journal cannot go on"),
             NotReady::NotDelivering(why) => write!(f, "not delivering: {why}"),
         }
     }
@@ -121,5 +127,7 @@ mod tests {
         assert_eq!(health.check(late), Ok(()));
         health.enter(Phase::Draining);
         assert_eq!(health.check(late), Err(NotReady::Draining));
+        health.enter(Phase::Failed);
+        assert_eq!(health.check(late), Err(NotReady::Failed));
     }
 }

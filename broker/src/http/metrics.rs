@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use sampan_client::{Code, GapReason};
 use sampan_core::latency::{BOUNDS, Latency};
+use sampan_journal::front::Report;
 
 use crate::shard::Counters;
 
@@ -24,6 +25,8 @@ use crate::shard::Counters;
 pub struct Reading {
     /// One per shard.
     pub shards: Vec<Arc<Counters>>,
+    /// One per journal.
+    pub journals: Vec<Report>,
     /// Tokens accepted.
     pub tokens_accepted: u64,
     /// Tokens refused, by reason.
@@ -105,11 +108,12 @@ impl fmt::Debug for Source {
 impl Collector for Source {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
         let reading = (self.0)();
-        let mut page = Page { encoder, shards: &reading.shards };
+        let mut page = Page { encoder, shards: &reading.shards, journals: &reading.journals };
         page.sessions()?;
         page.messages()?;
         page.transport()?;
         page.udp()?;
+        page.journal()?;
         page.total("tokens_accepted", "Tokens accepted", reading.tokens_accepted)?;
         let refused = reading.tokens_refused.iter().copied();
         page.labelled("tokens_refused", "Tokens refused", "reason", refused)?;
@@ -127,6 +131,7 @@ impl Collector for Source {
 struct Page<'e, 's> {
     encoder: DescriptorEncoder<'e>,
     shards: &'s [Arc<Counters>],
+    journals: &'s [Report],
 }
 
 impl Page<'_, '_> {
@@ -153,7 +158,7 @@ impl Page<'_, '_> {
         for shard in self.shards {
             acks.add(&shard.core.ack_latency);
         }
-        self.metric("ack_seconds", "From a message's ordering to its ack", &AckLatency(acks))?;
+        self.metric("ack_seconds", "From a message's ordering to its ack", &Durations(acks))?;
         self.count("publishes_stale", "Publishes of an old version", |s| s.core.stale)?;
         self.count("deliveries", "Messages handed to sessions", |s| s.core.deliveries)?;
         self.count("delivered_bytes", "Bytes handed to sessions", |s| s.core.delivery_bytes)?;
@@ -204,6 +209,40 @@ impl Page<'_, '_> {
         self.count("udp_send_calls", "Calls of sendmmsg", |s| s.udp.send_calls)?;
         self.count("udp_send_blocked", "Sends held up by a full buffer", |s| s.udp.send_blocked)?;
         self.count("udp_send_dropped", "Datagrams the system refused", |s| s.udp.send_dropped)
+    }
+
+    fn journal(&mut self) -> fmt::Result {
+        let sum = |of: fn(&Report) -> u64| self.journals.iter().map(of).sum();
+        let totals: [(&str, &str, u64); 8] = [
+            ("journal_written_bytes", "Bytes written to segments", sum(|j| j.log.written_bytes)),
+            ("journal_payload_bytes", "Of these frames and values", sum(|j| j.log.payload_bytes)),
+            ("journal_messages", "Messages synced", sum(|j| j.messages)),
+            ("journal_commits", "Blocks written", sum(|j| j.log.commits)),
+            ("journal_syncs", "Syncs of segments", sum(|j| j.log.syncs)),
+            ("journal_refused", "Requests that were not taken", sum(|j| j.refused)),
+            ("journal_damaged", "Damaged places found", sum(|j| j.log.damaged)),
+            ("journal_fenced", "Journals that have failed", sum(|j| j.fenced.into())),
+        ];
+        let values: [(&str, &str, u64); 6] = [
+            ("journal_queue_bytes", "Bytes that wait to be written", sum(|j| j.queue_bytes)),
+            ("journal_segments", "Segments", sum(|j| j.log.segments)),
+            ("journal_stored_bytes", "Bytes of segments", sum(|j| j.log.stored_bytes)),
+            ("journal_values", "Values kept by key", sum(|j| j.log.values)),
+            ("journal_full", "Journals without space for messages", sum(|j| j.full.into())),
+            ("journal_indexed", "Journals whose index is kept up", sum(|j| j.indexed.into())),
+        ];
+        for (name, help, count) in totals {
+            self.total(name, help, count)?;
+        }
+        for (name, help, value) in values {
+            self.value(name, help, value)?;
+        }
+        let mut commits = Latency::default();
+        for journal in self.journals {
+            commits.add(&journal.commit_latency);
+        }
+        let help = "From the start of a write to the end of its sync";
+        self.metric("journal_commit_seconds", help, &Durations(commits))
     }
 
     fn sum(&self, of: impl Fn(&Counters) -> u64) -> u64 {
@@ -265,9 +304,9 @@ impl Page<'_, '_> {
 }
 
 /// A histogram as a scrape shows it: cumulative counts below each bound.
-struct AckLatency(Latency);
+struct Durations(Latency);
 
-impl EncodeMetric for AckLatency {
+impl EncodeMetric for Durations {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         let bounds = BOUNDS.iter().map(Duration::as_secs_f64).chain([f64::MAX]);
         let buckets: Vec<(f64, u64)> = bounds.zip(self.0.counts).collect();

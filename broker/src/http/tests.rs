@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sampan_journal::front::Report;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -18,7 +19,9 @@ async fn started(limits: Limits) -> (SocketAddr, Arc<Health>, oneshot::Sender<()
         shard.core.refused.extend([(300, 2), (912, 1), (947, 1)]);
         shard.core.gaps.insert(2, 5);
         let shard = Arc::new(shard);
-        Reading { shards: vec![shard.clone(), shard], ..Reading::default() }
+        let journal = Report { messages: 3, queue_bytes: 5, ..Report::default() };
+        let journals = vec![journal; 2];
+        Reading { shards: vec![shard.clone(), shard], journals, ..Reading::default() }
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("bound");
@@ -68,6 +71,9 @@ async fn metrics_are_sums_over_shards_with_few_series() {
         "sampan_refusals_total{code=\"other\"} 4",
         "sampan_gaps_total{reason=\"slow_reader\"} 10",
         "sampan_shards 2",
+        "sampan_journal_messages_total 6",
+        "sampan_journal_queue_bytes 10",
+        "sampan_journal_commit_seconds_count 0",
         "sampan_probe_ack_seconds_count 0",
         "# EOF",
     ] {

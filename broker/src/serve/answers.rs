@@ -113,7 +113,7 @@ impl Answers {
             deliveries: sum(|s| s.core.deliveries),
             outbox_bytes: sum(|s| s.core.outbox_bytes),
             revocations: self.revocations.count() as u64,
-            durable: "memory".to_owned(),
+            durable: "disk".to_owned(),
         }
     }
 

@@ -52,7 +52,6 @@ fn text(config: &Config, Bound { quic, http }: Bound) -> String {
          broker   quic://{quic}\n\
          health   http://{http}/readyz  http://{http}/metrics\n\
          data     {}{own}\n\
-         durable  topics are held in memory and acked `routed`: a restart forgets them\n\
          \n\
          try      sampan sub 'demo.>'{flags}\n\
          \x20        sampan pub demo.hello 'Hello, market'{flags}\n\

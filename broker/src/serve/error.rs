@@ -1,12 +1,15 @@
-//! Why the broker does not start. The operator's to mend.
+//! Why the broker does not start, or cannot go on. The operator's to mend.
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use sampan_journal::OpenError;
 
 use crate::auth::{self, revocation};
 use crate::{data_dir, shard};
 
-/// Why the broker does not start.
+/// Why the broker does not start, or cannot go on.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,6 +19,19 @@ pub enum Error {
     Auth(auth::Error),
     /// The file of revocations.
     Revocations(revocation::Error),
+    /// A log of the journal.
+    Journal(PathBuf, OpenError),
+    /// Another number of shards is asked for than there are logs.
+    ShardCount {
+        /// The setting.
+        asked: u8,
+        /// Logs in the data directory.
+        stored: u8,
+    },
+    /// The data directory lies on a file system that a journal cannot rely on.
+    FileSystem(PathBuf, &'static str),
+    /// The journal has failed while the broker ran.
+    Fenced(String),
     /// The shard threads and their sockets.
     Shards(shard::Error),
     /// The HTTP address cannot be bound.
@@ -30,6 +46,19 @@ impl std::fmt::Display for Error {
             Error::Data(error) => error.fmt(f),
             Error::Auth(error) => write!(f, "auth: {error}"),
             Error::Revocations(error) => error.fmt(f),
+            Error::Journal(path, error) => write!(f, "journal {}: {error}", path.display()),
+            Error::ShardCount { asked, stored } => write!(
+                f,
+                "shards.count is {asked}, but the journal in the data directory was made for \
+                 {stored} shards; leave the setting out, or give the broker another directory"
+            ),
+            Error::FileSystem(path, name) => write!(
+                f,
+                "{} lies on {name}, where a sync may not reach a disk; choose a local directory \
+                 with --data DIR, or set journal.any_filesystem",
+                path.display()
+            ),
+            Error::Fenced(why) => f.write_str(why),
             Error::Shards(error) => {
                 write!(f, "{error}; another address can be given with --quic ADDR")
             }

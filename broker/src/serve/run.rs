@@ -1,5 +1,6 @@
 //! The life of a broker: start, serve, drain, stop.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,15 @@ use sampan_quic::{Certificate, Limits};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{interval, sleep, timeout};
 use tracing::{info, warn};
 
 use super::answers::Answers;
 use super::banner::{self, Bound};
-use super::clock::unix_ms;
+use super::clock::{now, unix_ms};
 use super::error::Error;
+use super::journals::{Fences, Journals, Monitors};
 use super::log;
 use super::own::Own;
 use super::signals::{Signals, Told};
@@ -28,6 +30,9 @@ use crate::udp::BufferSizes;
 
 /// Threads of the runtime beside the shards; nothing on it is on a message's way.
 const RUNTIME_THREADS: usize = 2;
+
+/// How long a broker whose journal has failed goes on answering, and then waits for its threads.
+const LAST_WORDS: Duration = Duration::from_millis(400);
 
 /// Everything of a broker that is up.
 struct Running {
@@ -44,7 +49,8 @@ struct Running {
 /// Runs a broker until it is told to stop.
 ///
 /// # Errors
-/// [`Error`], only from the start; from there on the broker lives with what happens.
+/// [`Error`] from the start, and [`Error::Fenced`] when the journal has failed; with anything else
+/// that happens the broker lives.
 pub fn run(config: Config) -> Result<(), Error> {
     log::start(&config.log);
     let runtime = Builder::new_multi_thread()
@@ -75,14 +81,21 @@ async fn serve(config: Config) -> Result<(), Error> {
     let follows_keys = config.auth.jwks_file.is_some() || config.auth.jwks_url.is_some();
     let tokens = Tokens::new(verifier.clone(), follows_keys);
     let tokens = Arc::new(tokens.ok_or(data_dir::Error::Crypto)?);
-    let broker = Arc::new(start(&config, &data, &lock, tokens.clone())?);
+    let (journals, mut fences) = {
+        let (config, data) = (config.clone(), data.clone());
+        // It reads what there is, which may take a moment.
+        let opened = spawn_blocking(move || Journals::open(&config, &data, now())).await;
+        opened.map_err(io::Error::other)??
+    };
+    let (shards, monitors) = (journals.shards(), journals.monitors());
+    let broker = Arc::new(start(&config, &data, &lock, tokens.clone(), journals)?);
     warn_of_small_buffers(&config, &broker);
 
     let health = Arc::new(Health::starting());
     let latencies = Latencies::default();
     let metrics = {
         let (broker, tokens) = (broker.clone(), tokens.clone());
-        Metrics::new(&latencies, move || reading(&broker, &tokens))
+        Metrics::new(&latencies, move || reading(&broker, &tokens, &monitors))
     };
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let routes = http::router(health.clone(), Arc::new(metrics));
@@ -103,22 +116,30 @@ async fn serve(config: Config) -> Result<(), Error> {
         health: health.clone(),
         latencies,
         answers: Arc::new(answers),
-        shards: config.shards.get(),
+        shards: shards.get(),
     };
     let own = tokio::spawn(own.run());
     health.enter(Phase::Serving);
     let bound = Bound { quic: broker.local_addr(), http };
     banner::print(&config, bound);
-    info!(quic = %bound.quic, http = %bound.http, shards = config.shards.get(), "serving");
-    warn!("durable topics are held in memory and acked `routed`: a restart forgets them");
+    info!(quic = %bound.quic, http = %bound.http, shards, "serving");
 
     let follower = follow_keys(verifier);
     let mut running = Running { config, data, lock, broker, health, tokens, follower };
-    while signals.next().await == Told::Reload {
-        running.reload();
-    }
-    running.drain(&mut signals).await;
+    let ended = loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Reload => running.reload(),
+                Told::Stop => break running.drain(&mut signals, &mut fences).await,
+            },
+            Some(why) = fences.recv() => break Err(Error::Fenced(why)),
+        }
+    };
     own.abort();
+    if let Err(error) = ended {
+        running.give_up().await;
+        return Err(error);
+    }
     running.stop().await;
     drop(stop_http);
     // It has its own time limit, and nothing is lost with it.
@@ -166,11 +187,13 @@ fn start(
     data: &DataDir,
     lock: &Lock,
     tokens: Arc<Tokens>,
+    journals: Journals,
 ) -> Result<Broker, Error> {
-    let shards = config.shards.get();
+    let shards = journals.shards().get();
     let buffers =
         BufferSizes { recv: config.socket_buffer_bytes, send: config.socket_buffer_bytes };
-    let limits = &config.core.limits;
+    let core = config.of_each(journals.shards());
+    let limits = &core.limits;
     let payload_bytes_max = usize::try_from(limits.payload_bytes_max).unwrap_or(usize::MAX);
     let connections_max = limits.sessions_max;
     let partial_bytes_max = limits.shard_bytes as u64 / 4;
@@ -178,7 +201,7 @@ fn start(
         addr: config.quic,
         shards,
         buffers,
-        config: config.core.clone(),
+        config: core,
         limits: Limits {
             payload_bytes_max,
             connections_max,
@@ -188,7 +211,7 @@ fn start(
         certificate: certificate(config, data, lock)?,
         secret: data.transport_or_new(lock)?,
         authenticate: Arc::new(move |token, now_ms| tokens.judge(token, now_ms)),
-        store: Setup::memory(&config.core, shards, config.durable_bytes_max),
+        store: journals.store(),
     })?)
 }
 
@@ -215,12 +238,13 @@ fn warn_of_small_buffers(config: &Config, broker: &Broker) {
     }
 }
 
-fn reading(broker: &Broker, tokens: &Tokens) -> Reading {
+fn reading(broker: &Broker, tokens: &Tokens, monitors: &Monitors) -> Reading {
     let verifier = tokens.verifier();
     let keys = verifier.key_counts();
     let (tokens_accepted, tokens_refused) = tokens.counts();
     Reading {
         shards: broker.counters(),
+        journals: monitors.reports(),
         tokens_accepted,
         tokens_refused,
         auth_keys: keys.keys as u64,
@@ -253,8 +277,8 @@ impl Running {
     }
 
     /// Sends the clients away over a while, and waits until they are gone or their time is up. A
-    /// second signal ends the wait.
-    async fn drain(&self, signals: &mut Signals) {
+    /// second signal ends the wait, and so does a journal that fails.
+    async fn drain(&self, signals: &mut Signals, fences: &mut Fences) -> Result<(), Error> {
         self.health.enter(Phase::Draining);
         let drain = self.config.drain;
         let plan = Drain {
@@ -276,13 +300,25 @@ impl Running {
             () = empty => {}
             () = sleep(plan.over + plan.close_after + Duration::from_secs(1)) => {}
             () = again => info!("told again: stopping at once"),
+            Some(why) = fences.recv() => return Err(Error::Fenced(why)),
+        }
+        Ok(())
+    }
+
+    /// Ends without a journal: publishers hear that their messages are not stored, and clients that
+    /// the broker starts again. A disk that hangs does not hold it up.
+    async fn give_up(self) {
+        self.health.enter(Phase::Failed);
+        sleep(LAST_WORDS).await;
+        if timeout(LAST_WORDS, self.stop()).await.is_err() {
+            warn!("the shards did not stop in time");
         }
     }
 
     /// Closes what is left. Waits for the shard threads, which may take a turn.
     async fn stop(self) {
         let broker = self.broker;
-        let stopped = tokio::task::spawn_blocking(move || broker.stop()).await;
+        let stopped = spawn_blocking(move || broker.stop()).await;
         if let Err(error) = stopped {
             warn!(%error, "the shards did not stop cleanly");
         }

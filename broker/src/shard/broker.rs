@@ -67,7 +67,7 @@ impl Broker {
     /// # Errors
     /// If the address is taken, the certificate cannot be used, or a thread cannot be started;
     /// nothing runs then.
-    pub fn start(setup: Setup) -> Result<Self, Error> {
+    pub fn start(mut setup: Setup) -> Result<Self, Error> {
         let shards = setup.shards;
         if !(1..=SHARDS_MAX).contains(&shards) {
             return Err(Error::Shards(shards));
@@ -98,11 +98,12 @@ impl Broker {
         for ((index, ((socket, waiter), mesh)), waker) in (0_u8..).zip(parts).zip(wakers) {
             let (notes, inbox) = channel();
             let handle = Handle {
-                inbox: Inbox::new(notes, waker),
+                inbox: Inbox::new(notes, waker.clone()),
                 report: Arc::default(),
                 attached: Arc::default(),
             };
-            let Store { journal, topics } = (setup.store)(index);
+            let wake = Arc::new(move || waker.wake());
+            let Store { journal, topics } = (setup.store)(index, wake).map_err(Error::Thread)?;
             let shard = Shard::new(shard::Setup {
                 config: setup.config.clone(),
                 shard: index,

@@ -33,7 +33,7 @@ impl fmt::Display for Error {
             Error::Socket(why) => write!(f, "{why}"),
             Error::Certificate(why) => write!(f, "{why}"),
             Error::Randomness => f.write_str("the system gives no randomness"),
-            Error::Thread(why) => write!(f, "a shard thread cannot be started: {why}"),
+            Error::Thread(why) => write!(f, "a thread cannot be started: {why}"),
             Error::Stopped => f.write_str("the broker has been stopped"),
         }
     }

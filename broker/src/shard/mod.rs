@@ -23,4 +23,4 @@ pub use broker::{Broker, Counters};
 pub use directory::Names;
 pub use drain::Drain;
 pub use error::Error;
-pub use setup::{Authenticate, Setup, Store};
+pub use setup::{Authenticate, OpenStore, Setup, Store, Wake};

@@ -1,5 +1,6 @@
 //! What a broker is started with.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,6 +26,12 @@ pub struct Store {
     pub topics: Vec<Topic>,
 }
 
+/// Makes a shard poll its journal; may be called from any thread.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Makes the journal of a shard, by its number.
+pub type OpenStore = Box<dyn FnMut(u8, Wake) -> io::Result<Store>>;
+
 /// Everything that [`Broker::start`](super::Broker::start) needs.
 pub struct Setup {
     /// Where to listen; port 0 lets the system choose.
@@ -43,8 +50,8 @@ pub struct Setup {
     pub secret: [u8; SECRET_BYTES],
     /// Judges tokens.
     pub authenticate: Authenticate,
-    /// Makes the journal of a shard, by its number.
-    pub store: Box<dyn Fn(u8) -> Store>,
+    /// Makes the journals.
+    pub store: OpenStore,
 }
 
 impl Setup {
@@ -53,19 +60,20 @@ impl Setup {
     /// Its epoch is the time of the start, so that clients learn from a position of an earlier
     /// process that its history is lost.
     #[must_use]
-    pub fn memory(config: &Config, shards: u8, capacity_bytes: usize) -> Box<dyn Fn(u8) -> Store> {
+    pub fn memory(config: &Config, shards: u8, capacity_bytes: usize) -> OpenStore {
         let classes = Arc::new(config.classes.clone());
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let epoch = u64::try_from(since.as_millis()).unwrap_or(1).max(1);
         let capacity_bytes = capacity_bytes / usize::from(shards.max(1));
-        Box::new(move |shard| {
+        Box::new(move |shard, _| {
             let config = journal::Config {
                 epoch,
                 capacity_bytes,
                 seed: u64::from(shard),
                 ..journal::Config::default()
             };
-            Store { journal: Box::new(Memory::new(config, classes.clone())), topics: Vec::new() }
+            let journal = Box::new(Memory::new(config, classes.clone()));
+            Ok(Store { journal, topics: Vec::new() })
         })
     }
 }

@@ -20,7 +20,7 @@ fn json_lines_have_the_fields_of_the_contract() {
     for (index, ack) in acks.iter().enumerate() {
         let keys: Vec<_> = ack.as_object().expect("an object").keys().collect();
         assert_eq!(keys.len(), 6, "{keys:?}");
-        assert_eq!((&ack["topic"], &ack["ack"]), (&"demo.a".into(), &"routed".into()));
+        assert_eq!((&ack["topic"], &ack["ack"]), (&"demo.a".into(), &"synced".into()));
         assert_eq!((&ack["n"], &ack["offset"]), (&(index + 1).into(), &(index + 1).into()));
         assert_eq!(ack["duplicate"], false);
     }
@@ -142,7 +142,7 @@ fn what_cannot_be_published_is_told_and_the_rest_goes_on() {
     assert_eq!(ordinals, [1, 3]);
     assert!(done.stderr.contains("message 2"), "{}", done.stderr);
 
-    let synced = broker.run(&["pub", "mixed.x", "y", "--ack", "synced"]);
+    let synced = broker.run(&["pub", "chat.typing.x", "y", "--ack", "synced"]);
     assert_eq!(synced.code, 5, "{synced:?}");
     assert!(synced.stderr.contains("LEVEL_UNAVAILABLE"), "{synced:?}");
 }

@@ -83,7 +83,7 @@ fn topics_and_status_tell_what_the_broker_does() {
     assert_eq!(topics[1]["next"], 2);
     let status = broker.run(&["status", "--json"]).json();
     assert_eq!(status[0]["ready"], "ready");
-    assert_eq!(status[0]["durable"], "memory");
+    assert_eq!(status[0]["durable"], "disk");
     // Shards report once a second.
     eventually("counted", || {
         let status = broker.run(&["status", "--json"]).json();

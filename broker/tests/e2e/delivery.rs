@@ -166,7 +166,7 @@ fn first_wait(client: &Client) -> impl Future<Output = Duration> + use<> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crashed_broker_is_found_again_by_all_and_what_it_lost_is_told() {
+async fn a_crashed_broker_is_found_again_by_all_and_has_lost_nothing() {
     let broker = Broker::start();
     let clients = broker.clients(1_000, Role::Service).await;
     let mut subscriptions = Vec::new();
@@ -182,20 +182,10 @@ async fn a_crashed_broker_is_found_again_by_all_and_what_it_lost_is_told() {
     let waits: Vec<_> = clients.iter().map(|client| tokio::spawn(first_wait(client))).collect();
     let broker = broker.crash_and_restart();
     // The publisher keeps what is not acknowledged and sends it when the broker is back.
-    publisher.publish(Message::new(topic("order.1"), "after")).await.expect("acknowledged");
+    let after = publisher.publish(Message::new(topic("order.1"), "after")).await;
+    assert_eq!(after.expect("acknowledged").offset, 11, "no offset is skipped");
     for subscription in &mut subscriptions {
-        let mut lost = false;
-        let after = tokio::time::timeout(PATIENCE, async {
-            loop {
-                match subscription.next().await.expect("lives on") {
-                    Delivery::Gap(gap) => lost |= gap.is_loss(),
-                    Delivery::Message(message) => return message,
-                }
-            }
-        });
-        let message = after.await.expect("resumed in time");
-        assert_eq!(message.payload_bytes(), b"after");
-        assert!(lost, "a memory journal does not survive, and says so");
+        assert_eq!(read(subscription, 1).await, ["after"]);
     }
     let mut early = 0;
     for wait in waits {

@@ -89,6 +89,17 @@ impl Broker {
         Broker::at(data, quic)
     }
 
+    /// Lets the process stop cleanly, and starts another in its place with this configuration, once
+    /// `between` was done.
+    pub(crate) fn stop_and_restart(self, config: &str, between: impl FnOnce(&Path)) -> Self {
+        let (data, quic) = (Arc::clone(&self.data), self.quic);
+        self.terminate();
+        assert!(self.wait(), "a clean end");
+        std::fs::write(data.path().join("config.toml"), config).expect("written");
+        between(&data.path().join("data"));
+        Broker::at(data, quic)
+    }
+
     /// Asks the process to stop.
     pub(crate) fn terminate(&self) {
         let id = i32::try_from(self.child.id()).expect("a process id");

@@ -4,5 +4,6 @@
 mod delivery;
 mod harness;
 mod hostile;
+mod journal;
 mod operation;
 mod tokens;

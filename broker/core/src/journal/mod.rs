@@ -165,6 +165,8 @@ pub enum Error {
     OffsetReused,
     /// The run is larger than all that the journal may keep.
     TooLarge,
+    /// There is no space for it now; the same may be stored later.
+    Full,
     /// The journal holds as many topics as it may.
     TooManyTopics,
     /// What was to be read is damaged, and how much of it is not known.

@@ -122,8 +122,11 @@ impl Shard {
         } else if refused < run.count() {
             room.lose(journal::Hole { from: run.from, to: run.to });
         }
-        let too_large = error == journal::Error::TooLarge;
-        let code = if too_large { Code::TOO_LARGE } else { Code::STORAGE };
+        let code = match error {
+            journal::Error::TooLarge => Code::TOO_LARGE,
+            journal::Error::Full => Code::BUSY,
+            _ => Code::STORAGE,
+        };
         self.refuse_acks(topic_id, acks, code, BUSY);
         self.reveal(now, topic_id);
     }
