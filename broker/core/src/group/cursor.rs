@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Consumer;
 use super::ranges::Ranges;
 use super::record::{BLOCK, Block, Letter, Place, Tried};
+use super::{Consumer, Output};
 use crate::directory::Entry;
 use crate::message::Hole;
 
@@ -112,6 +112,12 @@ impl Cursor {
             changed: BTreeSet::new(),
             moved: false,
         }
+    }
+
+    /// Asks the owner to keep what is not settled.
+    pub(super) fn pin(&mut self) -> Output {
+        self.pinned = self.done + 1;
+        Output::Pin { entry: self.entry.clone(), offset: self.pinned }
     }
 
     pub(super) fn place(&self) -> Place {

@@ -95,10 +95,8 @@ impl Group {
             }
         }
         let Some(cursor) = self.topics.get_mut(&topic_id) else { return };
-        if cursor.pinned == 0 && cursor.since_ms.is_none() {
-            cursor.pinned = cursor.done + 1;
-            let (entry, offset) = (cursor.entry.clone(), cursor.pinned);
-            self.outputs.push_back(Output::Pin { entry, offset });
+        if self.definition.is_used && cursor.pinned == 0 && cursor.since_ms.is_none() {
+            self.outputs.push_back(cursor.pin());
         }
         self.want(topic_id);
     }
@@ -242,9 +240,10 @@ impl Group {
         }
     }
 
-    /// Whether more messages may be fetched.
+    /// Whether more messages may be fetched: there is room, and somebody for whom to.
     fn has_room(&self) -> bool {
-        self.open_count < self.bounds.ahead_count && self.open_bytes < self.bounds.ahead_bytes
+        let fits = self.open_count < self.bounds.ahead_count;
+        fits && self.open_bytes < self.bounds.ahead_bytes && !self.members.is_empty()
     }
 
     /// Takes the messages of a run that have not been fetched; with `while_room` only as many as
@@ -361,10 +360,16 @@ impl Group {
         }
     }
 
+    /// Asks owners to keep what the group needs, from its first consumer on.
+    pub(super) fn pin_all(&mut self) {
+        let known = self.topics.values_mut().filter(|c| c.is_known && c.since_ms.is_none());
+        self.outputs.extend(known.map(Cursor::pin));
+    }
+
     /// What a stored cursor no longer needs may go.
     pub(super) fn pin(&mut self, now: Now, topic_id: u64, offset: u64) {
         let Some(cursor) = self.topics.get(&topic_id) else { return };
-        if cursor.pinned != offset {
+        if self.definition.is_used && cursor.pinned != offset {
             self.pins.insert(topic_id, offset);
             self.pin_at.get_or_insert(now.mono + PIN_EVERY);
         }

@@ -191,6 +191,7 @@ impl Group {
             order: consume.order.unwrap_or(GroupOrder::Any),
             ack_wait: consume.ack_wait.unwrap_or(ACK_WAIT),
             attempts_max: consume.attempts_max.map_or(ATTEMPTS_MAX, std::num::NonZeroU32::get),
+            is_used: false,
             since_ms,
             letters: 0,
             next_letter: 1,
@@ -224,6 +225,10 @@ impl Group {
         if (ack_wait, attempts_max) != (of.ack_wait, of.attempts_max) {
             (of.ack_wait, of.attempts_max) = (ack_wait, attempts_max);
             self.changed.definition = true;
+        }
+        if !std::mem::replace(&mut of.is_used, true) {
+            self.changed.definition = true;
+            self.pin_all();
         }
         let consumer = Consumer { origin, number: consume.number };
         let (window, held) = (consume.window, BTreeSet::new());

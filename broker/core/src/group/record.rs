@@ -32,6 +32,9 @@ pub struct Definition {
     pub ack_wait: Duration,
     /// How often a message is handed out at most.
     pub attempts_max: u32,
+    /// Whether the group has ever had a consumer. Until then nothing is kept for it beyond what
+    /// topics keep by themselves.
+    pub is_used: bool,
     /// Topics without a cursor are read from the first message at or after this time, Unix
     /// milliseconds.
     pub since_ms: u64,
@@ -111,6 +114,7 @@ impl Definition {
         out.number(self.order.number().into());
         out.number(u64::try_from(self.ack_wait.as_millis()).unwrap_or(u64::MAX));
         out.number(self.attempts_max.into());
+        out.number(self.is_used.into());
         for number in [self.since_ms, self.letters, self.next_letter] {
             out.number(number);
         }
@@ -124,6 +128,7 @@ impl Definition {
             order: GroupOrder::from_number(rest.small()?)?,
             ack_wait: Duration::from_millis(rest.small::<u32>()?.into()),
             attempts_max: rest.small()?,
+            is_used: rest.number()? == 1,
             since_ms: rest.number()?,
             letters: rest.number()?,
             next_letter: rest.number()?,
@@ -427,6 +432,7 @@ mod tests {
             order: GroupOrder::Key,
             ack_wait: Duration::from_secs(30),
             attempts_max: 10,
+            is_used: true,
             since_ms: 0,
             letters: 3,
             next_letter: 300,

@@ -454,6 +454,7 @@ fn definition(order: GroupOrder) -> Definition {
         order,
         ack_wait: Duration::from_secs(2),
         attempts_max: NonZeroU32::MIN.get() + 2,
+        is_used: false,
         since_ms: 0,
         letters: 0,
         next_letter: 1,

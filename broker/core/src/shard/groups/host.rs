@@ -235,6 +235,9 @@ impl Shard {
     pub(in crate::shard) fn flush_groups(&mut self, now: Now) {
         self.groups.again = false;
         self.load_groups(now);
+        if self.groups.loading.is_some() {
+            return;
+        }
         if !self.groups.pins.is_empty() {
             self.pin_again(now);
         }

@@ -133,7 +133,7 @@ impl Groups {
 
     /// Whether a pass has anything to do.
     pub(super) fn is_active(&self) -> bool {
-        self.again || !self.active.is_empty()
+        self.loading.is_none() && (self.again || !self.active.is_empty())
     }
 
     fn touch(&mut self, id: u32) -> Option<&mut Hosted> {

@@ -30,8 +30,9 @@ const PREFIXES: [&str; 4] = [key::GROUPS, key::CURSORS, key::BLOCKS, key::RETURN
 pub(super) struct Put {
     /// None while the journal has not taken them.
     ticket: Option<Ticket>,
-    /// When it is asked again.
+    /// When it is asked again, and how it failed.
     again_at: Instant,
+    failure: Option<Code>,
     values: Vec<(Bytes, Option<Bytes>)>,
     stored: Vec<(u32, Stored)>,
     answers: Vec<Answer>,
@@ -219,8 +220,13 @@ impl Shard {
     /// Gathers what differs from what is stored, unless an earlier gathering is on its way.
     pub(super) fn store_groups(&mut self, now: Now) {
         if let Some(put) = &self.groups.put {
-            if put.ticket.is_none() && put.again_at <= now.mono {
-                self.submit_put(now);
+            let (is_out, failure) = (put.ticket.is_some(), put.failure);
+            if !is_out && put.again_at <= now.mono {
+                return self.submit_put(now);
+            }
+            if let Some(code) = failure {
+                let answers = std::mem::take(&mut self.groups.answers);
+                self.refuse_answers(answers, code);
             }
             return;
         }
@@ -239,7 +245,8 @@ impl Shard {
             return self.give_answers(answers);
         }
         let again_at = now.mono;
-        self.groups.put = Some(Put { ticket: None, again_at, values, stored, answers });
+        let (ticket, failure) = (None, None);
+        self.groups.put = Some(Put { ticket, again_at, failure, values, stored, answers });
         self.submit_put(now);
     }
 
@@ -274,7 +281,8 @@ impl Shard {
         put.ticket = None;
         put.again_at = now.mono + wait.max(BUSY);
         self.timers.set(put.again_at, Timer::Groups);
-        if code != Code::BUSY {
+        put.failure = Some(code).filter(|code| *code != Code::BUSY);
+        if put.failure.is_some() {
             let answers = std::mem::take(&mut put.answers);
             self.refuse_answers(answers, code);
         }

@@ -1,14 +1,16 @@
 //! Groups across shards: workers, acks, retries, dead letters, restarts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use sampan_protocol::attribute::{self, Tag};
 use sampan_protocol::control::{self, Consume, Start};
 use sampan_protocol::frame::{Header, Kind, flag};
-use sampan_protocol::{AckLevel, Code, Frame};
+use sampan_protocol::{AckLevel, Class, Code, Frame};
 
 use super::{Client, World, of_kind, refusal};
+use crate::class::{Retention, Rule, Table};
 use crate::config::Config;
 use crate::directory::owner;
 use crate::grant::Role;
@@ -586,4 +588,154 @@ fn settles_of_what_was_never_handed_out_and_of_unknown_consumers_are_refused() {
     let number = world.consume(&mut customer, "billing", "order.*", 1);
     let frames = world.receive(&mut customer);
     assert_eq!(refusal(&frames, number), Some(Code::NOT_GRANTED));
+}
+
+/// Makes every append and put from now on fail, or none.
+fn fail(world: &World, fail_ppm: u32) {
+    let delay = Duration::from_millis(1)..=Duration::from_millis(5);
+    for store in &world.stores {
+        store.memory().set_faults(journal::Faults { delay: delay.clone(), fail_ppm });
+    }
+}
+
+#[test]
+fn a_settlement_that_cannot_be_stored_is_refused_and_stored_when_it_can_be() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut worker = world.client(1, "w", Role::Service);
+    for n in 0..3 {
+        world.publish(&mut publisher, "order.1", &n.to_string());
+    }
+    world.consume(&mut worker, "billing", "order.*", 10);
+    world.sleep(SECOND);
+    let got = world.jobs(&mut worker);
+    fail(&world, 1_000_000);
+    for job in &got[..2] {
+        let number = world.settle(&mut worker, job, ACK, &[]);
+        world.sleep(SECOND);
+        let frames = world.receive(&mut worker);
+        assert_eq!(refusal(&frames, number), Some(Code::STORAGE));
+        assert_eq!(settled(&frames), []);
+    }
+    fail(&world, 0);
+    world.sleep(SECOND);
+    // Said again: nothing is left to be done, and all of it is stored.
+    let number = world.settle(&mut worker, &got[0], ACK, &[]);
+    world.sleep(SECOND);
+    assert_eq!(settled(&world.receive(&mut worker)), [(number, true)]);
+    world.crash();
+    let mut worker = world.client(1, "w", Role::Service);
+    world.consume(&mut worker, "billing", "order.*", 10);
+    world.sleep(SECOND);
+    assert_eq!(texts(&world.jobs(&mut worker)), ["2"]);
+}
+
+/// A broker whose `order.` topics keep two messages.
+fn forgetful() -> World {
+    let mut config = (*Config::shipped()).clone();
+    let rule = Rule {
+        retention: Retention { count: Some(2), ..Retention::default() },
+        ..Rule::new("order.>".parse().expect("a pattern"), Class::Durable)
+    };
+    config.classes = Table::new(vec![rule]);
+    let journal = journal::Config { best: AckLevel::Synced, ..journal::Config::default() };
+    World::with(2, Arc::new(config), journal)
+}
+
+#[test]
+fn retention_takes_nothing_from_a_group_that_is_used_and_keeps_nothing_for_one_that_is_not() {
+    for used in [true, false] {
+        let mut world = forgetful();
+        let mut publisher = world.client(0, "p", Role::Service);
+        if used {
+            let mut first = world.client(0, "first", Role::Service);
+            let consumer = world.consume(&mut first, "billing", "order.*", 0);
+            world.sleep(SECOND);
+            world.quit(&mut first, consumer);
+        }
+        for n in 1..=9 {
+            world.publish(&mut publisher, "order.1", &n.to_string());
+            world.sleep(2 * SECOND);
+        }
+        let mut worker = world.client(1, "w", Role::Service);
+        world.consume(&mut worker, "billing", "order.*", 10);
+        world.sleep(SECOND);
+        let got = world.jobs(&mut worker);
+        let expected = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+        assert_eq!(texts(&got), if used { &expected[..] } else { &expected[7..] });
+        world.ack(&mut worker, &got);
+        world.sleep(5 * SECOND);
+        // What the group has settled is let go.
+        let mut reader = world.client(0, "r", Role::Service);
+        world.subscribe(&mut reader, "order.1", Start::Since(0));
+        world.sleep(SECOND);
+        assert_eq!(super::payloads(&world.receive(&mut reader)), ["8", "9"]);
+        let bytes: usize = world.stores.iter().map(|store| store.memory().bytes()).sum();
+        assert!(bytes < 10_000, "{bytes}");
+    }
+}
+
+#[test]
+fn what_storage_has_damaged_is_skipped_and_counted() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    for n in 1..=6 {
+        world.publish(&mut publisher, "order.1", &n.to_string());
+        world.sleep(SECOND);
+    }
+    let topic = "order.1".parse().expect("a name");
+    for store in &world.stores {
+        store.memory().damage(&topic, journal::Hole { from: 2, to: 4 });
+    }
+    let mut worker = world.client(1, "w", Role::Service);
+    world.consume(&mut worker, "billing", "order.*", 10);
+    world.sleep(SECOND);
+    let got = world.jobs(&mut worker);
+    assert_eq!(texts(&got), ["1", "5", "6"]);
+    world.ack(&mut worker, &got);
+    world.sleep(SECOND);
+    assert_eq!(world.status("billing").lag, 0);
+    let skipped: u64 = world.shards.iter().map(|shard| shard.counters().groups.skipped).sum();
+    assert_eq!(skipped, 3);
+}
+
+#[test]
+fn dead_letters_end_with_age_and_a_group_that_has_enough_of_them_holds_back_the_next() {
+    let mut config = (*Config::shipped()).clone();
+    (config.limits.letters_max, config.limits.letters_age) = (2, 3600 * SECOND);
+    let mut world = World::with(2, Arc::new(config), journal::Config::default());
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut worker = world.client(1, "w", Role::Service);
+    for n in 0..3 {
+        world.publish(&mut publisher, "order.1", &n.to_string());
+    }
+    world.consume(&mut worker, "billing", "order.*", 10);
+    world.sleep(SECOND);
+    for job in world.jobs(&mut worker) {
+        world.settle(&mut worker, &job, REJECT, &[]);
+    }
+    world.sleep(1800 * SECOND);
+    let status = world.status("billing");
+    assert_eq!((status.dead, status.parked, status.lag), (2, 1, 1));
+    world.sleep(2000 * SECOND);
+    let letters = world.letters("billing");
+    let left: Vec<&[u8]> = letters.iter().map(|(_, letter)| &letter.payload[..]).collect();
+    assert_eq!(left, [b"2"], "the oldest have gone, and made room");
+    let status = world.status("billing");
+    assert_eq!((status.dead, status.parked, status.lag), (1, 0, 0));
+    assert_eq!(world.jobs(&mut worker), []);
+}
+
+#[test]
+fn the_groups_of_the_configuration_are_there_before_anybody_asks() {
+    let mut world = world();
+    world.sleep(SECOND);
+    for (group, pattern) in [
+        ("chat", "chat.conversation.*"),
+        ("notifications", "notify.trigger"),
+        ("inventory", "inventory.reservation"),
+    ] {
+        let status = world.status(group);
+        assert_eq!((status.pattern.as_str(), status.members), (pattern, 0));
+    }
 }
