@@ -14,8 +14,8 @@ use crate::read::{Missed, Piece};
 use crate::shared::Shared;
 use crate::storage::Storage;
 
-/// Times that a read looks again because what it wanted was moved.
-pub(crate) const LOOKS_MAX: usize = 16;
+/// Times that a read looks again because what it wanted was moved, or found to be damaged.
+pub(crate) const LOOKS_MAX: usize = 1024;
 
 /// Reads from a log. Cheap to clone; calls block on the disk.
 pub struct Reader<S: Storage> {
