@@ -157,7 +157,7 @@ pub struct Limits {
     pub payload_bytes_max: u32,
     /// Sessions of one shard.
     pub sessions_max: usize,
-    /// Topics of the whole broker.
+    /// Topics of the whole broker. One that has been used is known until the broker ends.
     pub topics_max: usize,
     /// Subscriptions of one session.
     pub subscriptions_max: u32,

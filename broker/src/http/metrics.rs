@@ -27,6 +27,8 @@ pub struct Reading {
     pub shards: Vec<Arc<Counters>>,
     /// One per journal.
     pub journals: Vec<Report>,
+    /// Topics that the broker knows.
+    pub topics: u64,
     /// Tokens accepted.
     pub tokens_accepted: u64,
     /// Tokens refused, by reason.
@@ -110,6 +112,7 @@ impl Collector for Source {
         let reading = (self.0)();
         let mut page = Page { encoder, shards: &reading.shards, journals: &reading.journals };
         page.sessions()?;
+        page.value("topics", "Topics known, which limits.topics_max bounds", reading.topics)?;
         page.messages()?;
         page.transport()?;
         page.udp()?;

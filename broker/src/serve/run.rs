@@ -245,6 +245,7 @@ fn reading(broker: &Broker, tokens: &Tokens, monitors: &Monitors) -> Reading {
     Reading {
         shards: broker.counters(),
         journals: monitors.reports(),
+        topics: broker.topics_len() as u64,
         tokens_accepted,
         tokens_refused,
         auth_keys: keys.keys as u64,
