@@ -54,7 +54,8 @@ real: setup ## the whole Debian catalog to fifty readers: plainly, while they mo
 		catalog -- --nocapture --test-threads 1
 
 crash: setup ## every proof that nothing acknowledged is lost, in full
-	CRASH_FULL=1 $(CARGO) test --release --package sampan-journal --test battery $(LOCKED) -- --nocapture
+	CRASH_FULL=1 $(CARGO) test --release $(LOCKED) --package sampan-journal --test battery -- --nocapture
+	CRASH_FULL=1 $(CARGO) test $(LOCKED) --package sampan-tests --test crash
 
 bench: setup ## every criterion bench
 	$(CARGO) bench $(LOCKED) --package sampan-bench
