@@ -1,6 +1,12 @@
 //! The broker's end in virtual time.
 
+use bytes::BytesMut;
+
 use super::*;
+use crate::attribute::{self, Tag};
+use crate::control::Settlement;
+use crate::frame::flag;
+use crate::limits::DELAY_MS_MAX;
 
 fn start() -> Now {
     Now { mono: Instant::now(), unix_ms: 1_000_000 }
@@ -152,4 +158,111 @@ fn a_frame_that_only_a_broker_sends_ends_the_session() {
     let mut server = live(now, now.unix_ms + 600_000);
     let out = handle(&mut server, now, Input::Frame(frame(Header::new(Kind::Deliver).bare())));
     closed_with(&out, Code::PROTOCOL);
+}
+
+/// A SETTLE of offset 9 with these attributes beside consumer, epoch and request 4.
+fn settle(flags: u8, more: &[(Tag, u64)], text: Option<&str>) -> Frame {
+    let mut attributes = BytesMut::new();
+    let own = [(Tag::Consumer, 5), (Tag::Epoch, 7), (Tag::Sequence, 4)];
+    for (tag, value) in own.iter().chain(more) {
+        attribute::put_number(&mut attributes, *tag, *value);
+    }
+    if let Some(text) = text {
+        attribute::put(&mut attributes, Tag::Reason, text.as_bytes());
+    }
+    let header = Header { flags, topic_id: 3, ..Header::new(Kind::Settle) }.number(9);
+    frame(header.to_frame(&attributes, &[]).expect("small"))
+}
+
+#[test]
+fn a_settle_names_its_run_its_delay_and_its_reason() {
+    let now = start();
+    let mut server = live(now, now.unix_ms + 600_000);
+    let expected = Settle {
+        number: 4,
+        consumer: 5,
+        topic_id: 3,
+        epoch: 7,
+        from: 9,
+        to: 9,
+        is_cumulative: false,
+        settlement: Settlement::Ack,
+        delay: None,
+        reason: String::new(),
+    };
+    let run = Settle { from: 2, ..expected.clone() };
+    let cumulative = Settle { is_cumulative: true, ..expected.clone() };
+    let (delay, reason) = (Some(Duration::from_secs(2)), "no stock".to_owned());
+    let nak = Settle { settlement: Settlement::Nak, delay, reason, ..expected.clone() };
+    for (frame, expected) in [
+        (settle(1, &[], None), expected),
+        (settle(1, &[(Tag::Count, 8)], None), run),
+        (settle(1 | flag::CUMULATIVE, &[], None), cumulative),
+        (settle(2, &[(Tag::Delay, 2000)], Some("no stock")), nak),
+    ] {
+        match &handle(&mut server, now, Input::Frame(frame))[..] {
+            [Output::Command(Command::Settle(got))] => assert_eq!(*got, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_settle_that_makes_no_sense_is_refused_under_its_request() {
+    let now = start();
+    let day = u64::from(DELAY_MS_MAX);
+    for bad in [
+        settle(0, &[], None),
+        settle(6, &[], None),
+        settle(2 | flag::CUMULATIVE, &[], None),
+        settle(1, &[(Tag::Count, 0)], None),
+        settle(1, &[(Tag::Count, 10)], None),
+        settle(5, &[(Tag::Delay, day + 1)], None),
+    ] {
+        let mut server = live(now, now.unix_ms + 600_000);
+        match &handle(&mut server, now, Input::Frame(bad))[..] {
+            [Output::Send(answer)] => {
+                let answer = frame(answer.clone());
+                let refused: control::Refused = control::decode(&answer).expect("REFUSED");
+                assert_eq!((answer.header.number, refused.code), (4, Code::BAD_FIELD.0));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_consume_leaves_what_it_does_not_name_and_its_names_follow_the_grammar() {
+    let now = start();
+    let mut server = live(now, now.unix_ms + 600_000);
+    let body = control::Consume {
+        group: "billing".into(),
+        pattern: "order.*".into(),
+        start: control::Start::Since(0),
+        window: 10,
+        order: 0,
+        ack_wait_ms: 0,
+        attempts_max: 3,
+    };
+    let sent = |body: &control::Consume| frame(control::encode(body, 6).expect("valid"));
+    match &handle(&mut server, now, Input::Frame(sent(&body)))[..] {
+        [Output::Command(Command::Consume(got))] => {
+            assert_eq!((got.number, got.order, got.ack_wait), (6, None, None));
+            assert_eq!(got.attempts_max.map(std::num::NonZeroU32::get), Some(3));
+        }
+        other => panic!("{other:?}"),
+    }
+    for bad in [
+        control::Consume { group: "a.*".into(), ..body.clone() },
+        control::Consume { pattern: "a..b".into(), ..body },
+    ] {
+        match &handle(&mut server, now, Input::Frame(sent(&bad)))[..] {
+            [Output::Send(answer)] => {
+                let refused: control::Refused =
+                    control::decode(&frame(answer.clone())).expect("REFUSED");
+                assert_eq!(refused.code, Code::BAD_TOPIC.0);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

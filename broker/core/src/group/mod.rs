@@ -14,6 +14,7 @@ mod bytes;
 mod cursor;
 mod curve;
 mod feed;
+pub(crate) mod key;
 mod letters;
 mod ranges;
 pub(crate) mod record;

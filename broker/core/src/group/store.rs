@@ -7,8 +7,8 @@ use ::bytes::Bytes;
 use sampan_protocol::{Now, Topic};
 
 use super::cursor::Cursor;
-use super::record::{Block, Definition, Letter, Place, key};
-use super::{Bounds, Group};
+use super::record::{Block, Definition, Letter, Place};
+use super::{Bounds, Group, key};
 use crate::directory::Entry;
 
 /// Bytes of dead letters that wait to be stored at the same time.

@@ -13,7 +13,7 @@ use sampan_protocol::frame::{Header, Kind};
 use sampan_protocol::session::server::{Consume, Settle};
 use sampan_protocol::{Now, Pattern, Topic};
 
-use super::record::{Letter, Place, key};
+use super::record::{Letter, Place};
 use super::*;
 use crate::class;
 use crate::journal::{Chunk, Run};
@@ -377,6 +377,7 @@ impl Model {
         assert_eq!(back, Back::Here);
         // It is due again, with no attempt behind it.
         self.confirmed.remove(&(topic, letter.offset));
+        self.acked.retain(|acked| *acked != (topic, letter.offset));
         self.attempts.remove(&(topic, letter.offset));
         while self.put.is_some() || self.group.has_changed() {
             self.store();

@@ -13,18 +13,14 @@ use sampan_protocol::{Code, Now, Topic};
 
 use super::super::commands::refused;
 use super::super::{Shard, owner::BUSY};
+use super::bundle::Bundle;
 use super::{Answer, Asker, Forming, Hosted, Managed, Say, WAITING_MAX};
 use crate::directory::Entry;
-use crate::group::{Begin, Consumer, Definition, Extent, Group, Handed, Output, Page};
-use crate::journal::{Chunk, Run};
+use crate::group::{Begin, Consumer, Definition, Extent, Group, Output, Page};
+use crate::journal::Run;
 use crate::message::{FeedRef, Hole, Message, Origin};
 use crate::session::SessionKey;
 use crate::timer::Timer;
-
-/// Payloads up to this many bytes are copied behind their heads.
-const SMALL_BYTES: usize = 1024;
-/// Bytes after which a chunk of jobs is sealed.
-const CHUNK_BYTES: usize = 32 * 1024;
 
 impl Shard {
     /// A message for a group. Until the shard knows its groups, they wait.
@@ -285,8 +281,8 @@ impl Shard {
             }
         }
         for ((to, _), bundle) in bundles {
-            let (entry, count) = (bundle.entry.clone(), bundle.count);
-            let (session, chunks) = (to.origin.session, bundle.finish());
+            let session = to.origin.session;
+            let (entry, chunks, count) = bundle.finish();
             self.send(to.origin.shard, Message::Jobs { session, entry, chunks, count });
         }
     }
@@ -393,59 +389,5 @@ fn later(definition: &Definition) -> Begin {
     match definition.since_ms {
         0 => Begin::Floor,
         ms => Begin::Since(ms),
-    }
-}
-
-/// Jobs of one topic for one consumer.
-struct Bundle {
-    entry: Arc<Entry>,
-    count: u64,
-    chunks: Vec<Chunk>,
-    small: BytesMut,
-    attributes: BytesMut,
-}
-
-impl Bundle {
-    fn new(entry: Arc<Entry>) -> Self {
-        let (small, attributes) = (BytesMut::new(), BytesMut::new());
-        Bundle { entry, count: 0, chunks: Vec::new(), small, attributes }
-    }
-
-    /// Adds a JOB frame: the message's own attributes, then the job's.
-    fn push(&mut self, job: Handed) {
-        self.count += 1;
-        self.attributes.clear();
-        self.attributes.extend_from_slice(&job.attributes);
-        attribute::put_number(&mut self.attributes, Tag::Consumer, job.to.number);
-        attribute::put_number(&mut self.attributes, Tag::Attempt, job.attempt.into());
-        attribute::put_number(&mut self.attributes, Tag::Epoch, job.epoch);
-        let Handed { offset, time_ms, payload, .. } = job;
-        let topic_id = self.entry.id;
-        let header = Header { kind: Kind::Job, flags: 0, topic_id, number: offset, time_ms };
-        // A message whose attributes leave no room for these is never handed out.
-        if payload.len() <= SMALL_BYTES {
-            let written = header.write(&mut self.small, &self.attributes, &payload);
-            debug_assert!(written.is_ok(), "a job's attributes fit");
-            if self.small.len() >= CHUNK_BYTES {
-                self.seal();
-            }
-            return;
-        }
-        self.seal();
-        let head = header.head(&self.attributes, payload.len()).unwrap_or_default();
-        self.chunks.push(Chunk { head, body: Some(payload) });
-    }
-
-    fn seal(&mut self) {
-        if !self.small.is_empty() {
-            // Sized exactly: a client that is slow must not hold more than it is owed.
-            let head = Bytes::copy_from_slice(&self.small.split());
-            self.chunks.push(Chunk { head, body: None });
-        }
-    }
-
-    fn finish(mut self) -> Vec<Chunk> {
-        self.seal();
-        self.chunks
     }
 }

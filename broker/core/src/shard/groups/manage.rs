@@ -3,26 +3,21 @@
 //! Tasks that read stored values are worked on one after the other, each until what it has changed
 //! is stored: two of them never see the same letter.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use sampan_protocol::attribute::{self, Tag};
-use sampan_protocol::frame::{Frame, Header, Kind};
+use bytes::Bytes;
 use sampan_protocol::{Code, Now, Topic};
 
 use super::super::{Output, Shard};
-use super::store::{EXPIRE_EVERY, Reading};
+use super::store::EXPIRE_EVERY;
+use super::task::{Act, task};
 use super::{Asker, Say};
-use crate::group::record::key;
-use crate::group::{Back, Letter, Seek, Status};
-use crate::message::{Message, Origin};
-use crate::session::SessionKey;
+use crate::group::{Letter, Seek, Status, key};
+use crate::message::Message;
 use crate::timer::Timer;
 
 /// Tasks that may wait.
 const TASKS_MAX: usize = 1024;
-/// Bytes of dead letters that are read at a time.
-const READ_BYTES: usize = 64 * 1024;
 
 /// What an operator may ask of the groups of one shard. A group's own shard is
 /// [`crate::directory::owner`] of its name.
@@ -91,55 +86,6 @@ pub enum Managed {
         /// Whether there are more above the last one.
         more: bool,
     },
-}
-
-/// A task that reads stored values.
-#[derive(Debug)]
-pub(super) struct Task {
-    asker: Asker,
-    act: Act,
-    group: Topic,
-    /// What is still to be read: ids, or all above a key.
-    ids: Option<Vec<u64>>,
-    after: Option<Bytes>,
-    /// What has been done, and what went wrong.
-    count: u64,
-    error: Option<Code>,
-    state: State,
-    /// Messages that are being published anew: letters by sequence.
-    publishing: BTreeMap<u64, u64>,
-}
-
-/// What a task does with what it reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Act {
-    List {
-        max: usize,
-    },
-    Retry {
-        target: Option<Topic>,
-    },
-    Discard,
-    Expire,
-    /// Removes what starts with these, last first, and then the definition.
-    Wipe {
-        prefixes: Vec<Bytes>,
-    },
-}
-
-/// Where a task is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Waits,
-    Reads,
-    /// Waits for publishes; then reads on, or is over.
-    Publishes {
-        is_last: bool,
-    },
-    /// Waits until what has been changed so far is stored; then reads on.
-    Stores,
-    /// Waits until all is stored.
-    Ends,
 }
 
 impl Shard {
@@ -212,7 +158,7 @@ impl Shard {
         }
         for consumer in group.consumers() {
             let (to, number) = (consumer.origin, consumer.number);
-            self.end_consumer(to, number, Code::UNKNOWN_GROUP, std::time::Duration::ZERO);
+            self.end_consumer(to, number, Code::UNKNOWN_GROUP, Duration::ZERO);
         }
         self.groups.wiped.insert(name.clone());
         Ok(())
@@ -267,216 +213,6 @@ impl Shard {
             self.add_task(now, Asker::Nobody, Act::Expire, name, None, None);
         }
     }
-
-    /// Lets the first task read on.
-    pub(super) fn work(&mut self, now: Now) {
-        let Some(task) = self.groups.tasks.front_mut() else { return };
-        if task.state != State::Waits {
-            return;
-        }
-        let group = &task.group;
-        let (prefix, after) = match (&mut task.act, &mut task.ids) {
-            (Act::Wipe { prefixes }, _) => match prefixes.last() {
-                Some(prefix) => (prefix.clone(), None),
-                None => {
-                    let name = key::group(group);
-                    self.groups.erased.push(name);
-                    return self.end_task(None);
-                }
-            },
-            (_, Some(ids)) => match ids.pop() {
-                Some(id) => (key::letter(group, id), None),
-                None => return self.end_task(None),
-            },
-            (_, None) => (key::letters(group), task.after.clone()),
-        };
-        task.state = State::Reads;
-        let max_bytes = if task.act == Act::Expire { 1 } else { READ_BYTES };
-        self.read_values(now, Reading::Task, prefix, after, max_bytes);
-    }
-
-    /// What the first task wanted to read.
-    pub(super) fn task_read(&mut self, now: Now, values: &[(Bytes, Bytes)], more: bool) {
-        let Some(task) = self.groups.tasks.front_mut() else { return };
-        task.state = State::Waits;
-        task.after = values.last().map(|(key, _)| key.clone());
-        let one_by_one = task.ids.is_some();
-        match task.act.clone() {
-            Act::Wipe { mut prefixes } => {
-                self.groups.erased.extend(values.iter().map(|(key, _)| key.clone()));
-                if !more {
-                    prefixes.pop();
-                }
-                let Some(task) = self.groups.tasks.front_mut() else { return };
-                task.act = Act::Wipe { prefixes };
-                // What is still there would be read again.
-                task.state = State::Stores;
-                self.answer_later(Asker::Nobody, Say::Stored);
-            }
-            Act::List { max } => {
-                let read = values
-                    .iter()
-                    .filter_map(|(key, value)| Some((key::parts(key)?.2?, Letter::decode(value)?)));
-                let letters: Vec<(u64, Letter)> = read.take(max).collect();
-                let more = more || letters.len() < values.len();
-                self.finish_task(Ok(Managed::Letters { letters, more }));
-            }
-            act => {
-                let mut goes_on = one_by_one || more;
-                for (key, value) in values {
-                    let number = key::parts(key).and_then(|parts| parts.2);
-                    let letter = Letter::decode(value);
-                    let (Some(id), Some(letter)) = (number, letter) else {
-                        self.counters.groups.values_refused += 1;
-                        continue;
-                    };
-                    match self.act(now, &act, id, &letter) {
-                        Ok(true) => {}
-                        Ok(false) => {
-                            goes_on = false;
-                            break;
-                        }
-                        Err(code) => return self.end_task(Some(code)),
-                    }
-                }
-                if one_by_one && values.is_empty() {
-                    return self.end_task(Some(Code::UNKNOWN_DEAD_LETTER));
-                }
-                let Some(task) = self.groups.tasks.front_mut() else { return };
-                if !task.publishing.is_empty() {
-                    task.state = State::Publishes { is_last: !goes_on };
-                } else if !goes_on {
-                    self.end_task(None);
-                }
-            }
-        }
-        self.groups.again = true;
-    }
-
-    /// Does what is to be done with one dead letter; whether there is more to do.
-    fn act(&mut self, now: Now, act: &Act, id: u64, letter: &Letter) -> Result<bool, Code> {
-        let Some(name) = self.groups.tasks.front().map(|task| task.group.clone()) else {
-            return Ok(false);
-        };
-        let is_old = || {
-            let age = u64::try_from(self.config.limits.letters_age.as_millis()).unwrap_or(u64::MAX);
-            letter.moved_ms.saturating_add(age) <= now.unix_ms
-        };
-        if *act == Act::Expire && !is_old() {
-            return Ok(false);
-        }
-        if let Act::Retry { target } = act {
-            let topic = target.as_ref().unwrap_or(&letter.topic);
-            let entry = self.directory.resolve(topic).map_err(|_| Code::BUSY)?;
-            let group = &mut self.groups.named(&name).ok_or(Code::UNKNOWN_GROUP)?.group;
-            let back = if target.is_some() && *topic != letter.topic {
-                Back::Elsewhere
-            } else {
-                group.put_back(&entry, id, letter)
-            };
-            match back {
-                Back::Here => {}
-                Back::Full => return Err(Code::BUSY),
-                Back::Elsewhere => return self.publish_letter(&name, id, letter, topic),
-            }
-        } else {
-            let group = &mut self.groups.named(&name).ok_or(Code::UNKNOWN_GROUP)?.group;
-            group.discard(id);
-            group.counted.dead_expired += u64::from(*act == Act::Expire);
-        }
-        if let Some(task) = self.groups.tasks.front_mut() {
-            task.count += 1;
-        }
-        Ok(true)
-    }
-
-    /// Publishes a dead letter's message anew. The letter is removed when the message is stored; a
-    /// crash between the two leaves a repeat, which its idempotency key tells.
-    fn publish_letter(
-        &mut self,
-        name: &Topic,
-        id: u64,
-        letter: &Letter,
-        topic: &Topic,
-    ) -> Result<bool, Code> {
-        let mut attributes = BytesMut::new();
-        attribute::put(&mut attributes, Tag::Topic, topic.as_str().as_bytes());
-        let hash = crate::group::name_hash(name);
-        let once = format!("dead-letter-{hash:016x}-{id}-{}", letter.moved_ms);
-        attribute::put(&mut attributes, Tag::IdempotencyKey, once.as_bytes());
-        attributes.extend_from_slice(&letter.attributes);
-        self.groups.published += 1;
-        let sequence = self.groups.published;
-        let header = Header::new(Kind::Publish).number(sequence);
-        let frame = header.to_frame(&attributes, &letter.payload).map_err(|e| e.code())?;
-        let frame = Frame::decode(frame, letter.payload.len()).map_err(|e| e.code())?;
-        let entry = self.directory.resolve(topic).map_err(|_| Code::BUSY)?;
-        if let Some(task) = self.groups.tasks.front_mut() {
-            task.publishing.insert(sequence, id);
-        }
-        let origin = Origin { shard: self.me, session: SessionKey::GROUP };
-        let (owner, producer) = (entry.owner, self.boot ^ u64::from(self.me));
-        self.send(owner, Message::Publish { origin, entry, producer, frame });
-        Ok(true)
-    }
-
-    /// Messages that a task publishes anew are stored, or one is refused.
-    pub(in crate::shard) fn republished(&mut self, from: u64, to: u64, result: Result<(), Code>) {
-        let Some(task) = self.groups.tasks.front_mut() else { return };
-        let State::Publishes { is_last } = task.state else { return };
-        let name = task.group.clone();
-        for sequence in from..=to {
-            let Some(task) = self.groups.tasks.front_mut() else { return };
-            let Some(id) = task.publishing.remove(&sequence) else { continue };
-            if let Err(code) = result {
-                return self.end_task(Some(code));
-            }
-            task.count += 1;
-            if let Some(hosted) = self.groups.named(&name) {
-                hosted.group.discard(id);
-            }
-        }
-        let Some(task) = self.groups.tasks.front_mut() else { return };
-        if task.publishing.is_empty() {
-            task.state = State::Waits;
-            self.groups.again = true;
-            if is_last {
-                self.end_task(None);
-            }
-        }
-    }
-
-    /// All is read; the task is over when what it has changed is stored.
-    pub(super) fn end_task(&mut self, error: Option<Code>) {
-        let Some(task) = self.groups.tasks.front_mut() else { return };
-        (task.state, task.error) = (State::Ends, error);
-        self.groups.again = true;
-        self.answer_later(Asker::Nobody, Say::Stored);
-    }
-
-    /// What the first task has changed is stored, or could not be.
-    pub(super) fn task_stored(&mut self, error: Option<Code>) {
-        let Some(task) = self.groups.tasks.front_mut() else { return };
-        self.groups.again = true;
-        if task.state == State::Stores && error.is_none() {
-            task.state = State::Waits;
-            return;
-        }
-        let result = match task.error.or(error) {
-            Some(code) => Err(code),
-            None => Ok(Managed::Done(task.count)),
-        };
-        self.finish_task(result);
-    }
-
-    fn finish_task(&mut self, result: Result<Managed, Code>) {
-        let Some(task) = self.groups.tasks.pop_front() else { return };
-        if matches!(task.act, Act::Wipe { .. }) {
-            self.groups.wiped.remove(&task.group);
-        }
-        self.groups.again = true;
-        self.tell_asker(task.asker, result);
-    }
 }
 
 impl Which {
@@ -490,9 +226,4 @@ impl Which {
             Which::All => None,
         }
     }
-}
-
-fn task(asker: Asker, act: Act, group: Topic, ids: Option<Vec<u64>>, after: Option<Bytes>) -> Task {
-    let (state, publishing) = (State::Waits, BTreeMap::new());
-    Task { asker, act, group, ids, after, count: 0, error: None, state, publishing }
 }

@@ -1,12 +1,15 @@
 //! Groups in a shard. A group lives in the shard that its name hashes to, whatever its topics and
 //! consumers. The files hold one side each: `session` (a consumer's shard), `host` (the group's
-//! shard), `source` (a topic's owner), `store` (the journal), `manage` (operators).
+//! shard), `source` (a topic's owner), `store` (the journal), `manage` and
+//! `task` (operators).
 
+mod bundle;
 mod host;
 mod manage;
 mod session;
 mod source;
 mod store;
+mod task;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -45,7 +48,7 @@ pub(super) struct Groups {
     loading: Option<store::Loading>,
     waiting: Vec<Message>,
     /// What operators have asked for, the first one being worked on.
-    tasks: VecDeque<manage::Task>,
+    tasks: VecDeque<task::Task>,
     /// Whether a pass is to gather, although nothing has happened to a group.
     again: bool,
     /// Groups whose stored values are being removed, and the keys that are to go next.

@@ -15,8 +15,8 @@ use super::super::replay::Ticketed;
 use super::super::{Shard, owner::BUSY, stored::answer};
 use super::Answer;
 use crate::directory::owner;
-use crate::group::record::{Letter, key};
-use crate::group::{Group, Stored};
+use crate::group::record::Letter;
+use crate::group::{Group, Stored, key};
 use crate::journal::{self, Completion, Request, Ticket};
 use crate::timer::Timer;
 
