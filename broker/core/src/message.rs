@@ -25,7 +25,7 @@ pub struct Origin {
     pub session: SessionKey,
 }
 
-/// A feed of a session: where pages of a catch-up go. With [`SessionKey::GROUP`] it is a group of the
+/// A feed of a session: where pages of a catch-up go. With `SessionKey::GROUP` it is a group of the
 /// shard: `feed` names the group, `nonce` the asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedRef {

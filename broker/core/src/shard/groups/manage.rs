@@ -169,7 +169,8 @@ impl Shard {
     fn wipe(&mut self, now: Now, asker: Asker, group: Topic) {
         let of = |prefix: &str| Bytes::from(format!("{prefix}{group}/"));
         let prefixes = [key::CURSORS, key::BLOCKS, key::RETURNS, key::LETTERS].map(of).into();
-        let task = task(asker, Act::Wipe { prefixes }, group, None, None);
+        let act = Act::Wipe { prefixes, is_begun: false };
+        let task = task(asker, act, group, None, None);
         self.groups.tasks.push_back(task);
         self.work(now);
     }

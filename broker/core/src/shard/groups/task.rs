@@ -46,9 +46,11 @@ pub(super) enum Act {
     },
     Discard,
     Expire,
-    /// Removes what starts with these, last first, and then the definition.
+    /// Removes what starts with these, last first, and then the definition. Not before what was on
+    /// its way when the group ended is stored, or that would be left behind.
     Wipe {
         prefixes: Vec<Bytes>,
+        is_begun: bool,
     },
 }
 
@@ -74,9 +76,14 @@ impl Shard {
         if task.state != State::Waits {
             return;
         }
+        if let Act::Wipe { is_begun: is_begun @ false, .. } = &mut task.act {
+            (*is_begun, task.state) = (true, State::Stores);
+            self.groups.again = true;
+            return self.answer_later(Asker::Nobody, Say::Stored);
+        }
         let group = &task.group;
         let (prefix, after) = match (&mut task.act, &mut task.ids) {
-            (Act::Wipe { prefixes }, _) => match prefixes.last() {
+            (Act::Wipe { prefixes, .. }, _) => match prefixes.last() {
                 Some(prefix) => (prefix.clone(), None),
                 None => {
                     let name = key::group(group);
@@ -102,13 +109,13 @@ impl Shard {
         task.after = values.last().map(|(key, _)| key.clone());
         let one_by_one = task.ids.is_some();
         match task.act.clone() {
-            Act::Wipe { mut prefixes } => {
+            Act::Wipe { mut prefixes, is_begun } => {
                 self.groups.erased.extend(values.iter().map(|(key, _)| key.clone()));
                 if !more {
                     prefixes.pop();
                 }
                 let Some(task) = self.groups.tasks.front_mut() else { return };
-                task.act = Act::Wipe { prefixes };
+                task.act = Act::Wipe { prefixes, is_begun };
                 // What is still there would be read again.
                 task.state = State::Stores;
                 self.answer_later(Asker::Nobody, Say::Stored);
@@ -271,7 +278,8 @@ impl Shard {
 
     fn finish_task(&mut self, result: Result<Managed, Code>) {
         let Some(task) = self.groups.tasks.pop_front() else { return };
-        if matches!(task.act, Act::Wipe { .. }) {
+        // What a wipe that failed has left must not become part of a new group.
+        if matches!(task.act, Act::Wipe { .. }) && result.is_ok() {
             self.groups.wiped.remove(&task.group);
         }
         self.groups.again = true;

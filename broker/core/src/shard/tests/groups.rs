@@ -545,7 +545,7 @@ fn a_deleted_group_ends_its_consumers_and_leaves_nothing_behind() {
     for job in world.jobs(&mut worker).iter().filter(|job| job.consumer == consumer) {
         world.settle(&mut worker, job, REJECT, &[]);
     }
-    world.sleep(SECOND);
+    // Not stored yet, so that it is on its way when the group ends.
     let name = || "billing".parse().expect("a name");
     assert_eq!(world.manage("billing", Manage::Delete(name())), Ok(Managed::Done(0)));
     let frames = world.receive(&mut worker);
