@@ -114,6 +114,7 @@ impl Collector for Source {
         page.sessions()?;
         page.value("topics", "Topics known, which limits.topics_max bounds", reading.topics)?;
         page.messages()?;
+        page.groups()?;
         page.transport()?;
         page.udp()?;
         page.journal()?;
@@ -177,6 +178,28 @@ impl Page<'_, '_> {
         self.count("requests", "Requests passed to responders", |s| s.core.requests)?;
         self.count("authorizer_questions", "Authorizers asked", |s| s.core.asks)?;
         self.count("journal_failures", "Appends that failed", |s| s.core.journal_failures)
+    }
+
+    fn groups(&mut self) -> fmt::Result {
+        self.count("group_deliveries", "Jobs handed out", |s| s.core.groups.delivered)?;
+        self.count("group_redeliveries", "Of these again", |s| s.core.groups.redelivered)?;
+        let settlements = [
+            ("ack", self.sum(|s| s.core.groups.acked)),
+            ("nak", self.sum(|s| s.core.groups.naked)),
+            ("release", self.sum(|s| s.core.groups.released)),
+            ("reject", self.sum(|s| s.core.groups.rejected)),
+            ("extend", self.sum(|s| s.core.groups.extended)),
+        ];
+        self.labelled("group_settlements", "Said of jobs", "settlement", settlements)?;
+        self.count("group_timeouts", "Jobs nobody spoke of", |s| s.core.groups.timed_out)?;
+        self.count("group_settles_late", "Of jobs lost before", |s| s.core.groups.late)?;
+        self.count("group_settles_refused", "Not taken", |s| s.core.groups.refused)?;
+        self.count("dead_letters", "Messages given up", |s| s.core.groups.dead)?;
+        self.count("dead_letters_refused", "No room for", |s| s.core.groups.dead_refused)?;
+        self.count("dead_letters_expired", "Removed by age", |s| s.core.groups.dead_expired)?;
+        self.count("group_skipped", "Messages gone before", |s| s.core.groups.skipped)?;
+        self.count("group_topics_refused", "Not read", |s| s.core.groups.topics_refused)?;
+        self.count("group_values_refused", "Not readable", |s| s.core.groups.values_refused)
     }
 
     fn transport(&mut self) -> fmt::Result {
