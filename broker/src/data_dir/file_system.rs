@@ -37,8 +37,8 @@ const KNOWN: [(u32, FileSystem); 13] = [
 impl FileSystem {
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let kind = statfs(path)?.f_type;
-        // The width and the sign of the field differ between systems; the number has 32 bits.
-        let magic = u32::try_from(i64::from(kind) & i64::from(u32::MAX)).unwrap_or(0);
+        // The field is wider than the number that it holds.
+        let magic = u32::try_from(kind & 0xffff_ffff).unwrap_or(0);
         let known = KNOWN.iter().find(|(number, _)| *number == magic);
         Ok(known.map_or(FileSystem::Sound, |(_, kind)| *kind))
     }
