@@ -225,19 +225,25 @@ impl Group {
         while self.pages < PAGES && self.has_room() {
             let Some(topic_id) = self.hungry.pop_front() else { return };
             let max_bytes = PAGE_BYTES.min(self.bounds.ahead_bytes - self.open_bytes);
-            let Some(cursor) = self.topics.get_mut(&topic_id) else { continue };
-            cursor.is_hungry = false;
-            if !cursor.wants() {
-                continue;
+            if let Some(cursor) = self.topics.get_mut(&topic_id) {
+                cursor.is_hungry = false;
+                self.ask(topic_id, max_bytes);
             }
-            let asked = self.next_page;
-            self.next_page = self.next_page.wrapping_add(1);
-            self.pages += 1;
-            cursor.asked = Some(asked);
-            let from = cursor.since_ms.map_or(Start::Offset(cursor.next), Start::Since);
-            let entry = cursor.entry.clone();
-            self.outputs.push_back(Output::Page { entry, from, max_bytes, asked });
         }
+    }
+
+    /// Asks for a topic's next page, if it wants one.
+    pub(super) fn ask(&mut self, topic_id: u64, max_bytes: usize) {
+        let Some(cursor) = self.topics.get_mut(&topic_id).filter(|cursor| cursor.wants()) else {
+            return;
+        };
+        let asked = self.next_page;
+        self.next_page = self.next_page.wrapping_add(1);
+        self.pages += 1;
+        cursor.asked = Some(asked);
+        let from = cursor.since_ms.map_or(Start::Offset(cursor.next), Start::Since);
+        let entry = cursor.entry.clone();
+        self.outputs.push_back(Output::Page { entry, from, max_bytes, asked });
     }
 
     /// Whether more messages may be fetched: there is room, and somebody for whom to.

@@ -92,6 +92,8 @@ impl Group {
                 if let Some(cursor) = self.topics.get_mut(&topic_id) {
                     cursor.since_ms = Some(ms);
                 }
+                // Where that is must be known and stored although nobody may consume at the moment.
+                self.ask(topic_id, 1);
                 self.want(topic_id);
             }
         }
