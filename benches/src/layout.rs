@@ -78,7 +78,7 @@ pub(crate) fn deal(plan: &Plan, threads: usize) -> Result<Vec<Share>, Error> {
 }
 
 /// A token that no other run on this machine has.
-fn run_id() -> String {
+pub(crate) fn run_id() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{:x}-{:x}", std::process::id(), since.as_micros())
 }

@@ -12,6 +12,7 @@ mod access;
 mod broker;
 mod clock;
 mod error;
+mod groups;
 mod layout;
 mod plan;
 mod progress;
@@ -27,6 +28,7 @@ mod worker;
 
 pub use access::{Access, AccessFn, Target};
 pub use error::Error;
+pub use groups::{GroupPlan, GroupReport, run_groups};
 pub use plan::{Plan, Work};
 pub use report::Report;
 pub use run::run;

@@ -105,11 +105,11 @@ impl Report {
 }
 
 /// Microseconds within which this share of the times lies.
-fn quantile(times: &Histogram<u64>, share: f64) -> f64 {
+pub(crate) fn quantile(times: &Histogram<u64>, share: f64) -> f64 {
     round(times.value_at_quantile(share) as f64 / 1e3, 1)
 }
 
-fn round(value: f64, digits: i32) -> f64 {
+pub(crate) fn round(value: f64, digits: i32) -> f64 {
     let scale = 10f64.powi(digits);
     (value * scale).round() / scale
 }

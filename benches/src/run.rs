@@ -39,6 +39,13 @@ const QUIET: Duration = Duration::from_secs(5);
 /// `Invalid` for a plan out of range; else whatever kept the run from its result.
 pub async fn run(plan: &Plan, target: Target) -> Result<Report, Error> {
     plan.check()?;
+    until_told(carry_out(plan, target)).await
+}
+
+/// Does the work, unless a signal ends it first.
+pub(crate) async fn until_told<T>(
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     let listen = |kind| {
         signal(kind).map_err(|error| Error::System(format!("cannot listen for signals: {error}")))
     };
@@ -48,7 +55,7 @@ pub async fn run(plan: &Plan, target: Target) -> Result<Report, Error> {
         biased;
         _ = interrupt.recv() => Err(Error::Interrupted),
         _ = terminate.recv() => Err(Error::Interrupted),
-        report = carry_out(plan, target) => report,
+        done = work => done,
     }
 }
 

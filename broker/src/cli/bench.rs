@@ -1,9 +1,11 @@
 //! `sampan bench`: loads a broker with real clients and reports what it did.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sampan_bench::{Access, Error, Plan, Target, Work};
+use sampan_bench::{Access, Error, GroupPlan, Plan, Target, Work, run_groups};
+use serde::Serialize;
 
 use super::connection::Connection;
 use super::exit::Failure;
@@ -42,6 +44,12 @@ pub(super) struct Args {
     /// Bytes of a payload [default: 128]
     #[arg(long, value_name = "B")]
     size: Option<usize>,
+    /// Workers, for groups [default: 4]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// Messages that a worker holds at most, for groups [default: 1000]
+    #[arg(long, value_name = "W")]
+    window: Option<u32>,
     /// For how long to publish [default: 60 for connections, 10]
     #[arg(long, value_name = "S")]
     seconds: Option<u64>,
@@ -63,17 +71,14 @@ enum Named {
     Latency,
     /// Requests and their replies
     Requests,
+    /// Workers of a group on a durable topic; takes --workers, --window, --size and --seconds
+    Groups,
 }
 
 impl Args {
-    fn plan(&self) -> Plan {
-        let shipped = Plan::new(match self.work {
-            Named::Connections => Work::Connections,
-            Named::Fanout => Work::Fanout,
-            Named::Throughput => Work::Throughput,
-            Named::Latency => Work::Latency,
-            Named::Requests => Work::Requests,
-        });
+    /// The plan of this work with the numbers that are given.
+    fn plan(&self, work: Work) -> Plan {
+        let shipped = Plan::new(work);
         let connections = self.connections.unwrap_or(shipped.connections);
         Plan {
             connections,
@@ -83,6 +88,16 @@ impl Args {
             size: self.size.unwrap_or(shipped.size),
             seconds: self.seconds.unwrap_or(shipped.seconds),
             ..shipped
+        }
+    }
+
+    fn group_plan(&self) -> GroupPlan {
+        let shipped = GroupPlan::default();
+        GroupPlan {
+            workers: self.workers.unwrap_or(shipped.workers),
+            window: self.window.unwrap_or(shipped.window),
+            size: self.size.unwrap_or(shipped.size),
+            seconds: self.seconds.unwrap_or(shipped.seconds),
         }
     }
 
@@ -110,10 +125,25 @@ fn access(connection: Connection, url: &str) -> Result<Access, Failure> {
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
-    let report = sampan_bench::run(&args.plan(), args.target()?).await.map_err(failure)?;
+    let work = match args.work {
+        Named::Connections => Work::Connections,
+        Named::Fanout => Work::Fanout,
+        Named::Throughput => Work::Throughput,
+        Named::Latency => Work::Latency,
+        Named::Requests => Work::Requests,
+        Named::Groups => {
+            let report = run_groups(&args.group_plan(), args.target()?).await.map_err(failure)?;
+            return show(&report, args.json);
+        }
+    };
+    let report = sampan_bench::run(&args.plan(work), args.target()?).await.map_err(failure)?;
+    show(&report, args.json)
+}
+
+fn show(report: &(impl Serialize + Display), json: bool) -> Result<(), Failure> {
     let mut output = Output::new()?;
-    if args.json {
-        output.json(&report)?;
+    if json {
+        output.json(report)?;
     } else {
         writeln!(output, "{report}")?;
     }

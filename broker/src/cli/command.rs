@@ -6,7 +6,10 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use super::exit::Failure;
-use super::{bench, presence, publish, request, revoke, serve, settings, subscribe, system, token};
+use super::{
+    bench, dlq, groups, presence, publish, request, revoke, serve, settings, subscribe, system,
+    token,
+};
 
 /// Sampan: a QUIC message broker for commerce
 #[derive(Debug, Parser)]
@@ -30,6 +33,8 @@ enum Command {
     Presence(presence::Args),
     Topics(system::TopicsArgs),
     Status(system::StatusArgs),
+    Groups(groups::Args),
+    Dlq(dlq::Args),
     Revoke(revoke::Args),
     Config(settings::Args),
     Bench(bench::Args),
@@ -55,6 +60,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Presence(args) => client(presence::run(args)),
         Command::Topics(args) => client(system::topics(args)),
         Command::Status(args) => client(system::status(args)),
+        Command::Groups(args) => client(groups::run(args)),
+        Command::Dlq(args) => client(dlq::run(args)),
         Command::Revoke(args) => client(revoke::run(args)),
         Command::Bench(args) => client(bench::run(args)),
     }
@@ -95,10 +102,25 @@ mod tests {
             "sampan sub t.> --last 5 --count 1 --raw --join nul",
             "sampan sub t --since 5m --json",
             "sampan sub t --from 1:2 --raw --join paragraphs",
+            "sampan sub t.* --group g",
+            "sampan sub t --group g --ack auto --batch 10 --key-order --count 5 --json",
+            "sampan sub t --group g --ack manual --last 5",
+            "sampan sub t --group g --ack never --since 5m --raw",
             "sampan request t {}",
             "sampan presence t --json",
             "sampan topics --url quic://h:1 --token t --data d",
             "sampan status --json",
+            "sampan groups",
+            "sampan groups g --json",
+            "sampan groups seek g t 17",
+            "sampan groups seek g t 2026-01-31T12:00:00Z",
+            "sampan groups delete g",
+            "sampan dlq list g --json",
+            "sampan dlq peek g",
+            "sampan dlq peek g 1 2 --json",
+            "sampan dlq retry g 1 2 --to t",
+            "sampan dlq retry g --all",
+            "sampan dlq discard g 7",
             "sampan revoke --jti j",
             "sampan revoke --user u",
             "sampan revoke --issued-before now",
@@ -108,6 +130,7 @@ mod tests {
             "sampan bench throughput --size 128",
             "sampan bench latency --rate 0.5",
             "sampan bench requests",
+            "sampan bench groups --workers 4 --window 100 --size 128 --seconds 5 --json",
         ] {
             assert!(parses(line), "{line}");
         }
@@ -124,6 +147,18 @@ mod tests {
             "sampan sub t --raw --json",
             "sampan sub t --join nul",
             "sampan sub t --count 0",
+            "sampan sub t --ack manual",
+            "sampan sub t --key-order",
+            "sampan sub t --batch 5",
+            "sampan sub t --group g --batch 0",
+            "sampan sub t --group g --ack sometimes",
+            "sampan groups seek g t",
+            "sampan groups seek g t soon",
+            "sampan dlq",
+            "sampan dlq retry g",
+            "sampan dlq retry g 1 --all",
+            "sampan dlq discard g",
+            "sampan dlq peek g x",
             "sampan request t",
             "sampan revoke",
             "sampan revoke --jti j --user u",

@@ -2,7 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sampan_client::{Ack, Received, Reply};
+use sampan_client::admin::DeadLetter;
+use sampan_client::{Ack, Job, Received, Reply};
 use serde::Serialize;
 
 /// One line of `pub --json`.
@@ -49,6 +50,37 @@ impl<'a> MessageLine<'a> {
             payload: Payload::of(message.payload_bytes()),
             time: message.time_ms(),
         }
+    }
+}
+
+/// One line of `sub --group --json`.
+#[derive(Debug, Serialize)]
+pub(super) struct JobLine<'a> {
+    #[serde(flatten)]
+    message: MessageLine<'a>,
+    id: &'a str,
+    attempt: u64,
+    key: Option<&'a str>,
+}
+
+impl<'a> JobLine<'a> {
+    pub(super) fn new(id: &'a str, job: &'a Job) -> Self {
+        JobLine { message: MessageLine::new(job), id, attempt: job.attempt(), key: job.key() }
+    }
+}
+
+/// One line of `dlq peek --json`.
+#[derive(Debug, Serialize)]
+pub(super) struct LetterLine<'a> {
+    #[serde(flatten)]
+    letter: &'a DeadLetter,
+    #[serde(flatten)]
+    payload: Payload<'a>,
+}
+
+impl<'a> LetterLine<'a> {
+    pub(super) fn new(letter: &'a DeadLetter, payload: &'a [u8]) -> Self {
+        LetterLine { letter, payload: Payload::of(payload) }
     }
 }
 

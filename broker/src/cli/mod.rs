@@ -6,7 +6,10 @@
 mod bench;
 mod command;
 mod connection;
+mod consume;
+mod dlq;
 mod exit;
+mod groups;
 mod json;
 mod outcomes;
 mod output;

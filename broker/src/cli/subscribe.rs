@@ -8,6 +8,7 @@ use sampan_client::{
 };
 
 use super::connection::Connection;
+use super::consume::{self, Sharing, Task};
 use super::exit::Failure;
 use super::json::MessageLine;
 use super::output::{Output, tell};
@@ -30,9 +31,11 @@ pub(super) struct Args {
     /// Begin with this message of a single topic
     #[arg(long, value_name = "EPOCH:OFFSET", group = "start")]
     from: Option<Position>,
-    /// End after N messages
+    /// End after N messages; of a group, after N acked ones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    #[command(flatten)]
+    sharing: Sharing,
     /// Print each payload and its separator, and nothing else
     #[arg(long, group = "form")]
     raw: bool,
@@ -48,7 +51,7 @@ pub(super) struct Args {
 
 /// How messages are printed.
 #[derive(Clone, Copy, Debug)]
-enum Form {
+pub(super) enum Form {
     Raw(Separator),
     Json,
     Text,
@@ -63,6 +66,12 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         (_, true) => Form::Json,
         _ => Form::Text,
     };
+    if let Some(group) = args.sharing.group.clone() {
+        let Args { count, sharing, connection, .. } = args;
+        return consume::run(Task { group, pattern, start, form, count, sharing }, &connection)
+            .await;
+    }
+    let start = start.unwrap_or(Start::Now);
     let mut stop = Stop::listen()?;
     Stop::insist()?;
     let read = async |client: &Client| {
@@ -109,12 +118,13 @@ async fn print_all(
     Ok(())
 }
 
-fn start(args: &Args, pattern: &Pattern) -> Result<Start, Failure> {
-    match (args.last, args.since, args.from) {
-        (Some(count), ..) => Ok(Start::Last(count)),
+/// Where to begin, if that is said.
+fn start(args: &Args, pattern: &Pattern) -> Result<Option<Start>, Failure> {
+    let start = match (args.last, args.since, args.from) {
+        (Some(count), ..) => Start::Last(count),
         (_, Some(since), _) => {
             let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-            Ok(Start::Since(unix_ms().saturating_sub(since_ms)))
+            Start::Since(unix_ms().saturating_sub(since_ms))
         }
         (.., Some(Position { epoch, offset })) => {
             let topic = pattern.as_topic().ok_or_else(|| {
@@ -123,10 +133,11 @@ fn start(args: &Args, pattern: &Pattern) -> Result<Start, Failure> {
             // A position names the last message seen, and this one is yet to be seen.
             let offset = offset.saturating_sub(1);
             let position = TopicPosition { topic: topic.as_str().to_owned(), epoch, offset };
-            Ok(Start::Resume { joined_ms: 0, positions: vec![position] })
+            Start::Resume { joined_ms: 0, positions: vec![position] }
         }
-        _ => Ok(Start::Now),
-    }
+        _ => return Ok(None),
+    };
+    Ok(Some(start))
 }
 
 fn print(output: &mut Output, form: Form, message: &Received) -> io::Result<()> {
@@ -157,7 +168,7 @@ fn tell_gap(gap: &Gap) {
 }
 
 /// Tells of lost and regained connections, so that silence is not taken for quiet.
-async fn tell_events(client: Client) {
+pub(super) async fn tell_events(client: Client) {
     let mut events = client.events();
     drop(client);
     while let Some(event) = events.next().await {

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use sampan_client::{Call, Client, Code, Pattern};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::clock::unix_ms;
+use super::groups;
 use super::system::{
     REVOKE, RevokeReply, RevokeRequest, STATUS, StatusReply, TOPICS, TopicLine, TopicsReply,
 };
@@ -25,6 +27,9 @@ const TOPICS_MAX: usize = 2000;
 /// its own token still hears of it.
 const BEFORE_CLOSE: Duration = Duration::from_millis(200);
 
+/// Questions that may be answered beside each other.
+pub(super) const ASIDES: usize = 64;
+
 /// What the answers are made of.
 pub(super) struct Answers {
     pub(super) broker: Arc<Broker>,
@@ -32,15 +37,17 @@ pub(super) struct Answers {
     pub(super) revocations: Arc<Revocations>,
     pub(super) health: Arc<Health>,
     pub(super) started: Instant,
+    /// Places for questions that are answered beside the others.
+    pub(super) asides: Arc<Semaphore>,
 }
 
 /// Why a question is not answered.
-struct Refusal(Code, String);
+pub(super) struct Refusal(pub(super) Code, pub(super) String);
 
 impl Answers {
     /// Answers until the client's session is closed for good; tells why it was.
     pub(super) async fn serve(self: &Arc<Self>, client: Client) -> String {
-        let mut calls = match Pattern::parse("sys.*") {
+        let mut calls = match Pattern::parse("sys.>") {
             Ok(pattern) => match client.serve(pattern).await {
                 Ok(calls) => calls,
                 Err(error) => return error.to_string(),
@@ -48,10 +55,28 @@ impl Answers {
             Err(error) => return error.to_string(),
         };
         while let Some(call) = calls.next().await {
-            // One at a time: they are few, and a revocation is not overtaken by the next.
-            self.answer(call).await;
+            if groups::is_about_groups(call.topic().as_str()) {
+                self.answer_aside(call);
+            } else {
+                // One at a time: they are few, and a revocation is not overtaken by the next.
+                self.answer(call).await;
+            }
         }
         calls.error().map_or_else(|| "the client is closed".to_owned(), |error| error.to_string())
+    }
+
+    /// Answers beside the others, which do not wait for what may take long.
+    fn answer_aside(self: &Arc<Self>, call: Call) {
+        match self.asides.clone().try_acquire_owned() {
+            Ok(place) => {
+                let answers = self.clone();
+                tokio::spawn(async move {
+                    answers.answer(call).await;
+                    drop(place);
+                });
+            }
+            Err(_) => call.fail(Code::BUSY, "too many such questions are open"),
+        }
     }
 
     async fn answer(self: &Arc<Self>, call: Call) {
@@ -60,6 +85,9 @@ impl Answers {
                 TOPICS => self.topics().await,
                 STATUS => json(&self.status()),
                 REVOKE => self.revoke(&call).await,
+                topic if groups::is_about_groups(topic) => {
+                    groups::answer(&self.broker, topic, call.user(), &call.payload()).await
+                }
                 other => Err(Refusal(Code::UNKNOWN_TOPIC, format!("nothing answers on {other}"))),
             }
         } else {
@@ -145,7 +173,7 @@ impl Answers {
     }
 }
 
-fn json(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
     serde_json::to_vec(value).map_err(|error| Refusal(Code::TOO_LARGE, error.to_string()))
 }
 

@@ -7,6 +7,7 @@ mod answers;
 mod banner;
 mod clock;
 mod error;
+mod groups;
 mod journals;
 mod log;
 mod own;

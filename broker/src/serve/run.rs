@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use sampan_quic::{Certificate, Limits};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{interval, sleep, timeout};
 use tracing::{info, warn};
 
-use super::answers::Answers;
+use super::answers::{ASIDES, Answers};
 use super::banner::{self, Bound};
 use super::clock::{now, unix_ms};
 use super::error::Error;
@@ -109,6 +109,7 @@ async fn serve(config: Config) -> Result<(), Error> {
         revocations,
         health: health.clone(),
         started,
+        asides: Arc::new(Semaphore::new(ASIDES)),
     };
     let own = Own {
         broker: broker.clone(),

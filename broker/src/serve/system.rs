@@ -1,5 +1,6 @@
 //! What the broker answers itself: requests on `sys.topics`, `sys.status` and `sys.revoke`, JSON
-//! both ways. The grants that ship leave `sys.` to admins and services.
+//! both ways. The grants that ship leave `sys.` to admins and services. What it answers about groups
+//! is in the client, which has methods for it.
 
 use serde::{Deserialize, Serialize};
 

@@ -19,6 +19,7 @@ use super::drain::Drain;
 use super::error::Error;
 use super::link::{Inbox, Links};
 use super::linked::Linked;
+use super::manage::Asked;
 use super::mesh;
 use super::runner::{self, Runner};
 use super::setup::{Setup, Store};
@@ -125,6 +126,7 @@ impl Broker {
                 mesh,
                 inbox,
                 linked: Linked::new(setup.limits.payload_bytes_max),
+                asked: Asked::default(),
                 authenticate: setup.authenticate.clone(),
                 report: handle.report.clone(),
                 attached: handle.attached.clone(),
@@ -241,6 +243,18 @@ impl Broker {
         (0..self.shards.len())
             .map(|_| answers.recv_timeout(ANSWER).map_err(|_| Error::Stopped))
             .collect()
+    }
+
+    /// Shard threads.
+    pub(super) fn shards_len(&self) -> u8 {
+        u8::try_from(self.shards.len()).unwrap_or(SHARDS_MAX)
+    }
+
+    /// Puts a note into the inbox of one shard.
+    pub(super) fn tell(&self, shard: u8, note: Note) {
+        if let Some(shard) = self.shards.get(usize::from(shard)) {
+            shard.inbox.put(note);
+        }
     }
 
     fn tell_all(&self, note: impl Fn() -> Note) {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use sampan_core::grant::Identity;
-use sampan_core::shard::TopicStatus;
+use sampan_core::shard::{Manage, TopicStatus};
 use sampan_protocol::Code;
 use sampan_protocol::link::Sink;
 use sampan_quic::Tls;
 
 use super::drain::Drain;
 use super::link::Mailbox;
+use super::manage::Answer;
 
 /// Picks sessions by who they belong to.
 pub(super) type Matches = Arc<dyn Fn(&Identity) -> bool + Send + Sync>;
@@ -31,6 +32,8 @@ pub(super) enum Note {
     CloseWhere { code: Code, matches: Matches, answer: Sender<usize> },
     /// Answer with the topics that the shard owns.
     Topics { max: usize, answer: Sender<Vec<TopicStatus>> },
+    /// Answer what is asked of the shard's groups.
+    Manage { manage: Manage, answer: Answer },
     /// Send the clients away.
     Drain(Drain),
     /// Close what is left and end the thread.

@@ -12,6 +12,7 @@ mod drain;
 mod error;
 mod link;
 mod linked;
+mod manage;
 mod mesh;
 mod outlet;
 mod runner;

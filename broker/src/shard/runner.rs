@@ -15,6 +15,7 @@ use super::broker::Counters;
 use super::command::Note;
 use super::drain::Draining;
 use super::linked::Linked;
+use super::manage::Asked;
 use super::mesh::Mesh;
 use super::outlet::Out;
 use super::setup::Authenticate;
@@ -39,6 +40,7 @@ pub(super) struct Runner {
     pub(super) mesh: Mesh,
     pub(super) inbox: Receiver<Note>,
     pub(super) linked: Linked,
+    pub(super) asked: Asked,
     pub(super) authenticate: Authenticate,
     pub(super) report: Arc<ArcSwap<Counters>>,
     /// Connections and in-process sessions, for whoever waits for a drain.
@@ -184,8 +186,9 @@ impl Runner {
                     let verdict = (self.authenticate)(&token, now.unix_ms);
                     self.quic.shard_mut().verdict(now, key, verdict);
                 }
-                // An in-process session has no windows to open; nobody here asks anything of groups.
-                Output::Live { .. } | Output::Managed { .. } => {}
+                Output::Managed { id, result } => self.asked.answer(id, result),
+                // An in-process session has no windows to open.
+                Output::Live { .. } => {}
             }
         }
         any
@@ -210,6 +213,10 @@ impl Runner {
                 }
                 Note::Topics { max, answer } => {
                     let _ = answer.send(shard.topics(max));
+                }
+                Note::Manage { manage, answer } => {
+                    let id = self.asked.note(answer);
+                    shard.manage(now, id, manage);
                 }
                 Note::Drain(plan) => {
                     self.draining = Some(Draining::new(plan, shard, now));

@@ -163,6 +163,11 @@ impl Process {
         process
     }
 
+    /// Its standard input, if that is piped.
+    pub(crate) fn stdin(&mut self) -> std::process::ChildStdin {
+        self.child.stdin.take().expect("piped")
+    }
+
     /// Waits for a line on standard error.
     pub(crate) fn stderr_line(&mut self, is_it: impl Fn(&str) -> bool) -> String {
         let until = Instant::now() + PATIENCE;

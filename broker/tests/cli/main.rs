@@ -5,6 +5,7 @@
 mod access;
 mod catalog;
 mod detour;
+mod groups;
 mod harness;
 mod messages;
 mod operation;

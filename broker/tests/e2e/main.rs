@@ -2,6 +2,7 @@
 //! SDK, and clients that break the rules by hand.
 
 mod delivery;
+mod groups;
 mod harness;
 mod hostile;
 mod journal;

@@ -135,6 +135,17 @@ impl Consumer {
         poll_fn(|cx| self.poll_job(cx)).await
     }
 
+    /// Waits for at least one job, then appends all that are there to `out`; answers how many, 0 when
+    /// the consumer has ended. Cancel-safe.
+    pub async fn next_many(&mut self, out: &mut Vec<Job>) -> usize {
+        let Some(first) = self.next().await else { return 0 };
+        let before = out.len();
+        out.push(first);
+        let rest = self.gathered.drain(..).chain(self.queue.take());
+        out.extend(rest.map(|job| Job::new(self.client.0.shared.clone(), job)));
+        out.len() - before
+    }
+
     /// Waits until there are `max` jobs, at most `wait`; the jobs that are there, none when the
     /// consumer has ended. Cancel-safe. With [`Consume::batch`], `max` of them are asked for.
     pub async fn next_batch(&mut self, max: usize, wait: Duration) -> Vec<Job> {

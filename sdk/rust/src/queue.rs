@@ -106,10 +106,9 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Drops what waits.
-    pub(crate) fn clear(&self) {
-        let items = std::mem::take(&mut self.state().items);
-        drop(items);
+    /// Takes what waits.
+    pub(crate) fn take(&self) -> VecDeque<T> {
+        std::mem::take(&mut self.state().items)
     }
 
     pub(crate) fn is_full(&self) -> bool {

@@ -112,7 +112,7 @@ impl Core {
             }
             E::JobsLost { consumer } => {
                 if let Some(Route { to: To::Consumer(queue), .. }) = self.routes.get(&consumer) {
-                    queue.clear();
+                    drop(queue.take());
                 }
             }
             E::Ready { number, joined } => {
