@@ -3,9 +3,9 @@
 set -eu
 mkdir -p "$1"
 cd "$1"
-if [ ! -x root/usr/bin/linux.uml ]; then
+if [ ! -x unpacked/usr/bin/linux.uml ]; then
     apt-get download user-mode-linux >fetched 2>&1 || { cat fetched >&2; exit 1; }
-    for package in user-mode-linux_*.deb; do dpkg-deb -x "$package" root; done
+    for package in user-mode-linux_*.deb; do dpkg-deb -x "$package" unpacked; done
     rm -f user-mode-linux_*.deb
 fi
-echo "$PWD/root/usr/bin/linux.uml"
+echo "$PWD/unpacked/usr/bin/linux.uml"
