@@ -27,6 +27,8 @@ pub(crate) struct Broker {
     data: tempfile::TempDir,
     /// Where its QUIC sockets listen.
     pub(crate) url: String,
+    /// Where its metrics are.
+    pub(crate) http: String,
 }
 
 impl Broker {
@@ -53,9 +55,9 @@ impl Broker {
             std::thread::spawn(move || follow(stderr, &log, ready));
         }
         // From here on the child is ended when this function fails.
-        let mut broker = Broker { child, log, data, url: String::new() };
+        let mut broker = Broker { child, log, data, url: String::new(), http: String::new() };
         match tokio::time::timeout(START_TIMEOUT, listening).await {
-            Ok(Ok(quic)) => broker.url = format!("quic://{quic}"),
+            Ok(Ok((quic, http))) => (broker.url, broker.http) = (format!("quic://{quic}"), http),
             Ok(Err(_)) => return Err(failed(format!("it ended at once{}", broker.log()))),
             Err(_) => return Err(failed(format!("it does not listen{}", broker.log()))),
         }
@@ -103,14 +105,18 @@ impl Drop for Broker {
     }
 }
 
-fn follow(stderr: ChildStderr, log: &Mutex<VecDeque<String>>, ready: oneshot::Sender<String>) {
+fn follow(
+    stderr: ChildStderr,
+    log: &Mutex<VecDeque<String>>,
+    ready: oneshot::Sender<(String, String)>,
+) {
     let mut ready = Some(ready);
     for line in BufReader::new(stderr).lines() {
         let Ok(line) = line else { break };
-        if let Some(quic) = address(&line)
+        if let (Some(quic), Some(http)) = (address(&line, "quic="), address(&line, "http="))
             && let Some(ready) = ready.take()
         {
-            let _ = ready.send(quic.to_owned());
+            let _ = ready.send((quic.to_owned(), http.to_owned()));
         }
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.len() == LOG_LINES {
@@ -120,10 +126,10 @@ fn follow(stderr: ChildStderr, log: &Mutex<VecDeque<String>>, ready: oneshot::Se
     }
 }
 
-/// The QUIC address in the line `listening quic=ADDRESS http=ADDRESS`.
-fn address(line: &str) -> Option<&str> {
+/// The address of this name in the line `listening quic=ADDRESS http=ADDRESS`.
+fn address<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = line.split_once("listening ")?;
-    rest.split(' ').find_map(|field| field.strip_prefix("quic="))
+    rest.split(' ').find_map(|field| field.strip_prefix(name))
 }
 
 #[cfg(test)]
@@ -133,8 +139,9 @@ mod tests {
     #[test]
     fn the_address_is_found_in_its_line() {
         let line = "listening quic=127.0.0.1:4433 http=127.0.0.1:80";
-        assert_eq!(address(line), Some("127.0.0.1:4433"));
-        assert_eq!(address("no address in listening"), None);
+        assert_eq!(address(line, "quic="), Some("127.0.0.1:4433"));
+        assert_eq!(address(line, "http="), Some("127.0.0.1:80"));
+        assert_eq!(address("no address in listening", "quic="), None);
     }
 
     fn script(text: &str) -> tempfile::TempPath {

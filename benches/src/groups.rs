@@ -19,7 +19,7 @@ use crate::report::{quantile, round};
 use crate::requests::panicked;
 use crate::run::until_told;
 use crate::tally::{Meter, sum};
-use crate::usage::Usage;
+use crate::usage::{Usage, own_cpu};
 use crate::{Access, Error, Target, clock};
 
 /// Messages that may be published and not acked, beyond what the workers hold.
@@ -396,10 +396,6 @@ async fn stored(
         }
     }
     Ok(())
-}
-
-fn own_cpu() -> Duration {
-    Usage::cpu_of(std::process::id()).unwrap_or_default()
 }
 
 #[cfg(test)]

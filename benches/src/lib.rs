@@ -11,6 +11,7 @@
 mod access;
 mod broker;
 mod clock;
+mod durable;
 mod error;
 mod groups;
 mod layout;
@@ -27,6 +28,7 @@ mod window;
 mod worker;
 
 pub use access::{Access, AccessFn, Target};
+pub use durable::{Durable, DurableReport, durable};
 pub use error::Error;
 pub use groups::{GroupPlan, GroupReport, run_groups};
 pub use plan::{Plan, Work};

@@ -14,7 +14,7 @@ use crate::layout::deal;
 use crate::progress::Progress;
 use crate::report::Measured;
 use crate::tally::{Meter, sum};
-use crate::usage::{Usage, raise_file_limit};
+use crate::usage::{Usage, own_cpu, raise_file_limit};
 use crate::worker::{Job, Stage, start};
 use crate::{Access, Error, Plan, Report, Target};
 
@@ -206,11 +206,6 @@ impl Run {
     fn server_cpu(&self) -> Option<Duration> {
         self.broker.as_ref().and_then(|broker| Usage::cpu_of(broker.id()))
     }
-}
-
-/// The generator's own CPU time.
-fn own_cpu() -> Duration {
-    Usage::cpu_of(std::process::id()).unwrap_or_default()
 }
 
 fn ended() -> Error {

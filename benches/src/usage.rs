@@ -27,6 +27,11 @@ impl Usage {
     }
 }
 
+/// The generator's own CPU time.
+pub(crate) fn own_cpu() -> Duration {
+    Usage::cpu_of(std::process::id()).unwrap_or_default()
+}
+
 fn read(id: u32, what: &str) -> Option<String> {
     std::fs::read_to_string(format!("/proc/{id}/{what}")).ok()
 }

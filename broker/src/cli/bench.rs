@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sampan_bench::{Access, Error, GroupPlan, Plan, Target, Work, run_groups};
+use sampan_bench::{Access, Durable, Error, GroupPlan, Plan, Target, Work, run_groups};
+use sampan_client::AckLevel;
 use serde::Serialize;
 
 use super::connection::Connection;
@@ -47,12 +48,19 @@ pub(super) struct Args {
     /// Workers, for groups [default: 4]
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
-    /// Messages that a worker holds at most, for groups [default: 1000]
+    /// Messages that a worker holds, or a publisher has without ack, at most, for groups and durable
+    /// [default: 1000 for groups, 64]
     #[arg(long, value_name = "W")]
     window: Option<u32>,
     /// For how long to publish [default: 60 for connections, 10]
     #[arg(long, value_name = "S")]
     seconds: Option<u64>,
+    /// Publishers, for durable [default: 8]
+    #[arg(long, value_name = "N")]
+    publishers: Option<usize>,
+    /// Ack that is asked for, for durable [default: synced]
+    #[arg(long, value_name = "LEVEL", value_parser = ["routed", "logged", "synced"])]
+    ack: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -73,6 +81,9 @@ enum Named {
     Requests,
     /// Workers of a group on a durable topic; takes --workers, --window, --size and --seconds
     Groups,
+    /// Publishes to durable topics, and what a disk makes of them; takes --publishers, --window,
+    /// --ack, --size and --seconds
+    Durable,
 }
 
 impl Args {
@@ -88,6 +99,18 @@ impl Args {
             size: self.size.unwrap_or(shipped.size),
             seconds: self.seconds.unwrap_or(shipped.seconds),
             ..shipped
+        }
+    }
+
+    fn durable(&self) -> Durable {
+        let shipped = Durable::default();
+        let level = |name: &String| AckLevel::ALL.into_iter().find(|level| level.name() == name);
+        Durable {
+            publishers: self.publishers.unwrap_or(shipped.publishers),
+            window: self.window.map_or(shipped.window, |window| window as usize),
+            size: self.size.unwrap_or(shipped.size),
+            seconds: self.seconds.unwrap_or(shipped.seconds),
+            ack: self.ack.as_ref().and_then(level).unwrap_or(shipped.ack),
         }
     }
 
@@ -131,6 +154,10 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         Named::Throughput => Work::Throughput,
         Named::Latency => Work::Latency,
         Named::Requests => Work::Requests,
+        Named::Durable => {
+            let report = sampan_bench::durable(&args.durable(), args.target()?).await;
+            return show(&report.map_err(failure)?, args.json);
+        }
         Named::Groups => {
             let report = run_groups(&args.group_plan(), args.target()?).await.map_err(failure)?;
             return show(&report, args.json);

@@ -7,8 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::exit::Failure;
 use super::{
-    bench, dlq, groups, presence, publish, request, revoke, serve, settings, subscribe, system,
-    token,
+    bench, dlq, groups, journal, presence, publish, request, revoke, serve, settings, subscribe,
+    system, token,
 };
 
 /// Sampan: a QUIC message broker for commerce
@@ -20,8 +20,8 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 the system failed, 2 usage, 3 token, 4 not allowed, 5 refused,
-6 unreachable or timed out.";
+Exit codes: 0 done, 1 the system failed, 2 usage, 3 token, 4 not allowed, 5 refused or
+damaged, 6 unreachable or timed out.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -36,6 +36,7 @@ enum Command {
     Groups(groups::Args),
     Dlq(dlq::Args),
     Revoke(revoke::Args),
+    Journal(journal::Args),
     Config(settings::Args),
     Bench(bench::Args),
 }
@@ -54,6 +55,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Config(args) => settings::run(&args),
+        Command::Journal(args) => journal::run(&args),
         Command::Pub(args) => client(publish::run(args)),
         Command::Sub(args) => client(subscribe::run(args)),
         Command::Request(args) => client(request::run(args)),
@@ -124,6 +126,9 @@ mod tests {
             "sampan revoke --jti j",
             "sampan revoke --user u",
             "sampan revoke --issued-before now",
+            "sampan journal inspect --data d --json",
+            "sampan journal verify",
+            "sampan journal repair --config f",
             "sampan config --config f",
             "sampan bench connections --connections 10000 --rooms 100 --rate 1 --seconds 60",
             "sampan bench fanout --url quic://h:1 --token t --data d --burst --json",
@@ -131,6 +136,7 @@ mod tests {
             "sampan bench latency --rate 0.5",
             "sampan bench requests",
             "sampan bench groups --workers 4 --window 100 --size 128 --seconds 5 --json",
+            "sampan bench durable --publishers 8 --window 64 --size 128 --seconds 1 --ack logged",
         ] {
             assert!(parses(line), "{line}");
         }
@@ -163,8 +169,11 @@ mod tests {
             "sampan revoke",
             "sampan revoke --jti j --user u",
             "sampan revoke --issued-before yesterday",
+            "sampan journal",
+            "sampan journal delete",
             "sampan bench",
             "sampan bench everything",
+            "sampan bench durable --ack replicated",
             "sampan bench latency --rate fast",
         ] {
             assert!(!parses(line), "{line}");

@@ -19,7 +19,7 @@ pub(super) enum Exit {
     Token = 3,
     /// The token does not allow it.
     NotAllowed = 4,
-    /// The broker or a responder said no.
+    /// The broker or a responder said no, or a journal is damaged.
     Refused = 5,
     /// No broker, no answer, or not in time.
     Unreachable = 6,

@@ -10,6 +10,7 @@ mod consume;
 mod dlq;
 mod exit;
 mod groups;
+mod journal;
 mod json;
 mod outcomes;
 mod output;

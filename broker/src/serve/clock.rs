@@ -11,6 +11,6 @@ pub fn unix_ms() -> u64 {
 }
 
 /// Both clocks.
-pub(super) fn now() -> Now {
+pub fn now() -> Now {
     Now { mono: Instant::now(), unix_ms: unix_ms() }
 }

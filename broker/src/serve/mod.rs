@@ -17,6 +17,6 @@ mod signals;
 pub mod system;
 mod tokens;
 
-pub use clock::unix_ms;
+pub use clock::{now, unix_ms};
 pub use error::Error;
 pub use run::run;

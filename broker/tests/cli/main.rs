@@ -7,6 +7,7 @@ mod catalog;
 mod detour;
 mod groups;
 mod harness;
+mod journal;
 mod messages;
 mod operation;
 mod questions;
