@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 use super::error::Error;
 use super::file::{File, Journal, Limits, LogFormat, Rates};
 use super::sources::Sources;
-use super::{classes, roles};
+use super::{classes, groups, roles};
 use crate::auth::{self, Secret};
 
 /// The settings of a broker. Every value is in its range.
@@ -103,7 +103,7 @@ impl Config {
             limits: limits(&file.limits, &file.rates)?,
             classes: classes::table(&file.classes)?,
             roles: roles::table(&file.roles)?,
-            groups: core::GroupRule::shipped(),
+            groups: groups::rules(&file.groups)?,
         };
         range("shards.socket_buffer_bytes", file.shards.socket_buffer_bytes, 64 << 10, 1 << 30)?;
         range("revocation.remember_s", file.revocation.remember_s, 60, 10 * 366 * 86_400)?;

@@ -11,7 +11,7 @@ use sampan_core::class::Table;
 use sampan_core::config as core;
 use serde::{Deserialize, Serialize};
 
-use super::{auth_section, classes, roles};
+use super::{auth_section, classes, groups, roles};
 use crate::auth;
 use crate::udp::BufferSizes;
 
@@ -54,6 +54,11 @@ pub struct File {
     /// matches is durable.
     #[serde(deserialize_with = "classes::on_top_of_shipped")]
     pub classes: Vec<ClassRule>,
+    /// Groups that exist from the start, each with the one pattern that it reads for ever. They are
+    /// added to those that ship, and one with the same name replaces it. A group begins with the
+    /// oldest message that is kept when its first consumer comes.
+    #[serde(deserialize_with = "groups::on_top_of_shipped")]
+    pub groups: Vec<Group>,
 }
 
 /// Where clients reach the broker.
@@ -264,6 +269,16 @@ pub struct ClassRule {
     pub retention_count: Option<u64>,
 }
 
+/// A group that exists from the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// What the group is called.
+    pub name: String,
+    /// Topics that it reads: `*` is one token, `>` the rest.
+    pub pattern: String,
+}
+
 impl Default for File {
     fn default() -> Self {
         File {
@@ -280,6 +295,7 @@ impl Default for File {
             drain: DrainTimes::default(),
             roles: roles::shipped(),
             classes: classes::shipped(),
+            groups: groups::shipped(),
         }
     }
 }

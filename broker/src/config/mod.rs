@@ -9,6 +9,7 @@ mod classes;
 mod docs;
 mod error;
 mod file;
+mod groups;
 mod print;
 mod roles;
 mod sources;
@@ -18,8 +19,8 @@ mod tests;
 pub use check::{CertificateFiles, Config, Drain, Log};
 pub use error::Error;
 pub use file::{
-    ClassRule, Data, DrainTimes, File, Journal, Limits, Listen, LogFormat, LogSettings, Rates,
-    Revocation, RoleGrants, Roles, Shards, Tls,
+    ClassRule, Data, DrainTimes, File, Group, Journal, Limits, Listen, LogFormat, LogSettings,
+    Rates, Revocation, RoleGrants, Roles, Shards, Tls,
 };
 pub use print::{effective, sample};
 pub use sources::{Environment, Flags, Sources};

@@ -106,6 +106,12 @@ fn bad_values_are_refused_with_their_place() {
             "datagrams is for class",
         ),
         ("[roles.agent]\npublish = ['a b']", "roles.agent"),
+        ("[[groups]]\nname = 'g'\npattern = 'a..b'", "groups (name \"g\"): pattern: "),
+        ("[[groups]]\nname = 'a b'\npattern = 'a'", "name: "),
+        (
+            "[[groups]]\nname = 'g'\npattern = 'a'\n[[groups]]\nname = 'g'\npattern = 'b'",
+            "is there twice",
+        ),
     ];
     for (file, expected) in cases {
         let error = refused(file, &[]);
@@ -147,6 +153,17 @@ fn class_rules_are_added_and_replace_by_pattern() {
     assert_eq!(class("chat.typing.1").max_hz, Some(5));
     assert_eq!(class("own.a.b").retention.count, Some(10));
     assert_eq!(class("bench.a").class, sampan_protocol::Class::Ephemeral);
+}
+
+#[test]
+fn groups_are_added_and_replace_by_name() {
+    let file = "[[groups]]\nname = 'chat'\npattern = 'chat.>'\n\
+                [[groups]]\nname = 'own'\npattern = 'own.*'\n";
+    let config = load(file, &[], Flags::default()).expect("valid");
+    let groups: Vec<_> =
+        config.core.groups.iter().map(|g| (g.name.as_str(), g.pattern.as_str())).collect();
+    let shipped = [("notifications", "notify.trigger"), ("inventory", "inventory.reservation")];
+    assert_eq!(groups, [shipped[0], shipped[1], ("chat", "chat.>"), ("own", "own.*")]);
 }
 
 #[test]
@@ -195,8 +212,11 @@ fn every_key_is_described_and_there_are_few() {
         }
     }
     let known = docs::settings();
-    let scalar: Vec<Key> =
-        known.iter().filter(|key| !matches!(key.name, "roles" | "classes")).cloned().collect();
+    let scalar: Vec<Key> = known
+        .iter()
+        .filter(|key| !matches!(key.name, "roles" | "classes" | "groups"))
+        .cloned()
+        .collect();
     let (mut all, mut scalars) = (0, 0);
     walk(&known, "", &mut all);
     walk(&scalar, "", &mut scalars);
