@@ -40,7 +40,8 @@ fn a_group_prints_acks_and_ends_with_its_count() {
         "key",
     ];
     let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    (keys.sort_unstable(), expected.sort_unstable());
+    keys.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(keys, expected);
     assert_eq!((&lines[0]["attempt"], &lines[0]["key"]), (&json!(1), &Value::Null));
     let at = format!("order.1@{}:1", lines[0]["epoch"]);

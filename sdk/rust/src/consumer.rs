@@ -29,8 +29,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a consumer asks for; awaiting it joins the group, which is made if there is none of its name.
 ///
-/// Order, ack wait, attempts and start are the group's: they count for the first consumer of its
-/// name, which makes the group. Left out, they are what they are.
+/// Order and start are decided by the first consumer of the group's name, which makes the group. Ack
+/// wait and attempts are the group's too: the last consumer that names them decides. Left out, they
+/// are what they are.
 ///
 /// # Errors
 /// `Refused` with GROUP_DIFFERS if the group reads another pattern or keeps another order;
