@@ -24,7 +24,7 @@ const WORLD: &str =
 
 /// One dependency, one door: the files that may name it, or the folder. Each must do so.
 const DOORS: &[(&str, &[&str])] = &[
-    ("axum", &["broker/src/http/"]),
+    ("axum", &["bridge-ws/src/web/", "broker/src/http/"]),
     ("clap", &["broker/src/cli/"]),
     ("crc32c", &["broker/journal/src/checksum.rs"]),
     ("dashmap", &["broker/src/shard/directory.rs"]),
@@ -54,6 +54,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sled", &["broker/journal/src/checkpoint/index.rs"]),
     ("socket2", &["sdk/rust/src/endpoint.rs"]),
     ("toml", &["broker/src/config/"]),
+    ("tungstenite", &["bridge-ws/src/web/websocket.rs"]),
     ("ureq", &["broker/src/auth/jwks/fetch.rs"]),
 ];
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sampan_bridge_ws::Origins;
 use sampan_core::bucket::Rate;
 use sampan_core::config as core;
 use sampan_core::shard::SHARDS_MAX;
@@ -13,7 +14,7 @@ use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
 use tracing_subscriber::EnvFilter;
 
 use super::error::Error;
-use super::file::{File, Journal, Limits, LogFormat, Rates};
+use super::file::{self, File, Journal, Limits, LogFormat, Rates};
 use super::sources::Sources;
 use super::{classes, groups, roles};
 use crate::auth::{self, Secret};
@@ -43,6 +44,8 @@ pub struct Config {
     pub jwt_secret: Option<Secret>,
     /// How long a revocation is remembered.
     pub revocation_memory: Duration,
+    /// What browsers and plain HTTP may do.
+    pub bridge: Bridge,
     /// What a shard is told, if it is the only one; see [`Config::of_each`].
     pub core: Arc<core::Config>,
     /// How the broker stops.
@@ -67,6 +70,17 @@ pub struct CertificateFiles {
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+/// What browsers and plain HTTP may do.
+#[derive(Clone, Debug)]
+pub struct Bridge {
+    /// Where web pages may come from.
+    pub origins: Origins,
+    /// WebSockets at a time.
+    pub sockets_max: usize,
+    /// Whether a proxy adds TLS.
+    pub behind_proxy: bool,
 }
 
 /// How the broker stops.
@@ -127,6 +141,7 @@ impl Config {
             auth: file.auth.clone(),
             jwt_secret,
             revocation_memory: Duration::from_secs(file.revocation.remember_s),
+            bridge: bridge(&file.bridge)?,
             core: Arc::new(core),
             drain: Drain {
                 spread: Duration::from_secs(file.drain.spread_s),
@@ -190,6 +205,14 @@ fn refuse_public(address: SocketAddr, has_certificate: bool, has_keys: bool) -> 
         }
     };
     Err(Error::Public { address, missing })
+}
+
+fn bridge(bridge: &file::Bridge) -> Result<Bridge, Error> {
+    range("bridge.sockets_max", bridge.sockets_max, 0, 10_000_000)?;
+    let origins = Origins::new(&bridge.allowed_origins)
+        .map_err(|error| value("bridge.allowed_origins", error.to_string()))?;
+    let file::Bridge { sockets_max, behind_proxy, .. } = *bridge;
+    Ok(Bridge { origins, sockets_max, behind_proxy })
 }
 
 fn shards(count: u8) -> Result<Option<NonZeroU8>, Error> {

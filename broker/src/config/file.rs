@@ -36,6 +36,8 @@ pub struct File {
     pub auth: auth::Config,
     /// Tokens that are ended before their time.
     pub revocation: Revocation,
+    /// Browsers and plain HTTP, under `/v1/` on the HTTP address.
+    pub bridge: Bridge,
     /// Bounds on what one client or one topic may take.
     pub limits: Limits,
     /// Publishes and requests per second, by the role of the token. Each may come in a burst of
@@ -68,7 +70,7 @@ pub struct Listen {
     /// UDP address for QUIC; port 0 takes any free one. An address that is not loopback needs a
     /// certificate under `[tls]` and a secret or keys under `[auth]`.
     pub quic: SocketAddr,
-    /// TCP address for `/healthz`, `/readyz` and `/metrics`.
+    /// TCP address for `/healthz`, `/readyz`, `/metrics`, and for the bridge.
     pub http: SocketAddr,
 }
 
@@ -152,6 +154,20 @@ pub struct Revocation {
     /// Seconds after which a revocation is forgotten. Must be the longest life that any issuer
     /// gives a token, since a token that lives longer comes back.
     pub remember_s: u64,
+}
+
+/// Browsers and plain HTTP.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bridge {
+    /// Origins of the web pages that may use it. With an empty list only pages of the host that
+    /// they reach it by may. The variable `ALLOWED_ORIGINS` goes first, with commas between.
+    pub allowed_origins: Vec<String>,
+    /// WebSockets at a time.
+    pub sockets_max: usize,
+    /// Whether a proxy that adds TLS stands in front. Without one the bridge is off where the HTTP
+    /// address is not loopback, since tokens would travel in the clear.
+    pub behind_proxy: bool,
 }
 
 /// Bounds on what one client or one topic may take.
@@ -290,6 +306,7 @@ impl Default for File {
             tls: Tls::default(),
             auth: auth::Config::default(),
             revocation: Revocation::default(),
+            bridge: Bridge::default(),
             limits: Limits::default(),
             rates: Rates::default(),
             drain: DrainTimes::default(),
@@ -341,6 +358,16 @@ impl Default for LogSettings {
 impl Default for Revocation {
     fn default() -> Self {
         Revocation { remember_s: auth::MAX_TOKEN_LIFETIME.as_secs() }
+    }
+}
+
+impl Default for Bridge {
+    fn default() -> Self {
+        Bridge {
+            allowed_origins: vec!["http://localhost:3000".to_owned()],
+            sockets_max: 20_000,
+            behind_proxy: false,
+        }
     }
 }
 

@@ -66,6 +66,10 @@ impl Sources {
         if let Some(dir) = self.environment.get("SAMPAN_DATA") {
             file.data.dir = PathBuf::from(dir);
         }
+        if let Some(origins) = self.environment.get("ALLOWED_ORIGINS") {
+            let origins = origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+            file.bridge.allowed_origins = origins.map(str::to_owned).collect();
+        }
         let Flags { quic, http, data } = self.flags.clone();
         file.listen.quic = quic.unwrap_or(file.listen.quic);
         file.listen.http = http.unwrap_or(file.listen.http);

@@ -1,23 +1,26 @@
 //! The TCP listener: bounded in connections, headers, bodies and time.
 
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{ConnectInfo, DefaultBodyLimit};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 /// Bounds of the listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time; more wait in the system's queue. Default 512.
+    /// Connections at a time, WebSockets aside; more wait in the system's queue. Default 512.
     pub connections: usize,
     /// How long a request's head may take, and how long a connection may be idle. Default 10 s.
     pub header_timeout: Duration,
@@ -25,7 +28,7 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Lines of a request's head. Default 64.
     pub headers: usize,
-    /// Bytes of a request's body. Default 64 KiB.
+    /// Bytes of a request's body, where a route does not say otherwise. Default 64 KiB.
     pub body_bytes: usize,
     /// How long one connection may last. Default 1 h.
     pub connection_timeout: Duration,
@@ -56,13 +59,13 @@ pub async fn serve(
 ) {
     let router = router.layer(DefaultBodyLimit::max(limits.body_bytes));
     let room = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
+    let (stop, stopping) = watch::channel(());
     let accepting = async {
         loop {
             let Ok(permit) = room.clone().acquire_owned().await else { return };
             match listener.accept().await {
-                Ok((stream, _)) => {
-                    let connection = connection(stream, router.clone(), limits, &graceful);
+                Ok(accepted) => {
+                    let connection = connection(accepted, router.clone(), limits, stopping.clone());
                     tokio::spawn(hold(permit, limits.connection_timeout, connection));
                 }
                 Err(error) => {
@@ -77,28 +80,42 @@ pub async fn serve(
         () = accepting => {}
         () = shutdown => {}
     }
-    if timeout(limits.shutdown_timeout, graceful.shutdown()).await.is_err() {
+    stop.send_replace(());
+    drop(stopping);
+    if timeout(limits.shutdown_timeout, stop.closed()).await.is_err() {
         debug!("HTTP connections were still open at the end");
     }
 }
 
-fn connection(
-    stream: TcpStream,
+async fn connection(
+    (stream, peer): (TcpStream, SocketAddr),
     router: Router,
     limits: Limits,
-    graceful: &GracefulShutdown,
-) -> impl Future<Output = ()> + use<> {
+    mut stopping: watch::Receiver<()>,
+) {
+    // Answers are small and must not wait for more of them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        TowerToHyperService::new(router.clone()).call(request)
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let served = graceful.watch(served);
-    async move {
-        if let Err(error) = served.await {
-            debug!(%error, "HTTP connection ended");
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut served = pin!(served);
+    let served = tokio::select! {
+        served = served.as_mut() => served,
+        _ = stopping.changed() => {
+            served.as_mut().graceful_shutdown();
+            served.await
         }
+    };
+    if let Err(error) = served {
+        debug!(%error, "HTTP connection ended");
     }
 }
 

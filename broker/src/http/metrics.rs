@@ -39,6 +39,8 @@ pub struct Reading {
     pub auth_key_failures: u64,
     /// Revocations in force.
     pub revocations: u64,
+    /// What the bridge counts: name, help, count.
+    pub bridge: Vec<(&'static str, &'static str, u64)>,
 }
 
 /// How long the broker's own probe takes on its way; one message a second, through a session like
@@ -122,6 +124,9 @@ impl Collector for Source {
         let refused = reading.tokens_refused.iter().copied();
         page.labelled("tokens_refused", "Tokens refused", "reason", refused)?;
         page.value("auth_keys", "Keys that tokens are checked with", reading.auth_keys)?;
+        for (name, help, count) in &reading.bridge {
+            page.total(name, help, *count)?;
+        }
         page.value("revocations", "Revocations in force", reading.revocations)?;
         page.total(
             "auth_key_failures",

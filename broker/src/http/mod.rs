@@ -1,6 +1,7 @@
-//! The HTTP side for operators: is the process up, does it deliver, what has it counted.
+//! The HTTP listener, and its routes for operators: is the process up, does it deliver, what has it
+//! counted. The routes for clients are the bridge's.
 //!
-//! HTTP/1.1 without TLS, since it shows nothing that is secret and carries no messages.
+//! HTTP/1.1 without TLS: clients of other machines come through a proxy that adds it.
 
 mod health;
 mod listener;

@@ -5,6 +5,7 @@
 
 mod answers;
 mod banner;
+mod bridge;
 mod clock;
 mod error;
 mod groups;

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::answers::{ASIDES, Answers};
 use super::banner::{self, Bound};
+use super::bridge::bridge;
 use super::clock::{now, unix_ms};
 use super::error::Error;
 use super::journals::{Fences, Journals, Monitors};
@@ -93,12 +94,22 @@ async fn serve(config: Config) -> Result<(), Error> {
 
     let health = Arc::new(Health::starting());
     let latencies = Latencies::default();
+    let bridge = bridge(&config, &broker);
+    if bridge.is_none() {
+        warn!(
+            "other machines would reach the bridge without TLS: it is off; see bridge.behind_proxy"
+        );
+    }
+    let (clients, counters) = bridge.map(|web| (web.router, web.counters)).unzip();
     let metrics = {
         let (broker, tokens) = (broker.clone(), tokens.clone());
-        Metrics::new(&latencies, move || reading(&broker, &tokens, &monitors))
+        Metrics::new(&latencies, move || {
+            let bridge = counters.iter().flat_map(|counters| counters.all()).collect();
+            Reading { bridge, ..reading(&broker, &tokens, &monitors) }
+        })
     };
     let (stop_http, http_stopped) = oneshot::channel::<()>();
-    let routes = http::router(health.clone(), Arc::new(metrics));
+    let routes = http::router(health.clone(), Arc::new(metrics)).merge(clients.unwrap_or_default());
     let http_side = tokio::spawn(http::serve(listener, routes, http::Limits::default(), async {
         // Dropping the other end means the same.
         let _ = http_stopped.await;
@@ -252,6 +263,7 @@ fn reading(broker: &Broker, tokens: &Tokens, monitors: &Monitors) -> Reading {
         auth_keys: keys.keys as u64,
         auth_key_failures: keys.failures,
         revocations: verifier.revocations().count() as u64,
+        ..Reading::default()
     }
 }
 

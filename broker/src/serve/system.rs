@@ -2,6 +2,7 @@
 //! both ways. The grants that ship leave `sys.` to admins and services. What it answers about groups
 //! is in the client, which has methods for it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Topics that the broker knows; the question is `{}`.
@@ -16,7 +17,7 @@ pub const REVOKE: &str = "sys.revoke";
 pub struct Nothing {}
 
 /// The answer on [`TOPICS`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TopicsReply {
     /// Topics in name order.
     pub topics: Vec<TopicLine>,
@@ -25,7 +26,7 @@ pub struct TopicsReply {
 }
 
 /// One topic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TopicLine {
     /// Name.
     pub topic: String,
@@ -69,7 +70,7 @@ pub struct StatusReply {
 }
 
 /// The question on [`REVOKE`]: exactly one of the three.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeRequest {
     /// The token with this id.
@@ -84,7 +85,7 @@ pub struct RevokeRequest {
 }
 
 /// The answer on [`REVOKE`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RevokeReply {
     /// Until when the revocation is remembered, Unix milliseconds.
     pub until_ms: u64,

@@ -1,0 +1,56 @@
+//! One session that is attached to the broker: frames in, frames out.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sampan_protocol::link::Link;
+use tokio::time::sleep;
+
+use crate::bridge::Bridge;
+use crate::failure::Failure;
+use crate::inbox::{Entrance, Inbox};
+
+/// How long to wait for room in the broker's mailbox.
+const MAILBOX_PAUSE: Duration = Duration::from_millis(1);
+
+/// A session of the broker. Dropping it ends the session.
+pub(crate) struct Attached {
+    link: Box<dyn Link>,
+    inbox: Arc<Inbox>,
+}
+
+impl Attached {
+    /// Attaches a session for the peer at `address`.
+    ///
+    /// # Errors
+    /// When the broker takes no more sessions.
+    pub(crate) fn new(bridge: &Bridge, address: SocketAddr) -> Result<Self, Failure> {
+        let inbox = Arc::new(Inbox::default());
+        let entrance = Box::new(Entrance(inbox.clone()));
+        let link = bridge.broker.attach(&address.to_string(), entrance).map_err(Failure::of)?;
+        Ok(Attached { link, inbox })
+    }
+
+    /// Sends whole frames, as soon as the broker has room for them.
+    pub(crate) async fn send(&self, frames: Bytes) {
+        while !self.link.send(frames.clone()) {
+            sleep(MAILBOX_PAUSE).await;
+        }
+    }
+
+    /// Waits for what the broker says: chunks of whole frames. Nothing is lost when the future is
+    /// dropped before it is done.
+    ///
+    /// # Errors
+    /// Why the session has ended; nothing follows.
+    pub(crate) async fn next(&self) -> Result<VecDeque<Bytes>, Failure> {
+        let taken = self.inbox.take().await.map_err(Failure::of)?;
+        if taken.refused {
+            self.link.ready();
+        }
+        Ok(taken.chunks)
+    }
+}

@@ -1,0 +1,46 @@
+//! What all connections of the bridge share.
+
+use std::sync::Arc;
+
+use sampan_protocol::Code;
+use sampan_protocol::link::Broker;
+use tokio::sync::Semaphore;
+
+use crate::counters::Counters;
+use crate::failure::Failure;
+use crate::json::Cache;
+use crate::origins::Origins;
+
+/// How the bridge is set up.
+pub struct Settings {
+    /// The broker that sessions are attached to.
+    pub broker: Arc<dyn Broker>,
+    /// Where pages that use the bridge may come from.
+    pub origins: Origins,
+    /// WebSockets at a time.
+    pub sockets_max: usize,
+    /// Routes that the broker or a service answers by request and reply.
+    pub forwards: Vec<crate::Forward>,
+}
+
+/// What all connections share.
+pub(crate) struct Bridge {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) origins: Origins,
+    pub(crate) cache: Cache,
+    /// Room for WebSockets.
+    pub(crate) sockets: Arc<Semaphore>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// Random bytes of the system, fit for secrets.
+///
+/// # Errors
+/// When the system gives none.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    match aws_lc_rs::rand::fill(&mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(_) => Err(Failure::new(Code::RESTARTED, "the system gives no random bytes")),
+    }
+}

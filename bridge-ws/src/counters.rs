@@ -1,0 +1,53 @@
+//! What the bridge counts, for metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident: $text:literal,)*) => {
+        /// Counts of the bridge since its start.
+        #[derive(Debug, Default)]
+        pub struct Counters { $($(#[$doc])* pub(crate) $name: AtomicU64,)* }
+
+        impl Counters {
+            /// Every count: its name in metrics, what it counts, how many there are.
+            #[must_use]
+            pub fn all(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), $text, self.$name.load(Ordering::Relaxed))),*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// HTTP requests that a session was attached for.
+    bridge_http_requests: "HTTP requests that reached the broker",
+    /// Messages over HTTP that were not published.
+    bridge_http_publishes_refused: "Messages over HTTP that were refused",
+    /// WebSockets that were opened.
+    bridge_sockets_opened: "WebSockets opened",
+    /// WebSockets that have ended; those that are open are the rest.
+    bridge_sockets_ended: "WebSockets ended",
+    /// WebSockets that were refused for want of room.
+    bridge_sockets_refused: "WebSockets refused for want of room",
+    /// WebSockets closed for breaking RFC 6455 (1002).
+    bridge_sockets_protocol: "WebSockets closed with 1002, protocol error",
+    /// WebSockets closed for binary data (1003).
+    bridge_sockets_unsupported: "WebSockets closed with 1003, binary data",
+    /// WebSockets closed for text that is not UTF-8 (1007).
+    bridge_sockets_not_text: "WebSockets closed with 1007, not UTF-8",
+    /// WebSockets closed for a flood of frames (1008).
+    bridge_sockets_policy: "WebSockets closed with 1008, too many frames",
+    /// WebSockets closed for a message above the limit (1009).
+    bridge_sockets_too_big: "WebSockets closed with 1009, too big",
+    /// WebSockets closed with a code of the protocol.
+    bridge_sockets_code: "WebSockets closed with a code of the protocol",
+    /// WebSockets cut off because nothing could be written for too long.
+    bridge_sockets_stuck: "WebSockets cut off because the peer took nothing",
+    /// Requests of pages from elsewhere than the allowed origins.
+    bridge_origins_refused: "Requests of origins that are not allowed",
+}
+
+/// Counts one more.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,150 @@
+//! Answers as JSON: acks, history, presence, gaps.
+
+use bytes::Bytes;
+use sampan_protocol::control::{self, GapReason};
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::cache::Cache;
+use super::message::Message;
+use crate::failure::Failure;
+use crate::session::{Ack, Named, Page};
+
+/// What has happened to a publish.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct Acked {
+    /// The topic, where the answer does not follow from the question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) topic: Option<String>,
+    /// Epoch of the offset.
+    pub(crate) epoch: u64,
+    /// Offset of the message; of a stale one, that of the kept value.
+    pub(crate) offset: u64,
+    /// Whether the message had been published before; nothing is delivered again.
+    pub(crate) duplicate: bool,
+    /// The level that it has reached.
+    pub(crate) ack: &'static str,
+    /// Whether the version was not above the kept one; nothing is delivered.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) stale: bool,
+}
+
+impl Acked {
+    /// What the ack says of the publish with this offset.
+    pub(crate) fn new(topic: Option<&str>, ack: &Ack, offset: u64) -> Self {
+        let Ack { epoch, level, duplicate, stale, .. } = *ack;
+        let topic = topic.map(str::to_owned);
+        Acked { topic, epoch, offset, duplicate, ack: level.name(), stale }
+    }
+}
+
+/// A page of history.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct History<'a> {
+    /// Topic name.
+    topic: &'a str,
+    /// Epoch of the offsets.
+    epoch: u64,
+    /// First offset still kept.
+    floor: u64,
+    /// Offset that the topic's next message will get.
+    next: u64,
+    /// Messages by rising offset; none at the end.
+    #[schemars(with = "Vec<Message<'static>>")]
+    messages: Vec<Object>,
+}
+
+impl<'a> History<'a> {
+    /// The page, with messages as all connections share them.
+    pub(crate) fn new(page: &'a Page, cache: &Cache) -> Result<Self, Failure> {
+        let object = |frame| cache.object(&page.topic, frame).map(Object);
+        Ok(History {
+            topic: &page.topic.name,
+            epoch: page.topic.epoch,
+            floor: page.floor,
+            next: page.next,
+            messages: page.messages.iter().map(object).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// JSON that is known to be valid.
+#[derive(Debug)]
+struct Object(Bytes);
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let value: &RawValue =
+            serde_json::from_slice(&self.0).map_err(serde::ser::Error::custom)?;
+        value.serialize(to)
+    }
+}
+
+/// Offsets that will not come.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Gone<'a> {
+    /// Topic name.
+    topic: &'a str,
+    /// Epoch of the offsets.
+    epoch: u64,
+    /// First missing offset.
+    from: u64,
+    /// Last missing offset; 2^53 - 1 when the end of a lost epoch is not known.
+    to: u64,
+    /// Why.
+    reason: &'static str,
+    /// Whether messages are missing that this reader should have had.
+    lost: bool,
+}
+
+impl<'a> Gone<'a> {
+    pub(crate) fn new(topic: &'a Named, gap: &control::Gap) -> Self {
+        let control::Gap { epoch, from, to, reason } = *gap;
+        let reason = GapReason::from_number(reason);
+        let lost = reason.is_none_or(GapReason::is_loss);
+        let reason = reason.map_or("unknown", GapReason::name);
+        Gone { topic: &topic.name, epoch, from, to, reason, lost }
+    }
+}
+
+/// Who is present on a topic.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Members<'a> {
+    /// Topic name.
+    topic: &'a str,
+    /// Sequence of the last change that is included.
+    sequence: u64,
+    /// Users present.
+    count: u32,
+    /// The users; none are named if there are more than 256.
+    members: Vec<Member<'a>>,
+}
+
+/// A user who is present.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Member<'a> {
+    /// User id.
+    user: &'a str,
+    /// Role of the user.
+    role: &'a str,
+    /// Live sessions; 0 while the user's grace runs.
+    sessions: u32,
+    /// When the user came, Unix milliseconds.
+    since_ms: u64,
+}
+
+impl<'a> Members<'a> {
+    pub(crate) fn new(members: &'a control::Members) -> Self {
+        let control::Members { topic, sequence, count, members } = members;
+        let members = members.iter().map(Member::new).collect();
+        Members { topic, sequence: *sequence, count: *count, members }
+    }
+}
+
+impl<'a> Member<'a> {
+    pub(crate) fn new(member: &'a control::Member) -> Self {
+        let control::Member { user, role, sessions, since_ms } = member;
+        Member { user, role, sessions: *sessions, since_ms: *since_ms }
+    }
+}

@@ -1,0 +1,111 @@
+//! The JSON of messages, encoded once for all connections of the process.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use sampan_protocol::Frame;
+
+use super::message::object;
+use crate::failure::Failure;
+use crate::session::Named;
+
+/// Bytes of JSON that are kept.
+const BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Messages that are kept.
+const MESSAGES_MAX: usize = 16 * 1024;
+
+/// Topic id, epoch, offset: no two messages of a broker's life share it.
+type Key = (u64, u64, u64);
+
+/// The JSON of the newest messages. The oldest go first.
+#[derive(Debug, Default)]
+pub(crate) struct Cache(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    objects: HashMap<Key, Bytes>,
+    order: VecDeque<Key>,
+    bytes: usize,
+}
+
+impl Cache {
+    /// The JSON object of a DELIVER frame.
+    ///
+    /// # Errors
+    /// When the frame's attributes make no sense.
+    pub(crate) fn object(&self, topic: &Named, frame: &Frame) -> Result<Bytes, Failure> {
+        let key = (topic.id, topic.epoch, frame.header.number);
+        if let Some(object) = self.kept().objects.get(&key) {
+            return Ok(object.clone());
+        }
+        let object = object(topic, frame)?;
+        self.kept().put(key, object.clone());
+        Ok(object)
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn put(&mut self, key: Key, object: Bytes) {
+        self.bytes += object.len();
+        if let Some(before) = self.objects.insert(key, object) {
+            self.bytes -= before.len();
+            return;
+        }
+        self.order.push_back(key);
+        while self.bytes > BYTES_MAX || self.order.len() > MESSAGES_MAX {
+            let Some(oldest) = self.order.pop_front() else { return };
+            if let Some(object) = self.objects.remove(&oldest) {
+                self.bytes -= object.len();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sampan_protocol::Kind;
+    use sampan_protocol::frame::Header;
+
+    fn frame(offset: u64, bytes: usize) -> Frame {
+        let body = vec![b'x'; bytes];
+        let frame = Header::new(Kind::Deliver).number(offset).to_frame(&[], &body);
+        Frame::decode(frame.expect("small"), 1 << 20).expect("valid")
+    }
+
+    #[test]
+    fn a_message_is_encoded_once_and_shared() {
+        let cache = Cache::default();
+        let topic = Named { id: 1, name: "a".to_owned(), epoch: 1 };
+        let first = cache.object(&topic, &frame(1, 3)).expect("valid");
+        let again = cache.object(&topic, &frame(1, 3)).expect("valid");
+        assert_eq!(first.as_ptr(), again.as_ptr());
+        let text = r#"{"topic":"a","epoch":1,"offset":1,"time_ms":0,"payload":"xxx"}"#;
+        assert_eq!(first, text);
+        let later = Named { epoch: 2, ..topic };
+        let other = cache.object(&later, &frame(1, 3)).expect("valid");
+        assert_ne!(other, first, "an offset of another epoch is another message");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_bytes_and_number() {
+        let cache = Cache::default();
+        let topic = Named { id: 1, name: "a".to_owned(), epoch: 1 };
+        for offset in 1..=20 {
+            cache.object(&topic, &frame(offset, 1 << 20)).expect("valid");
+        }
+        assert!(cache.kept().bytes <= BYTES_MAX && cache.kept().objects.len() == 7);
+        for offset in 100..100 + 2 * MESSAGES_MAX as u64 {
+            cache.object(&topic, &frame(offset, 1)).expect("valid");
+        }
+        let kept = cache.kept();
+        assert_eq!((kept.objects.len(), kept.order.len()), (MESSAGES_MAX, MESSAGES_MAX));
+        let bytes: usize = kept.objects.values().map(Bytes::len).sum();
+        assert_eq!(kept.bytes, bytes);
+    }
+}

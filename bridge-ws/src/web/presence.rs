@@ -1,0 +1,41 @@
+//! `GET /v1/topics/{topic}/presence`.
+
+use std::sync::Arc;
+
+use axum::Json as Answered;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use sampan_protocol::control::{self, PresenceAct};
+
+use super::call::{Call, unexpected};
+use super::caller::Caller;
+use super::route::{Content, Route, TOPIC};
+use crate::bridge::Bridge;
+use crate::failure::Failure;
+use crate::json::Members;
+use crate::session::Answer;
+
+pub(super) fn route() -> Route {
+    Route {
+        path: "/v1/topics/{topic}/presence",
+        method: "get",
+        handler: get(presence),
+        summary: "Who is present on the topic",
+        parameters: &[TOPIC],
+        question: Content::Nothing,
+        answer: Content::json::<Members<'static>>(),
+    }
+}
+
+async fn presence(
+    State(bridge): State<Arc<Bridge>>,
+    Path(topic): Path<String>,
+    caller: Caller,
+) -> Result<Response, Failure> {
+    let (mut call, _) = Call::open(&bridge, &caller).await?;
+    let read = control::Presence { topic, act: PresenceAct::Read.number() };
+    let frame = call.session.request(1, &read)?;
+    let Answer::Members(members) = call.answer(frame).await? else { return Err(unexpected()) };
+    Ok(Answered(Members::new(&members)).into_response())
+}

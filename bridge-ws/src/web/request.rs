@@ -1,0 +1,97 @@
+//! `POST /v1/request/{topic}`: bytes in, bytes out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use sampan_protocol::Code;
+use serde::Deserialize;
+
+use super::call::{Call, unexpected};
+use super::caller::{Asked, Body, Caller};
+use super::route::{Content, Parameter, Route, TOPIC};
+use crate::bridge::Bridge;
+use crate::failure::Failure;
+use crate::session::{Answer, Question};
+
+/// How long an answer may take if the caller does not say.
+const TIMEOUT_MS: u64 = 10_000;
+/// How long a caller may wait at most.
+const TIMEOUT_MS_MAX: u64 = 60_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    event: Option<String>,
+    timeout_ms: Option<u64>,
+}
+
+pub(super) fn route() -> Route {
+    Route {
+        path: "/v1/request/{topic}",
+        method: "post",
+        handler: post(request),
+        summary: "Asks whoever serves the topic; body and content type travel as they are",
+        parameters: &[
+            TOPIC,
+            Parameter { name: "event", place: "query", kind: "string", about: "Name of the event" },
+            Parameter {
+                name: "timeout_ms",
+                place: "query",
+                kind: "integer",
+                about: "How long the answer may take, at most 60,000; 10,000 if absent",
+            },
+        ],
+        question: Content::Bytes,
+        answer: Content::Bytes,
+    }
+}
+
+async fn request(
+    State(bridge): State<Arc<Bridge>>,
+    Path(topic): Path<String>,
+    Asked(options): Asked<Options>,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Response, Failure> {
+    let content_type = match headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str) {
+        None => None,
+        Some(Ok(text)) => Some(text),
+        Some(Err(_)) => return Err(Failure::new(Code::BAD_FIELD, "the content type is no text")),
+    };
+    let timeout_ms = options.timeout_ms.unwrap_or(TIMEOUT_MS).clamp(1, TIMEOUT_MS_MAX);
+    let question = Question {
+        topic: &topic,
+        event: options.event.as_deref(),
+        content_type,
+        timeout_ms,
+        payload: &body,
+    };
+    ask(&bridge, &caller, &question).await
+}
+
+/// Asks, and answers with the payload and content type of the reply.
+pub(super) async fn ask(
+    bridge: &Bridge,
+    caller: &Caller,
+    question: &Question<'_>,
+) -> Result<Response, Failure> {
+    let (mut call, _) = Call::open(bridge, caller).await?;
+    call.allow(Duration::from_millis(question.timeout_ms));
+    let frame = call.session.ask(1, question)?;
+    let Answer::Replied(reply) = call.answer(frame).await? else { return Err(unexpected()) };
+    let content_type = reply.attributes()?.content_type;
+    let content_type = content_type.unwrap_or("application/octet-stream");
+    let content_type = HeaderValue::from_str(content_type).map_err(|_| unexpected())?;
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        // What a responder says is data, whatever a browser would take it for.
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
+    ];
+    Ok((headers, reply.body()).into_response())
+}

@@ -1,0 +1,49 @@
+//! One row of the route table: where it is, who answers it, and what the document says of it.
+
+use std::sync::Arc;
+
+use axum::routing::MethodRouter;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::bridge::Bridge;
+
+/// A route.
+pub(super) struct Route {
+    pub(super) path: &'static str,
+    pub(super) method: &'static str,
+    pub(super) handler: MethodRouter<Arc<Bridge>>,
+    pub(super) summary: &'static str,
+    pub(super) parameters: &'static [Parameter],
+    pub(super) question: Content,
+    pub(super) answer: Content,
+}
+
+/// A parameter in the path or the query.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) place: &'static str,
+    /// JSON Schema type.
+    pub(super) kind: &'static str,
+    pub(super) about: &'static str,
+}
+
+/// What a body holds.
+pub(super) enum Content {
+    /// There is no body.
+    Nothing,
+    /// JSON of this form.
+    Json(fn(&mut SchemaGenerator) -> Schema),
+    /// Any bytes, of any content type.
+    Bytes,
+}
+
+impl Content {
+    /// JSON of this type.
+    pub(super) fn json<T: JsonSchema>() -> Self {
+        Content::Json(|schemas| schemas.subschema_for::<T>())
+    }
+}
+
+/// The topic in a path.
+pub(super) const TOPIC: Parameter =
+    Parameter { name: "topic", place: "path", kind: "string", about: "Topic name" };

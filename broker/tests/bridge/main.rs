@@ -1,0 +1,7 @@
+//! Browsers and plain HTTP against a broker in a process of its own.
+
+mod bad;
+mod harness;
+mod http;
+mod many;
+mod socket;
