@@ -142,8 +142,8 @@ impl Consumer {
         let Some(first) = self.next().await else { return 0 };
         let before = out.len();
         out.push(first);
-        let rest = self.gathered.drain(..).chain(self.queue.take());
-        out.extend(rest.map(|job| Job::new(self.client.0.shared.clone(), job)));
+        self.gathered.extend(self.queue.take());
+        out.extend(self.hand_over());
         out.len() - before
     }
 
@@ -161,8 +161,7 @@ impl Consumer {
                 Ok(None) | Err(_) => break,
             }
         }
-        let jobs = self.gathered.drain(..);
-        jobs.map(|job| Job::new(self.client.0.shared.clone(), job)).collect()
+        self.hand_over().collect()
     }
 
     /// Why the stream has ended, once it has.
@@ -179,7 +178,20 @@ impl Consumer {
         self.client.settled(FLUSH_TIMEOUT).await
     }
 
+    /// What was gathered, without what the broker has taken back meanwhile.
+    fn hand_over(&mut self) -> impl Iterator<Item = Job> {
+        let shared = &self.client.0.shared;
+        let core = shared.lock();
+        self.gathered.retain(|job| core.session.holds(&job.id));
+        drop(core);
+        self.gathered.drain(..).map(|job| Job::new(shared.clone(), job))
+    }
+
     fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<Option<Job>> {
+        if !self.gathered.is_empty() {
+            let core = self.client.0.shared.lock();
+            self.gathered.retain(|job| core.session.holds(&job.id));
+        }
         if let Some(job) = self.gathered.pop_front() {
             return Poll::Ready(Some(Job::new(self.client.0.shared.clone(), job)));
         }

@@ -118,6 +118,25 @@ async fn batches_are_pulled_one_after_the_other() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_given_up_is_kept_until_its_connection_is_lost() {
+    let broker = Fake::new();
+    let client = attach(&broker).await;
+    publish(&client, &["1", "2"]).await;
+    let mut consumer = client.consume("g", work()).await.expect("joined");
+    let short = Duration::from_millis(50);
+    assert!(tokio::time::timeout(short, consumer.next_batch(3, PATIENCE)).await.is_err());
+    let first = next(&mut consumer).await;
+    assert_eq!((first.offset(), first.attempt()), (1, 1));
+    first.ack().await.expect("stored");
+    broker.cut(Code::GOING_AWAY);
+    until(|| client.status().sessions == 2).await;
+    let again = next(&mut consumer).await;
+    assert_eq!((again.offset(), again.attempt()), (2, 2));
+    again.ack().await.expect("stored");
+    assert_eq!(broker.said(), [(Ack, 1, String::new()), (Ack, 2, String::new())]);
+}
+
+#[tokio::test]
 async fn what_was_not_begun_is_forgotten_with_its_connection_and_acks_are_said_again() {
     let broker = Fake::new();
     let client = attach(&broker).await;

@@ -166,7 +166,7 @@ impl Client {
         if matches!(self.phase, Phase::Closed(_)) {
             return Err(NotTaken::Closed);
         }
-        let held = job.connection == self.connection && self.is_consuming(job.consumer);
+        let held = self.holds(job);
         let same_boot = job.boot == self.boot;
         let topic_id = if same_boot { Some(job.topic_id) } else { self.job_topics.id(&job.topic) };
         let topic_id = topic_id.filter(|_| held || verdict.is_ack()).ok_or(NotTaken::NotHeld)?;
@@ -197,6 +197,13 @@ impl Client {
         let number = self.requests.number();
         self.settlements.push(Settle { number, ..settle });
         Ok(number)
+    }
+
+    /// Whether a job is still this client's, as far as it knows: the connection that brought it is
+    /// the one in use, and it has not been handed back.
+    #[must_use]
+    pub fn holds(&self, job: &JobId) -> bool {
+        job.connection == self.connection && self.is_consuming(job.consumer)
     }
 
     /// Settlements that wait for their answer.
