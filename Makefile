@@ -56,6 +56,7 @@ real: setup ## the whole Debian catalog to fifty readers: plainly, while they mo
 crash: setup ## every proof that nothing acknowledged is lost, in full
 	CRASH_FULL=1 $(CARGO) test --release $(LOCKED) --package sampan-journal --test battery -- --nocapture
 	CRASH_FULL=1 $(CARGO) test $(LOCKED) --package sampan-tests --test crash
+	CRASH_FULL=1 $(CARGO) test $(LOCKED) --package sampan --test e2e crash:: -- --nocapture
 
 bench: setup ## every criterion bench
 	$(CARGO) bench $(LOCKED) --package sampan-bench
