@@ -224,11 +224,23 @@ impl Room {
         match (start, &self.latest) {
             (Start::Last(count), Some(latest)) => Start::Offset(latest.last(count as usize)),
             (Start::Since(ms), Some(latest)) => Start::Offset(latest.since(ms, self.visible)),
-            (Start::Last(count), None) => {
-                Start::Offset(self.visible.saturating_sub(count.into()).max(self.floor))
-            }
+            (Start::Last(count), None) => Start::Offset(self.last(count.into())),
             (start, _) => start,
         }
+    }
+
+    /// The offset at which the last `count` messages start; what was lost is none of them.
+    fn last(&self, mut count: u64) -> u64 {
+        let mut end = self.visible;
+        for hole in self.lost.iter().rev().filter(|hole| hole.from < self.visible) {
+            let after = end.saturating_sub(hole.to.saturating_add(1));
+            if after >= count {
+                break;
+            }
+            count -= after;
+            end = end.min(hole.from);
+        }
+        end.saturating_sub(count).max(self.floor)
     }
 
     /// A start at the floor or above it: what lies below is nobody's but a group's.

@@ -85,6 +85,32 @@ fn a_repeat_after_a_restart_is_a_duplicate_until_the_window_ends() {
 }
 
 #[test]
+fn the_last_messages_are_counted_without_those_that_a_crash_took() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    for text in ["a", "b", "c"] {
+        world.publish(&mut publisher, "order.1", text);
+    }
+    world.sleep(TICK * 10);
+    for _ in 0..50 {
+        world.publish_with(&mut publisher, "order.1", "lost", &[], level(AckLevel::Routed));
+    }
+    world.crash();
+    let mut publisher = world.client(0, "p", Role::Service);
+    for text in ["d", "e"] {
+        world.publish(&mut publisher, "order.1", text);
+    }
+    world.sleep(TICK * 10);
+    for (count, expected) in [(1, "e"), (2, "de"), (3, "cde"), (4, "bcde"), (9, "abcde")] {
+        let mut reader = world.client(1, "r", Role::Service);
+        world.subscribe(&mut reader, "order.1", Start::Last(count));
+        world.sleep(TICK * 10);
+        let frames = world.receive(&mut reader);
+        assert_eq!(payloads(&frames).concat(), expected, "the last {count}");
+    }
+}
+
+#[test]
 fn a_latest_topic_has_its_values_versions_and_offsets_after_a_restart() {
     let mut world = world();
     let mut publisher = world.client(0, "p", Role::Service);
