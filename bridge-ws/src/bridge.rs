@@ -10,6 +10,7 @@ use crate::counters::Counters;
 use crate::failure::Failure;
 use crate::json::Cache;
 use crate::origins::Origins;
+use crate::tickets::Tickets;
 
 /// How the bridge is set up.
 pub struct Settings {
@@ -17,7 +18,7 @@ pub struct Settings {
     pub broker: Arc<dyn Broker>,
     /// Where pages that use the bridge may come from.
     pub origins: Origins,
-    /// WebSockets at a time.
+    /// WebSockets and streams of events at a time.
     pub sockets_max: usize,
     /// Routes that the broker or a service answers by request and reply.
     pub forwards: Vec<crate::Forward>,
@@ -28,7 +29,8 @@ pub(crate) struct Bridge {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) origins: Origins,
     pub(crate) cache: Cache,
-    /// Room for WebSockets.
+    pub(crate) tickets: Tickets,
+    /// Room for WebSockets and streams of events.
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) counters: Arc<Counters>,
 }

@@ -43,6 +43,12 @@ counters! {
     bridge_sockets_code: "WebSockets closed with a code of the protocol",
     /// WebSockets cut off because nothing could be written for too long.
     bridge_sockets_stuck: "WebSockets cut off because the peer took nothing",
+    /// Streams of events that were opened.
+    bridge_streams_opened: "Streams of events opened",
+    /// Streams of events that have ended.
+    bridge_streams_ended: "Streams of events ended",
+    /// Streams of events cut off because nothing could be written for too long.
+    bridge_streams_stuck: "Streams of events cut off because the peer took nothing",
     /// Requests of pages from elsewhere than the allowed origins.
     bridge_origins_refused: "Requests of origins that are not allowed",
 }

@@ -2,7 +2,7 @@
 //!
 //! Every client of the bridge is a session of the broker like any other, attached by
 //! [`sampan_protocol::link`]: tokens, grants, rates, slow readers and gaps are the broker's matter.
-//! The bridge neither stores nor routes. Translation (`session`, `conversation`, `json`) is free of I/O; `web`
+//! The bridge neither stores nor routes. Translation (`session`, `conversation`, `stream`, `json`) is free of I/O; `web`
 //! is the shell around it. What clients see is specified in `spec/bridge.md`.
 
 mod attached;
@@ -15,6 +15,8 @@ mod inbox;
 mod json;
 mod origins;
 mod session;
+mod stream;
+mod tickets;
 mod web;
 
 pub use bridge::Settings;

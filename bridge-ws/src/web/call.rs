@@ -70,13 +70,25 @@ impl Call {
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
-            let next = timeout_at(self.until, self.attached.next()).await;
-            let mut events = Vec::new();
-            for chunk in next.map_err(|_| Failure::of(Code::DEADLINE))?? {
-                self.session.read(chunk, &mut events)?;
-            }
-            self.events.extend(events);
+            let more = timeout_at(self.until, self.wait()).await;
+            self.events = more.map_err(|_| Failure::of(Code::DEADLINE))??;
         }
+    }
+
+    /// The next events, however long they take. Nothing is lost when the future is dropped before
+    /// it is done.
+    ///
+    /// # Errors
+    /// When the session ends.
+    pub(super) async fn wait(&mut self) -> Result<VecDeque<Event>, Failure> {
+        if !self.events.is_empty() {
+            return Ok(std::mem::take(&mut self.events));
+        }
+        let mut events = Vec::new();
+        for chunk in self.attached.next().await? {
+            self.session.read(chunk, &mut events)?;
+        }
+        Ok(events.into())
     }
 
     /// Sends a request and waits for its answer, the only one of this session.

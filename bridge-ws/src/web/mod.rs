@@ -11,6 +11,7 @@ mod problem;
 mod publish;
 mod request;
 mod route;
+mod sse;
 mod websocket;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use self::route::Route;
 use crate::bridge::{Bridge, Settings};
 use crate::counters::Counters;
 use crate::json::Cache;
+use crate::tickets::Tickets;
 
 /// Bytes of a request's body: the largest payload as base64, and what stands around it.
 const BODY_BYTES_MAX: usize = PAYLOAD_BYTES_MAX / 3 * 4 + 64 * 1024;
@@ -47,6 +49,7 @@ pub fn web(settings: Settings) -> Web {
         broker: settings.broker,
         origins: settings.origins,
         cache: Cache::default(),
+        tickets: Tickets::default(),
         sockets: Arc::new(Semaphore::new(settings.sockets_max.min(Semaphore::MAX_PERMITS))),
         counters: counters.clone(),
     });
@@ -68,5 +71,13 @@ pub fn web(settings: Settings) -> Web {
 
 /// The bridge's own routes.
 fn routes() -> Vec<Route> {
-    vec![publish::one(), publish::batch(), request::route(), history::route(), presence::route()]
+    vec![
+        publish::one(),
+        publish::batch(),
+        request::route(),
+        history::route(),
+        presence::route(),
+        sse::stream(),
+        sse::ticket(),
+    ]
 }

@@ -83,6 +83,7 @@ fn content(content: &Content, schemas: &mut SchemaGenerator) -> Value {
     match content {
         Content::Nothing => json!({}),
         Content::Bytes => json!({ "*/*": {} }),
+        Content::Events => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
         Content::Json(form) => {
             json!({ "application/json": { "schema": form(schemas).to_value() } })
         }

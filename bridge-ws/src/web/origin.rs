@@ -35,9 +35,10 @@ pub(super) enum Page {
 /// The page that a request comes from.
 pub(super) fn page(bridge: &Bridge, headers: &HeaderMap) -> Page {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let has = |name| headers.contains_key::<HeaderName>(name);
     match headers.get(header::ORIGIN) {
-        // Cookies without an origin come from a browser that hides it.
-        None if headers.contains_key(header::COOKIE) => Page::Refused,
+        // A page's WebSocket names its origin; cookies without one come from what hides it.
+        None if has(header::UPGRADE) && has(header::COOKIE) => Page::Refused,
         None => Page::None,
         Some(origin) => {
             let allowed =

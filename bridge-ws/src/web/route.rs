@@ -35,6 +35,8 @@ pub(super) enum Content {
     Json(fn(&mut SchemaGenerator) -> Schema),
     /// Any bytes, of any content type.
     Bytes,
+    /// Server-sent events.
+    Events,
 }
 
 impl Content {

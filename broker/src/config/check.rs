@@ -77,7 +77,7 @@ pub struct CertificateFiles {
 pub struct Bridge {
     /// Where web pages may come from.
     pub origins: Origins,
-    /// WebSockets at a time.
+    /// WebSockets and streams of events at a time.
     pub sockets_max: usize,
     /// Whether a proxy adds TLS.
     pub behind_proxy: bool,

@@ -163,7 +163,7 @@ pub struct Bridge {
     /// Origins of the web pages that may use it. With an empty list only pages of the host that
     /// they reach it by may. The variable `ALLOWED_ORIGINS` goes first, with commas between.
     pub allowed_origins: Vec<String>,
-    /// WebSockets at a time.
+    /// WebSockets and streams of events at a time.
     pub sockets_max: usize,
     /// Whether a proxy that adds TLS stands in front. Without one the bridge is off where the HTTP
     /// address is not loopback, since tokens would travel in the clear.

@@ -110,7 +110,10 @@ async fn serve(config: Config) -> Result<(), Error> {
     };
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let routes = http::router(health.clone(), Arc::new(metrics)).merge(clients.unwrap_or_default());
-    let http_side = tokio::spawn(http::serve(listener, routes, http::Limits::default(), async {
+    let mut limits = http::Limits::default();
+    // A stream of events holds its connection.
+    limits.connections += config.bridge.sockets_max;
+    let http_side = tokio::spawn(http::serve(listener, routes, limits, async {
         // Dropping the other end means the same.
         let _ = http_stopped.await;
     }));
