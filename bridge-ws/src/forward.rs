@@ -1,23 +1,29 @@
-//! Routes whose answer is the reply to a request: a row names the path, the topic and both forms.
+//! Routes whose answer is the reply to a request: a row names the path, the topic and
+//! both forms.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::parameter::Parameter;
 
 /// The form of a JSON body, told on demand.
 type Form = fn(&mut SchemaGenerator) -> Schema;
 
-/// An HTTP route that is answered by whoever serves a request topic, JSON both ways.
+/// An HTTP route that is answered by whoever serves a request topic.
 #[derive(Clone, Debug)]
 pub struct Forward {
     pub(crate) path: &'static str,
     pub(crate) topic: &'static str,
     pub(crate) summary: &'static str,
-    /// The form of the question; a route without one is a GET, and asks `{}`.
+    /// What a GET asks: an object of those that are given.
+    pub(crate) parameters: &'static [Parameter],
+    /// What a POST asks; a route without it is a GET.
     pub(crate) question: Option<Form>,
-    pub(crate) answer: Form,
+    /// The form of the answer; none for bytes that are no JSON.
+    pub(crate) answer: Option<Form>,
 }
 
 impl Forward {
-    /// A GET of `path` that asks `{}` on `topic`.
+    /// A GET of `path` that asks an object without members on `topic`.
     #[must_use]
     pub fn get<Answer: JsonSchema>(
         path: &'static str,
@@ -25,7 +31,19 @@ impl Forward {
         summary: &'static str,
     ) -> Self {
         let answer: Form = |schemas| schemas.subschema_for::<Answer>();
-        Forward { path, topic, summary, question: None, answer }
+        Forward { answer: Some(answer), ..Forward::bytes(path, topic, summary) }
+    }
+
+    /// As [`Forward::get`], with an answer that is no JSON.
+    #[must_use]
+    pub fn bytes(path: &'static str, topic: &'static str, summary: &'static str) -> Self {
+        Forward { path, topic, summary, parameters: &[], question: None, answer: None }
+    }
+
+    /// The same, which asks an object of these parameters.
+    #[must_use]
+    pub fn with(self, parameters: &'static [Parameter]) -> Self {
+        Forward { parameters, ..self }
     }
 
     /// A POST to `path` whose body is asked on `topic`.
@@ -37,6 +55,7 @@ impl Forward {
     ) -> Self {
         let question: Form = |schemas| schemas.subschema_for::<Question>();
         let answer: Form = |schemas| schemas.subschema_for::<Answer>();
-        Forward { path, topic, summary, question: Some(question), answer }
+        let question = Some(question);
+        Forward { question, answer: Some(answer), ..Forward::bytes(path, topic, summary) }
     }
 }

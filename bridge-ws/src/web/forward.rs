@@ -7,14 +7,16 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use sampan_protocol::Code;
+use serde_json::{Map, Value};
 
-use super::caller::{Body, Caller};
+use super::caller::{Asked, Body, Caller};
 use super::request::ask;
 use super::route::{Content, Route};
 use crate::bridge::Bridge;
 use crate::failure::Failure;
 use crate::forward::Forward;
 use crate::json::is_shallow;
+use crate::parameter::Parameter;
 use crate::session::Question;
 
 /// How long an answer may take.
@@ -22,22 +24,48 @@ const TIMEOUT_MS: u64 = 10_000;
 
 /// The route of a row.
 pub(super) fn route(forward: &Forward) -> Route {
-    let Forward { path, topic, summary, question, answer } = *forward;
+    let Forward { path, topic, summary, parameters, question, answer } = *forward;
+    let is_json = answer.is_some();
     let (method, handler, question) = match question {
         Some(form) => {
             let handler = post(move |State(bridge), caller, Body(body)| async move {
                 let body = check(&body)?;
-                answered(bridge, caller, topic, body).await
+                answered(bridge, caller, topic, body, is_json).await
             });
             ("post", handler, Content::Json(form))
         }
         None => {
-            let handler = get(move |State(bridge), caller| answered(bridge, caller, topic, "{}"));
+            let handler = get(move |State(bridge), Asked(query), caller| async move {
+                let body = asked(parameters, query)?;
+                answered(bridge, caller, topic, &body, is_json).await
+            });
             ("get", handler, Content::Nothing)
         }
     };
-    let answer = Content::Json(answer);
-    Route { path, method, handler, summary, parameters: &[], question, answer }
+    let answer = answer.map_or(Content::Bytes, Content::Json);
+    Route { path, method, handler, summary, parameters, question, answer }
+}
+
+/// The question that a query asks.
+fn asked(parameters: &[Parameter], query: Vec<(String, String)>) -> Result<String, Failure> {
+    let bad = |why: &str, name: &str| Failure::new(Code::BAD_FIELD, &format!("{why} {name}"));
+    let mut question: Map<String, Value> =
+        parameters.iter().filter_map(|p| Some((p.name.to_owned(), p.default?.into()))).collect();
+    for (name, text) in query {
+        let parameter = parameters.iter().find(|parameter| parameter.name == name);
+        let parameter = parameter.ok_or_else(|| bad("there is no parameter", &name))?;
+        let value = if parameter.is_number {
+            text.parse::<u64>().map_err(|_| bad("give a whole number as", &name))?.into()
+        } else {
+            text.into()
+        };
+        question.insert(name, value);
+    }
+    let mut required = parameters.iter().filter(|parameter| parameter.is_required);
+    match required.find(|parameter| !question.contains_key(parameter.name)) {
+        Some(missing) => Err(bad("give", missing.name)),
+        None => Ok(Value::Object(question).to_string()),
+    }
 }
 
 fn check(body: &[u8]) -> Result<&str, Failure> {
@@ -50,6 +78,7 @@ async fn answered(
     caller: Caller,
     topic: &str,
     body: &str,
+    is_json: bool,
 ) -> Result<Response, Failure> {
     let question = Question {
         topic,
@@ -59,8 +88,10 @@ async fn answered(
         payload: body.as_bytes(),
     };
     let mut response = ask(&bridge, &caller, &question).await?;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.remove(header::CONTENT_DISPOSITION);
+    if is_json {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.remove(header::CONTENT_DISPOSITION);
+    }
     Ok(response)
 }

@@ -11,10 +11,11 @@ use serde::Deserialize;
 
 use super::call::{Call, unexpected};
 use super::caller::{Asked, Caller};
-use super::route::{Content, Parameter, Route, TOPIC};
+use super::route::{Content, Route, TOPIC};
 use crate::bridge::Bridge;
 use crate::failure::Failure;
 use crate::json::History;
+use crate::parameter::Parameter;
 use crate::session::Answer;
 
 /// Messages of a page if the caller does not say.
@@ -31,16 +32,21 @@ struct Options {
     last: Option<u32>,
 }
 
-const fn query(name: &'static str, about: &'static str) -> Parameter {
-    Parameter { name, place: "query", kind: "integer", about }
-}
-
 const PARAMETERS: [Parameter; 5] = [
     TOPIC,
-    query("limit", "Messages of a page, at most 1,000; 100 if absent"),
-    query("from", "Begins with this offset; the next page is asked from the last offset plus 1"),
-    query("since", "Begins with the first message at or after this Unix time in milliseconds"),
-    query("last", "Begins with the last so many messages; a page of them if nothing is given"),
+    Parameter::number("limit", "Messages of a page, at most 1,000; 100 if absent"),
+    Parameter::number(
+        "from",
+        "Begins with this offset; the next page is asked from the last offset plus 1",
+    ),
+    Parameter::number(
+        "since",
+        "Begins with the first message at or after this Unix time in milliseconds",
+    ),
+    Parameter::number(
+        "last",
+        "Begins with the last so many messages; a page of them if nothing is given",
+    ),
 ];
 
 pub(super) fn route() -> Route {

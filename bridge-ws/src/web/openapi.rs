@@ -10,8 +10,9 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::problem::Problem;
-use super::route::{Content, Parameter, Route};
+use super::route::{Content, Route};
 use crate::bridge::Bridge;
+use crate::parameter::Parameter;
 
 /// Answers with the document.
 pub(super) fn handler(document: Value) -> MethodRouter<Arc<Bridge>> {
@@ -69,13 +70,17 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator, problem: &Value) -> V
 }
 
 fn parameter(parameter: &Parameter) -> Value {
-    let Parameter { name, place, kind, about } = parameter;
+    let Parameter { name, about, is_number, is_required, is_path, default } = *parameter;
+    let mut schema = json!({ "type": if is_number { "integer" } else { "string" } });
+    if let Some(default) = default {
+        schema["default"] = default.into();
+    }
     json!({
         "name": name,
-        "in": place,
-        "required": *place == "path",
+        "in": if is_path { "path" } else { "query" },
+        "required": is_required,
         "description": about,
-        "schema": { "type": kind },
+        "schema": schema,
     })
 }
 

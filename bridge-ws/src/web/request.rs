@@ -12,9 +12,10 @@ use serde::Deserialize;
 
 use super::call::{Call, unexpected};
 use super::caller::{Asked, Body, Caller};
-use super::route::{Content, Parameter, Route, TOPIC};
+use super::route::{Content, Route, TOPIC};
 use crate::bridge::Bridge;
 use crate::failure::Failure;
+use crate::parameter::Parameter;
 use crate::session::{Answer, Question};
 
 /// How long an answer may take if the caller does not say.
@@ -29,22 +30,19 @@ struct Options {
     timeout_ms: Option<u64>,
 }
 
+const PARAMETERS: [Parameter; 3] = [
+    TOPIC,
+    Parameter::text("event", "Name of the event"),
+    Parameter::number("timeout_ms", "How long the answer may take, at most 60,000").or(TIMEOUT_MS),
+];
+
 pub(super) fn route() -> Route {
     Route {
         path: "/v1/request/{topic}",
         method: "post",
         handler: post(request),
         summary: "Asks whoever serves the topic; body and content type travel as they are",
-        parameters: &[
-            TOPIC,
-            Parameter { name: "event", place: "query", kind: "string", about: "Name of the event" },
-            Parameter {
-                name: "timeout_ms",
-                place: "query",
-                kind: "integer",
-                about: "How long the answer may take, at most 60,000; 10,000 if absent",
-            },
-        ],
+        parameters: &PARAMETERS,
         question: Content::Bytes,
         answer: Content::Bytes,
     }

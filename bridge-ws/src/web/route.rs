@@ -6,6 +6,7 @@ use axum::routing::MethodRouter;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::bridge::Bridge;
+use crate::parameter::Parameter;
 
 /// A route.
 pub(super) struct Route {
@@ -16,15 +17,6 @@ pub(super) struct Route {
     pub(super) parameters: &'static [Parameter],
     pub(super) question: Content,
     pub(super) answer: Content,
-}
-
-/// A parameter in the path or the query.
-pub(super) struct Parameter {
-    pub(super) name: &'static str,
-    pub(super) place: &'static str,
-    /// JSON Schema type.
-    pub(super) kind: &'static str,
-    pub(super) about: &'static str,
 }
 
 /// What a body holds.
@@ -47,5 +39,4 @@ impl Content {
 }
 
 /// The topic in a path.
-pub(super) const TOPIC: Parameter =
-    Parameter { name: "topic", place: "path", kind: "string", about: "Topic name" };
+pub(super) const TOPIC: Parameter = Parameter::path("topic", "Topic name");

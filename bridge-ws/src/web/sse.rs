@@ -22,10 +22,11 @@ use tokio::time::{Instant, timeout};
 
 use super::call::Call;
 use super::caller::{Asked, Caller, address, bearer};
-use super::route::{Content, Parameter, Route};
+use super::route::{Content, Route};
 use crate::bridge::{Bridge, random};
 use crate::counters::count;
 use crate::failure::Failure;
+use crate::parameter::Parameter;
 use crate::session::Event;
 use crate::stream::{KEEP_ALIVE, Stream};
 use crate::tickets::LIFE;
@@ -44,14 +45,13 @@ struct Ticket {
     expires_in_ms: u64,
 }
 
-const fn query(name: &'static str, about: &'static str) -> Parameter {
-    Parameter { name, place: "query", kind: "string", about }
-}
-
 const PARAMETERS: [Parameter; 3] = [
-    query("topic", "Topic or pattern; several times for several, at most 16"),
-    query("ticket", "A ticket, where no Authorization header can be set"),
-    query("last_event_id", "The id of the last event, where no Last-Event-ID header can be set"),
+    Parameter::text("topic", "Topic or pattern; several times for several, at most 16"),
+    Parameter::text("ticket", "A ticket, where no Authorization header can be set"),
+    Parameter::text(
+        "last_event_id",
+        "The id of the last event, where no Last-Event-ID header can be set",
+    ),
 ];
 
 pub(super) fn stream() -> Route {

@@ -91,6 +91,22 @@ fn unknown_keys_are_refused_with_the_nearest_name() {
 }
 
 #[test]
+fn origins_of_the_variable_go_first() {
+    let file = "[bridge]\nallowed_origins = ['https://file.example']";
+    let origins = |variables: &[(&str, &str)]| {
+        load(file, variables, Flags::default()).expect("valid").bridge.origins
+    };
+    assert!(origins(&[]).allow("https://file.example", None));
+    let named = origins(&[("ALLOWED_ORIGINS", "https://a.example, https://b.example:8443,")]);
+    assert!(named.allow("https://a.example", None) && named.allow("https://b.example:8443", None));
+    assert!(!named.allow("https://file.example", None));
+    for bad in ["*", "a.example"] {
+        let error = refused(file, &[("ALLOWED_ORIGINS", bad)]);
+        assert!(error.contains("bridge.allowed_origins"), "{error}");
+    }
+}
+
+#[test]
 fn bad_values_are_refused_with_their_place() {
     let cases = [
         ("[listen]\nquic = 'here'", "line 2"),

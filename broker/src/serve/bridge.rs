@@ -1,6 +1,10 @@
 //! The bridge on the HTTP listener: what it is attached to, and what the broker answers through it.
 
-use sampan_bridge_ws::{Forward, Settings, Web, web};
+use sampan_bridge_ws::{Forward, Parameter, Settings, Web, web};
+use sampan_client::admin::{
+    Count, DELETE, DISCARD, DeadLetter, DiscardQuestion, GROUPS, GroupQuestion, GroupsAnswer, LIST,
+    ListAnswer, PAYLOAD, PEEK, RETRY, RetryQuestion, SEEK, SeekQuestion,
+};
 
 use super::system::{REVOKE, RevokeReply, RevokeRequest, TOPICS, TopicsReply};
 use crate::config::Config;
@@ -19,6 +23,15 @@ pub(super) fn bridge(config: &Config, broker: &Broker) -> Option<Web> {
     })
 }
 
+const GROUP: Parameter = Parameter::text("group", "Name of the group");
+const LETTER: [Parameter; 2] =
+    [GROUP.required(), Parameter::number("id", "Id of the letter").required()];
+const PAGE: [Parameter; 3] = [
+    GROUP.required(),
+    Parameter::number("after", "Letters above this id"),
+    Parameter::number("max", "How many at most").or(100),
+];
+
 /// What the broker answers itself.
 fn forwards() -> Vec<Forward> {
     vec![
@@ -27,6 +40,34 @@ fn forwards() -> Vec<Forward> {
             "/v1/revoke",
             REVOKE,
             "Ends tokens before their time",
+        ),
+        Forward::get::<GroupsAnswer>(
+            "/v1/groups",
+            GROUPS,
+            "How the groups stand; one that is named, with its topics",
+        )
+        .with(&[GROUP]),
+        Forward::post::<SeekQuestion, Count>(
+            "/v1/groups/seek",
+            SEEK,
+            "Moves a group to another place in a topic",
+        ),
+        Forward::post::<GroupQuestion, Count>("/v1/groups/delete", DELETE, "Ends a group"),
+        Forward::get::<ListAnswer>("/v1/dead-letters", LIST, "What a group has given up, by id")
+            .with(&PAGE),
+        Forward::get::<DeadLetter>("/v1/dead-letters/letter", PEEK, "One dead letter")
+            .with(&LETTER),
+        Forward::bytes("/v1/dead-letters/payload", PAYLOAD, "The payload of a dead letter")
+            .with(&LETTER),
+        Forward::post::<RetryQuestion, Count>(
+            "/v1/dead-letters/retry",
+            RETRY,
+            "Puts dead letters back, or publishes them elsewhere",
+        ),
+        Forward::post::<DiscardQuestion, Count>(
+            "/v1/dead-letters/discard",
+            DISCARD,
+            "Removes dead letters",
         ),
     ]
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sampan::auth::{self, NewToken, Role};
 use sampan::data_dir::DataDir;
+use sampan_client::{Client, Options, Token, Trust};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +24,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Broker {
     child: Child,
     directory: TempDir,
+    quic: SocketAddr,
     pub(crate) http: SocketAddr,
 }
 
@@ -31,15 +33,15 @@ impl Broker {
     pub(crate) fn start() -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (child, http) = spawn(&directory, any);
-        Broker { child, directory, http }
+        let (child, quic, http) = spawn(&directory, any);
+        Broker { child, directory, quic, http }
     }
 
     /// Kills the process as a crash would, and starts another at the same address.
     pub(crate) fn crash_and_restart(&mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("ended");
-        (self.child, self.http) = spawn(&self.directory, self.http);
+        (self.child, self.quic, self.http) = spawn(&self.directory, self.http);
     }
 
     /// Asks the process to stop.
@@ -62,6 +64,16 @@ impl Broker {
         let config = auth::Config::default();
         let new = NewToken::new(&config, user, role, ttl);
         auth::mint(&secret, &new, now_ms).expect("minted")
+    }
+
+    /// A client over QUIC.
+    pub(crate) async fn client(&self, token: &str) -> Client {
+        let certificate = DataDir::new(self.directory.path()).certificate_path();
+        let trust = Trust::Pem(std::fs::read(certificate).expect("the certificate"));
+        let token = Token::Static(token.to_owned());
+        let url = format!("quic://{}", self.quic);
+        let options = Options { trust, connect_timeout: PATIENCE, ..Options::new(url, token) };
+        Client::connect(options).await.expect("connected")
     }
 
     /// Resident memory of the process, KiB.
@@ -150,7 +162,7 @@ impl Drop for Broker {
     }
 }
 
-fn spawn(directory: &TempDir, http: SocketAddr) -> (Child, SocketAddr) {
+fn spawn(directory: &TempDir, http: SocketAddr) -> (Child, SocketAddr, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sampan"))
         .args(["serve", "--quic", "127.0.0.1:0", "--http", &http.to_string(), "--data"])
         .arg(directory.path())
@@ -164,14 +176,16 @@ fn spawn(directory: &TempDir, http: SocketAddr) -> (Child, SocketAddr) {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            let http = line.split_whitespace().find_map(|word| word.strip_prefix("http="));
-            if let Some(Ok(address)) = http.map(str::parse::<SocketAddr>) {
-                let _ = tell.send(address);
+            let address = |name: &str| -> Option<SocketAddr> {
+                line.split_whitespace().find_map(|word| word.strip_prefix(name))?.parse().ok()
+            };
+            if let Some(addresses) = address("quic=").zip(address("http=")) {
+                let _ = tell.send(addresses);
             }
         }
     });
-    let http = told.recv_timeout(PATIENCE).expect("it says where it listens");
-    (child, http)
+    let (quic, http) = told.recv_timeout(PATIENCE).expect("it says where it listens");
+    (child, quic, http)
 }
 
 /// An answer over HTTP.

@@ -1,6 +1,7 @@
 //! Publish, request, history, presence and revocation over plain HTTP.
 
 use sampan::auth::Role;
+use sampan_client::{Pattern, Start};
 use serde_json::json;
 
 use crate::harness::Broker;
@@ -134,6 +135,11 @@ async fn every_refusal_is_a_problem_document_with_its_code() {
         (broker.get(&service, "/v1/topics/order.never/history").await, 404, 106),
         (broker.get(&service, "/v1/topics/order.1/history?limit=x").await, 400, 105),
         (broker.get(&service, "/v1/topics/order.1/history?from=1&last=2").await, 400, 105),
+        (broker.get(&service, "/v1/groups?group=none").await, 404, 113),
+        (broker.get(&service, "/v1/groups?gruop=none").await, 400, 105),
+        (broker.get(&service, "/v1/dead-letters").await, 400, 105),
+        (broker.get(&service, "/v1/dead-letters/letter?group=none&id=x").await, 400, 105),
+        (broker.get(&customer, "/v1/groups").await, 403, 200),
         (broker.post(&service, "/v1/revoke", &json!({})).await, 400, 105),
     ] {
         assert_eq!(reply.status, status, "{reply:?}");
@@ -199,4 +205,53 @@ async fn pages_of_listed_origins_may_call_and_others_may_not() {
         assert!(!reply.head.contains("access-control"), "{reply:?}");
     }
     assert_eq!(broker.metric("sampan_bridge_origins_refused_total").await, 3);
+}
+
+#[tokio::test]
+async fn groups_and_dead_letters_are_looked_after_over_http() {
+    let broker = Broker::start();
+    let token = broker.token("till", Role::Service);
+    for payload in ["good", "bad", "worse"] {
+        let message = json!({"topic": "order.1", "payload": payload});
+        assert_eq!(broker.post(&token, "/v1/publish", &message).await.status, 200);
+    }
+    let client = broker.client(&token).await;
+    let orders = Pattern::parse("order.*").expect("valid");
+    let mut consumer =
+        client.consume("packers", orders).start(Start::Last(3)).await.expect("takes part");
+    for _ in 0..3 {
+        let job = consumer.next().await.expect("a job");
+        let is_good = job.payload_bytes() == b"\"good\"";
+        let settled = if is_good { job.ack() } else { job.reject("no stock") };
+        settled.await.expect("stored");
+    }
+    let groups = broker.get(&token, "/v1/groups?group=packers").await.json();
+    let group = &groups["groups"][0];
+    assert_eq!((&group["dead"], &group["topics"][0]["done"]), (&2.into(), &3.into()));
+    let letters = broker.get(&token, "/v1/dead-letters?group=packers&max=1").await.json();
+    assert_eq!(
+        (&letters["more"], &letters["letters"][0]["reason"]),
+        (&true.into(), &"no stock".into())
+    );
+    let id = letters["letters"][0]["id"].as_u64().expect("an id");
+    let of = |path: &str| format!("/v1/dead-letters/{path}?group=packers&id={id}");
+    assert_eq!(broker.get(&token, &of("letter")).await.json()["topic"], "order.1");
+    let payload = broker.get(&token, &of("payload")).await;
+    assert_eq!((payload.status, payload.text().as_str()), (200, "\"bad\""));
+    let one = json!({"group": "packers", "letters": {"ids": [id]}});
+    let retried = broker.post(&token, "/v1/dead-letters/retry", &one).await;
+    assert_eq!(retried.json(), json!({"count": 1}));
+    let again = consumer.next().await.expect("it comes again");
+    assert_eq!(again.payload_bytes(), b"\"bad\"");
+    again.ack().await.expect("stored");
+    let all = json!({"group": "packers", "letters": "all"});
+    let discarded = broker.post(&token, "/v1/dead-letters/discard", &all).await;
+    assert_eq!(discarded.json(), json!({"count": 1}));
+    let seek = json!({"group": "packers", "topic": "order.1", "to": {"offset": 3}});
+    assert_eq!(broker.post(&token, "/v1/groups/seek", &seek).await.status, 200);
+    assert_eq!(consumer.next().await.expect("once more").payload_bytes(), b"\"worse\"");
+    let ended = broker.post(&token, "/v1/groups/delete", &json!({"group": "packers"})).await;
+    assert_eq!(ended.status, 200, "{}", ended.text());
+    let gone = broker.get(&token, "/v1/groups?group=packers").await;
+    assert_eq!((gone.status, &gone.json()["code"]), (404, &113.into()));
 }

@@ -24,6 +24,7 @@ pub const DISCARD: &str = "sys.dlq.discard";
 
 /// Which groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GroupsQuestion {
     /// This one, with its topics; all of them, without, if it is left out.
@@ -33,6 +34,7 @@ pub struct GroupsQuestion {
 
 /// How groups stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GroupsAnswer {
     /// Groups in name order.
     pub groups: Vec<GroupStatus>,
@@ -40,6 +42,7 @@ pub struct GroupsAnswer {
 
 /// How a group stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GroupStatus {
     /// Name.
     pub group: String,
@@ -67,6 +70,7 @@ pub struct GroupStatus {
 
 /// How a group stands in one topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GroupTopic {
     /// Topic.
     pub topic: String,
@@ -82,6 +86,7 @@ pub struct GroupTopic {
 
 /// A group by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GroupQuestion {
     /// Name.
@@ -90,6 +95,7 @@ pub struct GroupQuestion {
 
 /// Where a group is to read on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SeekQuestion {
     /// Name of the group.
@@ -102,6 +108,7 @@ pub struct SeekQuestion {
 
 /// A place in a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SeekTo {
     /// This offset.
@@ -112,6 +119,7 @@ pub enum SeekTo {
 
 /// Which page of dead letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ListQuestion {
     /// Name of the group.
@@ -125,6 +133,7 @@ pub struct ListQuestion {
 
 /// One page of dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListAnswer {
     /// Letters, by id.
     pub letters: Vec<DeadLetter>,
@@ -134,6 +143,7 @@ pub struct ListAnswer {
 
 /// One dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LetterQuestion {
     /// Name of the group.
@@ -144,6 +154,7 @@ pub struct LetterQuestion {
 
 /// A message that a group has given up, without its payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeadLetter {
     /// Id within the group; later ones are larger.
     pub id: u64,
@@ -177,6 +188,7 @@ pub struct DeadLetter {
 
 /// One failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FailedAttempt {
     /// When it failed, Unix milliseconds.
     pub time: u64,
@@ -188,6 +200,7 @@ pub struct FailedAttempt {
 
 /// Which dead letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Letters {
     /// Every one of the group.
@@ -198,6 +211,7 @@ pub enum Letters {
 
 /// Dead letters that are to be tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RetryQuestion {
     /// Name of the group.
@@ -211,6 +225,7 @@ pub struct RetryQuestion {
 
 /// Dead letters that are not wanted any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DiscardQuestion {
     /// Name of the group.
@@ -221,6 +236,7 @@ pub struct DiscardQuestion {
 
 /// For how many it was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Count {
     /// How many.
     pub count: u64,
