@@ -34,9 +34,10 @@ impl Attached {
         Ok(Attached { link, inbox })
     }
 
-    /// Sends whole frames, as soon as the broker has room for them.
+    /// Sends whole frames, as soon as the broker has room for them. What follows the end of the
+    /// session is dropped.
     pub(crate) async fn send(&self, frames: Bytes) {
-        while !self.link.send(frames.clone()) {
+        while !self.link.send(frames.clone()) && !self.inbox.is_closed() {
             sleep(MAILBOX_PAUSE).await;
         }
     }

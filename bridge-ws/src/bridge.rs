@@ -20,6 +20,8 @@ pub struct Settings {
     pub origins: Origins,
     /// WebSockets and streams of events at a time.
     pub sockets_max: usize,
+    /// Whether a proxy stands in front, whose `X-Forwarded-For` names the peer.
+    pub behind_proxy: bool,
     /// Routes that the broker or a service answers by request and reply.
     pub forwards: Vec<crate::Forward>,
 }

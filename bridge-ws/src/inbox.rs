@@ -62,6 +62,11 @@ impl Inbox {
         }
     }
 
+    /// Whether the session has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.waiting().closed.is_some()
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,7 +106,9 @@ mod tests {
         let taken = inbox.take().await.expect("open");
         assert!(taken.chunks.len() == 2 && taken.refused);
         assert!(entrance.offer(&chunk));
+        assert!(!inbox.is_closed());
         entrance.closed(Code::REVOKED);
+        assert!(inbox.is_closed());
         let rest = inbox.take().await.expect("what was offered before the end comes");
         assert!(rest.chunks.len() == 1 && !rest.refused);
         assert_eq!(inbox.take().await.map(|_| ()), Err(Code::REVOKED));

@@ -1,6 +1,7 @@
 //! Who calls: the bearer token and the address. And what they send, refused as a problem.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -9,9 +10,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use sampan_protocol::Code;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::failure::Failure;
 use crate::json::is_shallow;
+
+/// How long a request's body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The peer of a request and the token it shows.
 pub(super) struct Caller {
@@ -63,7 +68,9 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             StatusCode::PAYLOAD_TOO_LARGE => Failure::of(Code::TOO_LARGE),
             _ => Failure::new(Code::MALFORMED, &error.body_text()),
         };
-        Bytes::from_request(request, state).await.map(Body).map_err(refused)
+        let body = timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
+        let late = |_| Failure::new(Code::IDLE, "the body did not come in time");
+        body.map_err(late)?.map(Body).map_err(refused)
     }
 }
 

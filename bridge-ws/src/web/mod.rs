@@ -8,6 +8,7 @@ mod openapi;
 mod origin;
 mod presence;
 mod problem;
+mod proxy;
 mod publish;
 mod request;
 mod route;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
 use tokio::sync::Semaphore;
@@ -66,6 +67,7 @@ pub fn web(settings: Settings) -> Web {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(bridge.clone(), origin::cors))
         .with_state(bridge);
+    let router = if settings.behind_proxy { router.layer(from_fn(proxy::peer)) } else { router };
     Web { router, counters }
 }
 

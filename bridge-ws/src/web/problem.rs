@@ -33,7 +33,7 @@ pub(super) struct Problem<'a> {
 }
 
 /// Codes whose status is not that of their hundred.
-const STATUS: [(Code, StatusCode); 14] = [
+const STATUS: [(Code, StatusCode); 15] = [
     (Code::TOO_LARGE, StatusCode::PAYLOAD_TOO_LARGE),
     (Code::UNKNOWN_TOPIC, StatusCode::NOT_FOUND),
     (Code::UNKNOWN_REQUEST, StatusCode::NOT_FOUND),
@@ -47,6 +47,7 @@ const STATUS: [(Code, StatusCode); 14] = [
     (Code::DEADLINE, StatusCode::GATEWAY_TIMEOUT),
     (Code::RESPONDER_LOST, StatusCode::BAD_GATEWAY),
     (Code::TOKEN_EXPIRED, StatusCode::UNAUTHORIZED),
+    (Code::IDLE, StatusCode::REQUEST_TIMEOUT),
     (Code::PROTOCOL, StatusCode::INTERNAL_SERVER_ERROR),
 ];
 
@@ -107,7 +108,7 @@ mod tests {
         for (code, name, _) in Code::ALL {
             let status = status(*code);
             assert!(status.is_client_error() || status.is_server_error(), "{name}");
-            let is_retryable = matches!(status.as_u16(), 401 | 429 | 502 | 503 | 504);
+            let is_retryable = matches!(status.as_u16(), 401 | 408 | 429 | 502 | 503 | 504);
             assert!(!code.is_retryable() || is_retryable, "{name}: {status}");
         }
         assert_eq!(status(Code(947)), StatusCode::UNPROCESSABLE_ENTITY);

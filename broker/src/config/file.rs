@@ -165,7 +165,8 @@ pub struct Bridge {
     pub allowed_origins: Vec<String>,
     /// WebSockets and streams of events at a time.
     pub sockets_max: usize,
-    /// Whether a proxy that adds TLS stands in front. Without one the bridge is off where the HTTP
+    /// Whether a proxy that adds TLS stands in front, and names its clients in `X-Forwarded-For`:
+    /// the last address there is the one that limits are for. Without one the bridge is off where the HTTP
     /// address is not loopback, since tokens would travel in the clear.
     pub behind_proxy: bool,
 }

@@ -18,6 +18,7 @@ pub(super) fn bridge(config: &Config, broker: &Broker) -> Option<Web> {
             broker: broker.link(),
             origins: config.bridge.origins.clone(),
             sockets_max: config.bridge.sockets_max,
+            behind_proxy: config.bridge.behind_proxy,
             forwards: forwards(),
         })
     })

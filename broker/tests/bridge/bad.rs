@@ -193,3 +193,20 @@ async fn a_client_that_hangs_up_leaves_nothing_behind() {
         assert!(tokio::time::Instant::now() < until, "every connection ends");
     }
 }
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_waited_for_a_while_only() {
+    let broker = Broker::start();
+    let token = broker.token("ann", Role::Customer);
+    let mut stream = TcpStream::connect(broker.http).await.expect("connected");
+    let head = format!(
+        "POST /v1/publish HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\
+         content-length: 100\r\n\r\n{{",
+        broker.http
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await;
+    read.expect("in time").expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 408");
+}
