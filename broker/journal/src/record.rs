@@ -35,7 +35,7 @@ pub(crate) struct Head {
     pub(crate) length: u32,
     /// Run: the topic's number. Block: records in it. Value: 0.
     pub(crate) topic: u32,
-    /// Run: first offset. Block: commit number. Value: see [`crate::values`].
+    /// Run: first offset. Block: commit number. Value: its mark, see [`crate::state::Value`].
     pub(crate) from: u64,
     /// Run: messages. Block: low half of the time. Value: 0.
     pub(crate) count: u32,

@@ -1,7 +1,7 @@
 //! The journal contract on top of a log, with the threads that it needs.
 //!
-//! A shard hands requests over and goes on. One thread writes and syncs ([`commit`]), one reads
-//! ([`reads`]), one prepares, retains and keeps the checkpoint up ([`keep`]); what they have to say
+//! A shard hands requests over and goes on. One thread writes and syncs (`commit`), one reads
+//! (`reads`), one prepares, retains and keeps the checkpoint up (`keep`); what they have to say
 //! comes back through one list and a wake-up. None of them touches a shard, and no shard a disk.
 //!
 //! **Failure.** Any error of writing or syncing, and any panic, fences: all that waits fails,
