@@ -95,7 +95,12 @@ impl Peer {
         loop {
             let came = self.next().await;
             let mut out = Output::default();
-            if !self.handle(came, &mut out) || self.carry_out(out).await.is_err() {
+            if !self.handle(came, &mut out) {
+                // The session ends now, whatever the other end does.
+                self.attached = None;
+                return self.part().await;
+            }
+            if self.carry_out(out).await.is_err() {
                 return;
             }
         }
@@ -193,10 +198,15 @@ impl Peer {
         let Closing { status: code, reason } = closing;
         self.write(Message::Close(Some(CloseFrame { code, reason: short(&reason).into() })))
             .await?;
-        let answered = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-        // Who does not answer is cut off.
-        let _ = timeout(CLOSE_TIMEOUT, answered).await;
+        self.part().await;
         Err(Over)
+    }
+
+    /// Reads on until the other end has hung up, which also answers a close of its own.
+    async fn part(&mut self) {
+        let parted = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        // Who does not hang up is cut off.
+        let _ = timeout(CLOSE_TIMEOUT, parted).await;
     }
 }
 

@@ -4,6 +4,8 @@ use sampan::auth::Role;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::harness::{Broker, PATIENCE};
@@ -181,15 +183,19 @@ async fn a_reader_that_stops_costs_a_bounded_amount_and_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_leaves_nothing_behind() {
+async fn a_close_is_answered_and_leaves_nothing_behind() {
     let broker = Broker::start();
     let token = broker.token("ann", Role::Customer);
     for _ in 0..20 {
         let mut socket = broker.live(&token).await;
         socket.send(Message::Close(None)).await;
     }
+    let mut socket = broker.live(&token).await;
+    let code = CloseCode::Normal;
+    socket.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
+    assert_eq!(socket.closed().await, 1000, "the close is answered");
     let until = tokio::time::Instant::now() + PATIENCE;
-    while broker.metric("sampan_bridge_sockets_ended_total").await < 20 {
+    while broker.metric("sampan_bridge_sockets_ended_total").await < 21 {
         assert!(tokio::time::Instant::now() < until, "every connection ends");
     }
 }
