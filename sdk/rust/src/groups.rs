@@ -118,7 +118,8 @@ impl DeadLetters {
     /// Puts letters back: each is due at once, with all its attempts before it. Answers how many.
     ///
     /// # Errors
-    /// See [`DeadLetters`]. Those before the one that is refused are back.
+    /// See [`DeadLetters`]. An id that is not there keeps no other from going back; with any other
+    /// refusal those before it are back.
     pub async fn retry(&self, letters: Letters) -> Result<u64, Error> {
         self.back(letters, None).await
     }

@@ -375,7 +375,10 @@ impl Group {
     /// What a stored cursor no longer needs may go.
     pub(super) fn pin(&mut self, now: Now, topic_id: u64, offset: u64) {
         let Some(cursor) = self.topics.get(&topic_id) else { return };
-        if self.definition.is_used && cursor.pinned != offset {
+        if cursor.pinned == offset {
+            // What was to be let go before the group was sent back is needed again.
+            self.pins.remove(&topic_id);
+        } else if self.definition.is_used {
             self.pins.insert(topic_id, offset);
             self.pin_at.get_or_insert(now.mono + PIN_EVERY);
         }

@@ -38,8 +38,8 @@ impl Group {
             return Back::Elsewhere;
         }
         let offset = letter.offset;
-        // One that the group has yet to get, after a seek, comes by itself.
-        if cursor.is_settled(offset) && !cursor.open.contains_key(&offset) {
+        // One that the group has yet to get, after a seek, may be gone from the journal by then.
+        if !cursor.open.contains_key(&offset) {
             // A group that is behind has as much room again for these.
             let has_room = self.open_count < 2 * self.bounds.ahead_count
                 && self.open_bytes < 2 * self.bounds.ahead_bytes;

@@ -333,8 +333,11 @@ impl Group {
             topics: Vec::new(),
         };
         for cursor in self.topics.values() {
-            let back = |job: &&cursor::Job| job.returned.is_some();
-            let returned = cursor.open.values().filter(back).count() as u64;
+            // Those that a seek has made unsettled again are counted already.
+            let back = |(offset, job): &(&u64, &cursor::Job)| {
+                job.returned.is_some() && cursor.is_settled(**offset)
+            };
+            let returned = cursor.open.iter().filter(back).count() as u64;
             status.lag += cursor.lag() + returned;
             let parked = |job: &&cursor::Job| matches!(job.state, State::Parked { .. });
             status.parked += cursor.open.values().filter(parked).count() as u64;

@@ -105,9 +105,12 @@ impl Group {
         self.open_count -= 1;
         self.open_bytes -= job.bytes();
         cursor.forget(offset);
-        match job.returned {
-            Some(id) => self.changed.remove_return(id),
-            None => cursor.settle(offset, offset),
+        if let Some(id) = job.returned {
+            self.changed.remove_return(id);
+        }
+        // One that is back was settled before, unless the group has been sent back behind it.
+        if !cursor.is_settled(offset) {
+            cursor.settle(offset, offset);
         }
         self.changed.topics.insert(topic_id);
         self.show(topic_id);

@@ -36,6 +36,7 @@ enum Step {
     Page,
     Crash { with_put: bool },
     Retry { at: usize },
+    Seek { topic: u64, to: u64 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -50,6 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Page),
         1 => any::<bool>().prop_map(|with_put| Step::Crash { with_put }),
         1 => any::<usize>().prop_map(|at| Step::Retry { at }),
+        1 => (0..TOPICS, 1u64..20).prop_map(|(topic, to)| Step::Seek { topic, to }),
     ]
 }
 
@@ -168,6 +170,7 @@ impl Model {
             Step::Page => self.page(),
             Step::Crash { with_put } => self.crash(with_put),
             Step::Retry { at } => self.retry(at),
+            Step::Seek { topic, to } => self.seek(topic, to),
         }
         self.hand_out();
     }
@@ -264,7 +267,8 @@ impl Model {
         if let Some(stored) = self.attempts.remove(&id) {
             assert!(job.attempt > stored, "{id:?}: {} after {stored}", job.attempt);
         }
-        if self.order == GroupOrder::Key {
+        let is_back = self.group.topics[&id.0].open[&id.1].returned.is_some();
+        if self.order == GroupOrder::Key && !is_back {
             let log = &self.logs[id.0 as usize];
             let key = |offset: u64| log[offset as usize - 1];
             let older = (1..id.1).filter(|offset| key(*offset) == key(id.1));
@@ -384,6 +388,25 @@ impl Model {
         }
     }
 
+    /// Lets the group read a topic from another place on: what lies behind that comes again, what
+    /// lies before it does not.
+    fn seek(&mut self, topic: u64, to: u64) {
+        if self.group.seek(self.now, topic, Seek::Offset(to)).is_err() {
+            return;
+        }
+        self.held.retain(|(_, id)| id.0 != topic);
+        self.worked.extend((1..to).map(|offset| (topic, offset)));
+        let stays = |id: &Id| id.0 != topic || id.1 < to;
+        self.confirmed.retain(stays);
+        self.acked.retain(stays);
+        self.attempts.retain(|id, _| id.0 != topic);
+        self.put.iter_mut().for_each(|put| put.confirms.retain(stays));
+        // Before its first consumer a group keeps nothing from retention.
+        while !self.group.definition.is_used && (self.put.is_some() || self.group.has_changed()) {
+            self.store();
+        }
+    }
+
     fn stored_letters(&self) -> Vec<(u64, Letter)> {
         let prefix = key::letters(&name());
         let letters = self.disk.iter().filter(|(key, _)| key.starts_with(&prefix));
@@ -425,7 +448,8 @@ impl Model {
                 assert!(self.worked.contains(&id) || dead.contains(&id), "{id:?} is lost");
             }
         }
-        assert_eq!(self.group.definition.letters, dead.len() as u64);
+        // A message may have been given up again after a seek.
+        assert_eq!(self.group.definition.letters, self.stored_letters().len() as u64);
         assert!(!self.disk.keys().any(|key| key.starts_with(key::RETURNS.as_bytes())));
         assert_eq!((self.group.open_count, self.group.open_bytes), (0, 0));
         assert!(self.group.deadlines.is_empty() && self.group.pages == 0);

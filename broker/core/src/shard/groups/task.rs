@@ -146,10 +146,11 @@ impl Shard {
                         Err(code) => return self.end_task(Some(code)),
                     }
                 }
-                if one_by_one && values.is_empty() {
-                    return self.end_task(Some(Code::UNKNOWN_DEAD_LETTER));
-                }
                 let Some(task) = self.groups.tasks.front_mut() else { return };
+                if one_by_one && values.is_empty() {
+                    // The others are done all the same.
+                    task.error = Some(Code::UNKNOWN_DEAD_LETTER);
+                }
                 if !task.publishing.is_empty() {
                     task.state = State::Publishes { is_last: !goes_on };
                 } else if !goes_on {
@@ -256,7 +257,7 @@ impl Shard {
     /// All is read; the task is over when what it has changed is stored.
     pub(super) fn end_task(&mut self, error: Option<Code>) {
         let Some(task) = self.groups.tasks.front_mut() else { return };
-        (task.state, task.error) = (State::Ends, error);
+        (task.state, task.error) = (State::Ends, error.or(task.error));
         self.groups.again = true;
         self.answer_later(Asker::Nobody, Say::Stored);
     }

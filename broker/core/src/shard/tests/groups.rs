@@ -1,5 +1,7 @@
 //! Groups across shards: workers, acks, retries, dead letters, restarts.
 
+mod letters;
+
 use std::sync::Arc;
 use std::time::Duration;
 

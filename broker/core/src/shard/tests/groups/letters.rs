@@ -1,0 +1,87 @@
+//! Dead letters that operators put back, and what else they ask for meanwhile.
+
+use super::*;
+
+/// A group of `order.*` whose first consumer has given up these messages of `order.1`, and acked the
+/// others of three.
+fn given_up(world: &mut World, given_up: &[&str]) {
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut worker = world.client(1, "w", Role::Service);
+    let consumer = world.consume(&mut worker, "billing", "order.*", 10);
+    world.sleep(SECOND);
+    for text in ["1", "2", "3"] {
+        world.publish(&mut publisher, "order.1", text);
+    }
+    world.sleep(SECOND);
+    for job in world.jobs(&mut worker) {
+        let is_given_up = given_up.contains(&job.text.as_str());
+        world.settle(&mut worker, &job, if is_given_up { REJECT } else { ACK }, &[]);
+    }
+    world.sleep(SECOND);
+    world.quit(&mut worker, consumer);
+    world.sleep(SECOND);
+}
+
+fn billing() -> sampan_protocol::Topic {
+    "billing".parse().expect("a name")
+}
+
+#[test]
+fn a_message_that_was_put_back_is_settled_for_good_although_its_group_was_sent_back_too() {
+    let mut world = world();
+    given_up(&mut world, &["2"]);
+    let which = Which::All;
+    let retry = Manage::Retry { group: billing(), which, target: None };
+    assert_eq!(world.manage("billing", retry), Ok(Managed::Done(1)));
+    let topic = "order.1".parse().expect("a name");
+    let seek = Manage::Seek { group: billing(), topic, to: Seek::Offset(1) };
+    assert_eq!(world.manage("billing", seek), Ok(Managed::Done(1)));
+    assert_eq!(world.status("billing").lag, 3, "no message counts twice");
+    let mut worker = world.client(0, "w", Role::Service);
+    world.consume(&mut worker, "billing", "order.*", 10);
+    world.sleep(SECOND);
+    let jobs = world.jobs(&mut worker);
+    let mut sorted = texts(&jobs);
+    sorted.sort_unstable();
+    assert_eq!(sorted, ["1", "2", "3"]);
+    world.ack(&mut worker, &jobs);
+    world.sleep(SECOND);
+    assert_eq!(world.status("billing").lag, 0);
+    world.crash();
+    let mut worker = world.client(0, "w", Role::Service);
+    world.consume(&mut worker, "billing", "order.*", 10);
+    world.sleep(SECOND);
+    assert_eq!(world.jobs(&mut worker), []);
+}
+
+#[test]
+fn a_letter_that_is_put_back_behind_its_group_comes_although_its_topic_has_lost_the_message() {
+    let mut world = forgetful();
+    given_up(&mut world, &["1"]);
+    world.sleep(120 * SECOND);
+    let topic = "order.1".parse().expect("a name");
+    let seek = Manage::Seek { group: billing(), topic, to: Seek::Offset(1) };
+    assert_eq!(world.manage("billing", seek), Ok(Managed::Done(1)));
+    let retry = Manage::Retry { group: billing(), which: Which::All, target: None };
+    assert_eq!(world.manage("billing", retry), Ok(Managed::Done(1)));
+    let mut worker = world.client(0, "w", Role::Service);
+    world.consume(&mut worker, "billing", "order.*", 10);
+    world.sleep(SECOND);
+    assert_eq!(texts(&world.jobs(&mut worker)), ["1", "2", "3"]);
+}
+
+#[test]
+fn an_id_that_is_not_there_keeps_no_other_letter_from_what_was_asked() {
+    let mut world = world();
+    given_up(&mut world, &["1", "2", "3"]);
+    let ids: Vec<u64> = world.letters("billing").iter().map(|(id, _)| *id).collect();
+    let which = Which::Ids(vec![ids[0], 99, ids[1]]);
+    let retry = Manage::Retry { group: billing(), which, target: None };
+    assert_eq!(world.manage("billing", retry), Err(Code::UNKNOWN_DEAD_LETTER));
+    let left: Vec<u64> = world.letters("billing").iter().map(|(id, _)| *id).collect();
+    assert_eq!(left, [ids[2]], "both others are back");
+    let which = Which::Ids(vec![99, ids[2]]);
+    let discard = Manage::Discard { group: billing(), which };
+    assert_eq!(world.manage("billing", discard), Err(Code::UNKNOWN_DEAD_LETTER));
+    assert_eq!(world.letters("billing"), []);
+}
