@@ -1,7 +1,8 @@
 //! The run's own broker: a child process that is ended with the run, whatever ends it.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +29,7 @@ pub(crate) struct Broker {
     /// Where its QUIC sockets listen.
     pub(crate) url: String,
     /// Where its metrics are.
-    pub(crate) http: String,
+    http: String,
 }
 
 impl Broker {
@@ -72,6 +73,18 @@ impl Broker {
         self.data.path()
     }
 
+    /// What the broker counts, at this moment.
+    pub(crate) fn metrics(&self) -> Result<Metrics, Error> {
+        let failed =
+            |error: std::io::Error| Error::Broker(format!("no metrics from the broker: {error}"));
+        let mut stream = TcpStream::connect(&self.http).map_err(failed)?;
+        let request = b"GET /metrics HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).map_err(failed)?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).map_err(failed)?;
+        Ok(Metrics(text))
+    }
+
     /// An error if the broker has ended.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         match self.child.try_wait() {
@@ -86,6 +99,19 @@ impl Broker {
     fn log(&self) -> String {
         let lines = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().fold(String::new(), |log, line| log + "\n  " + line)
+    }
+}
+
+/// The broker's metrics as text.
+#[derive(Debug)]
+pub(crate) struct Metrics(pub(crate) String);
+
+impl Metrics {
+    /// The value of a metric without labels; 0 if it is not there.
+    pub(crate) fn value(&self, name: &str) -> f64 {
+        let lines = self.0.lines().filter_map(|line| line.split_once(' '));
+        let mut values = lines.filter(|(found, _)| *found == name).map(|(_, value)| value);
+        values.next().and_then(|value| value.trim().parse().ok()).unwrap_or_default()
     }
 }
 

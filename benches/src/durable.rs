@@ -3,11 +3,8 @@
 
 use std::fmt;
 use std::fs::OpenOptions;
-use std::io::{Read, Write as _};
-use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,14 +13,14 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Metrics};
 use crate::layout::run_id;
 use crate::report::{quantile, round};
 use crate::requests::panicked;
 use crate::run::until_told;
 use crate::tally::Tally;
 use crate::usage::{Usage, own_cpu, raise_file_limit};
-use crate::{Access, Error, Target, clock};
+use crate::{Access, Error, Target, clock, thread};
 
 /// Syncs whose median is the measure of the disk.
 const SYNCS: usize = 300;
@@ -123,18 +120,18 @@ async fn measure(
 ) -> Result<DurableReport, Error> {
     let fdatasync_p50_us = broker.map(|broker| fdatasync_us(broker.data())).transpose()?;
     let cpu = || broker.and_then(|broker| Usage::cpu_of(broker.id()));
-    let counts = || broker.map(Counts::read).transpose();
+    let counts = || broker.map(|broker| broker.metrics().map(|text| Counts::of(&text))).transpose();
     let (cpu_before, own_before, before) = (cpu(), own_cpu(), counts()?);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(plan.publishers);
     let mut results = Vec::new();
-    for thread in 0..threads {
-        let numbers = (thread..plan.publishers).step_by(threads).collect();
-        results.push(start(plan.clone(), access.clone(), numbers)?);
+    for number in 0..threads {
+        let numbers: Vec<usize> = (number..plan.publishers).step_by(threads).collect();
+        let (plan, access): (Durable, Access) = (plan.clone(), access.clone());
+        results.push(thread::start(move |tell| publishers(plan, access, numbers, tell))?);
     }
     let (mut tally, mut acked) = (Tally::new(), 0);
-    for (_, result) in results {
-        let ended = |_| Error::System("a thread of the generator ended early".to_owned());
-        let (part, count) = result.await.map_err(ended)??;
+    for result in results {
+        let (part, count) = result.await.map_err(|_| thread::ended())??;
         tally.add(&part);
         acked += count;
     }
@@ -165,22 +162,15 @@ async fn measure(
 
 type Outcome = Result<(Tally, u64), Error>;
 
-/// Starts a thread with the publishers of these numbers.
-fn start(
+/// The work of one thread: the publishers of these numbers.
+async fn publishers(
     plan: Durable,
     access: Access,
     numbers: Vec<usize>,
-) -> Result<(JoinHandle<()>, oneshot::Receiver<Outcome>), Error> {
-    let system = |error: std::io::Error| Error::System(format!("cannot start a thread: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(system)?;
-    let (tell, told) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("load".to_owned());
-    let thread = thread.spawn(move || {
-        // Nobody listens to a run that was given up.
-        let _ = tell.send(runtime.block_on(work(&plan, &access, &numbers)));
-    });
-    Ok((thread.map_err(system)?, told))
+    tell: oneshot::Sender<Outcome>,
+) {
+    // Nobody listens to a run that was given up.
+    let _ = tell.send(work(&plan, &access, &numbers).await);
 }
 
 async fn work(plan: &Durable, access: &Access, numbers: &[usize]) -> Outcome {
@@ -257,24 +247,11 @@ struct Counts {
 }
 
 impl Counts {
-    fn read(broker: &Broker) -> Result<Self, Error> {
-        let failed =
-            |error: std::io::Error| Error::Broker(format!("no metrics from the broker: {error}"));
-        let mut stream = TcpStream::connect(&broker.http).map_err(failed)?;
-        let request = b"GET /metrics HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n";
-        stream.write_all(request).map_err(failed)?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).map_err(failed)?;
-        Ok(Counts::of(&text))
-    }
-
-    fn of(text: &str) -> Self {
-        let value = |name: &str| {
-            let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
-            lines.next().and_then(|rest| rest.trim().parse().ok()).unwrap_or_default()
-        };
-        let written_bytes = value("sampan_journal_written_bytes_total ");
-        Counts { written_bytes, syncs: value("sampan_journal_syncs_total ") }
+    fn of(metrics: &Metrics) -> Self {
+        Counts {
+            written_bytes: metrics.value("sampan_journal_written_bytes_total"),
+            syncs: metrics.value("sampan_journal_syncs_total"),
+        }
     }
 
     fn since(self, before: Self) -> Self {
@@ -333,10 +310,10 @@ mod tests {
     #[test]
     fn counts_are_found_among_the_metrics() {
         let text = "# TYPE x counter\nsampan_journal_syncs_total 7\nsampan_journal_written_bytes_total 9\n";
-        let counts = Counts::of(text);
+        let counts = Counts::of(&Metrics(text.to_owned()));
         assert_eq!(counts, Counts { written_bytes: 9.0, syncs: 7.0 });
         assert_eq!(counts.since(Counts { written_bytes: 4.0, syncs: 2.0 }).syncs, 5.0);
-        assert_eq!(Counts::of(""), Counts::default());
+        assert_eq!(Counts::of(&Metrics(String::new())), Counts::default());
     }
 
     #[test]

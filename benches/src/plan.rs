@@ -7,7 +7,7 @@ use crate::Error;
 /// Bytes of the smallest payload: the time of its publish call.
 pub(crate) const SIZE_MIN: usize = 8;
 /// Bytes of the largest payload; every broker takes it by default.
-const SIZE_MAX: usize = 1024 * 1024;
+pub(crate) const SIZE_MAX: usize = 1024 * 1024;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

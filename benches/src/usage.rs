@@ -25,6 +25,11 @@ impl Usage {
     pub(crate) fn cpu_of(id: u32) -> Option<Duration> {
         cpu(&read(id, "stat")?)
     }
+
+    /// The most memory that process `id` has had resident at a time, KiB.
+    pub(crate) fn peak_kib_of(id: u32) -> Option<u64> {
+        kib(&read(id, "status")?, "VmHWM:")
+    }
 }
 
 /// The generator's own CPU time.
@@ -74,5 +79,7 @@ mod tests {
     fn this_process_uses_memory() {
         let usage = Usage::of(std::process::id()).expect("it runs");
         assert!(usage.resident_bytes > 100 * 1024, "{usage:?}");
+        let peak = Usage::peak_kib_of(std::process::id()).expect("it runs");
+        assert!(peak > 100, "{peak}");
     }
 }

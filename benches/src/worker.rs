@@ -18,7 +18,7 @@ use crate::{Access, Error, Plan, Work};
 /// Clients of one thread that connect or subscribe at the same time.
 const AT_ONCE: usize = 32;
 /// Clients that share one UDP socket: a fan-out to all of them fits its receive buffer.
-const CLIENTS_PER_SOCKET: usize = 256;
+pub(crate) const CLIENTS_PER_SOCKET: usize = 256;
 /// How long clients of a broker that lives on may take to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sampan_bench::{Access, Durable, Error, GroupPlan, Plan, Target, Work, run_groups};
+use sampan_bench::{
+    Access, Durable, Error, GroupPlan, Plan, ResumePlan, Target, Work, run_groups, run_resume,
+};
 use sampan_client::AckLevel;
 use serde::Serialize;
 
@@ -29,10 +31,11 @@ pub(super) struct Args {
     /// Data directory of the broker at --url, for its secret and certificate
     #[arg(long, env = "SAMPAN_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Subscribers, or askers [default: 10000 for connections, 100 for fanout, 1 for throughput, 10]
+    /// Subscribers, or askers [default: 10000 for connections and resume, 100 for fanout, 1 for
+    /// throughput, 10]
     #[arg(long, value_name = "N")]
     connections: Option<usize>,
-    /// Rooms that they are dealt out to [default: 100 for connections, 1]
+    /// Rooms that they are dealt out to [default: 100 for connections and resume, 1]
     #[arg(long, value_name = "N")]
     rooms: Option<usize>,
     /// Messages per second and room; 0 is as fast as possible [default: 1 for connections,
@@ -61,6 +64,9 @@ pub(super) struct Args {
     /// Ack that is asked for, for durable [default: synced]
     #[arg(long, value_name = "LEVEL", value_parser = ["routed", "logged", "synced"])]
     ack: Option<String>,
+    /// Messages of each room that its readers miss, for resume [default: 100]
+    #[arg(long, value_name = "M")]
+    missed: Option<u64>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -84,6 +90,9 @@ enum Named {
     /// Publishes to durable topics, and what a disk makes of them; takes --publishers, --window,
     /// --ack, --size and --seconds
     Durable,
+    /// Readers of durable topics that are cut off, miss messages and all come back at once; takes
+    /// --connections, --rooms, --missed and --size
+    Resume,
 }
 
 impl Args {
@@ -124,6 +133,17 @@ impl Args {
         }
     }
 
+    fn resume_plan(&self) -> ResumePlan {
+        let shipped = ResumePlan::default();
+        let connections = self.connections.unwrap_or(shipped.connections);
+        ResumePlan {
+            connections,
+            rooms: self.rooms.unwrap_or(shipped.rooms.min(connections)),
+            missed: self.missed.unwrap_or(shipped.missed),
+            size: self.size.unwrap_or(shipped.size),
+        }
+    }
+
     fn target(&self) -> Result<Target, Failure> {
         let Some(url) = &self.url else {
             let program = std::env::current_exe()?;
@@ -160,6 +180,10 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         }
         Named::Groups => {
             let report = run_groups(&args.group_plan(), args.target()?).await.map_err(failure)?;
+            return show(&report, args.json);
+        }
+        Named::Resume => {
+            let report = run_resume(&args.resume_plan(), args.target()?).await.map_err(failure)?;
             return show(&report, args.json);
         }
     };

@@ -137,6 +137,7 @@ mod tests {
             "sampan bench requests",
             "sampan bench groups --workers 4 --window 100 --size 128 --seconds 5 --json",
             "sampan bench durable --publishers 8 --window 64 --size 128 --seconds 1 --ack logged",
+            "sampan bench resume --connections 1000 --rooms 10 --missed 50 --size 64",
         ] {
             assert!(parses(line), "{line}");
         }

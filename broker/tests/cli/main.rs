@@ -3,6 +3,7 @@
 //! What is held here is the contract: names, flags, output, exit codes.
 
 mod access;
+mod bench;
 mod catalog;
 mod detour;
 mod groups;
