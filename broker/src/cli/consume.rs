@@ -21,6 +21,9 @@ use super::text;
 /// Jobs that are held at most if nobody says otherwise.
 const WINDOW: u32 = 100;
 
+/// How long the end of the command waits for the answers to all that was said.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
 /// The flags of a share in a group.
 #[derive(Debug, clap::Args)]
 pub(super) struct Sharing {
@@ -147,10 +150,14 @@ impl Share {
                 }
             }
         }
-        while let Some((_, _, settling)) = self.said.pop_front() {
-            // The broker answers soon or is gone, and the command is done in either case.
-            let _ = tokio::time::timeout(Duration::from_secs(5), settling).await;
-        }
+        let answers = async {
+            while !self.said.is_empty() {
+                let stored = first(&mut self.said).await;
+                self.stored(stored);
+            }
+        };
+        // What has no answer by then the consumer tells when it leaves.
+        let _ = tokio::time::timeout(ANSWERS_WITHIN, answers).await;
         self.held.into_values().for_each(Job::defer);
         Ok(consumer.leave().await?)
     }

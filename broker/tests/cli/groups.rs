@@ -100,6 +100,25 @@ fn standard_input_says_what_became_of_messages() {
 }
 
 #[test]
+fn a_worker_whose_broker_hangs_ends_once_and_says_that_its_acks_are_not_stored() {
+    let broker = Broker::start();
+    publish(&broker, "order.1", &"a\n".repeat(50));
+    let mut command = broker.command(&["sub", "order.*", "--group", "g", "--ack", "manual"]);
+    command.stdin(Stdio::piped());
+    let mut process = Process::subscriber(command);
+    let mut stdin = process.stdin();
+    eventually("held", || group(&broker, "g")["in_flight"] == 50);
+    let epoch = group(&broker, "g")["topics"][0]["epoch"].clone();
+    broker.signal(rustix::process::Signal::STOP);
+    for offset in 1..=50 {
+        writeln!(stdin, "ack order.1@{epoch}:{offset}").expect("read");
+    }
+    drop(stdin);
+    let done = process.ended();
+    assert_eq!(done.code, 6, "{done:?}");
+}
+
+#[test]
 fn dead_letters_are_listed_shown_tried_again_and_discarded() {
     let broker = Broker::start();
     publish(&broker, "order.1", "a\nb\nc\n");

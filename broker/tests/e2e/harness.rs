@@ -47,7 +47,9 @@ impl Broker {
     }
 
     fn at(data: Arc<TempDir>, quic: SocketAddr) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sampan"))
+        // A write beyond the limit of `break_disk` is an error then, and not a signal that kills.
+        let mut child = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_sampan")])
             .args(["serve", "--http", "127.0.0.1:0", "--quic", &quic.to_string()])
             .arg("--data")
             .arg(data.path().join("data"))
@@ -100,19 +102,42 @@ impl Broker {
         Broker::at(data, quic)
     }
 
+    /// Lets every write of the process to a file fail from now on.
+    pub(crate) fn break_disk(&self) {
+        let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+        let limit = rustix::process::Resource::Fsize;
+        rustix::process::prlimit(Some(self.pid()), limit, none).expect("limited");
+    }
+
+    /// Waits for the process to end by itself, and starts another in its place; the exit code.
+    pub(crate) fn end_and_restart(mut self) -> (Option<i32>, Self) {
+        let code = self.exit_code();
+        let (data, quic) = (Arc::clone(&self.data), self.quic);
+        drop(self);
+        (code, Broker::at(data, quic))
+    }
+
+    fn pid(&self) -> rustix::process::Pid {
+        let id = i32::try_from(self.child.id()).expect("a process id");
+        rustix::process::Pid::from_raw(id).expect("not 0")
+    }
+
     /// Asks the process to stop.
     pub(crate) fn terminate(&self) {
-        let id = i32::try_from(self.child.id()).expect("a process id");
-        let pid = rustix::process::Pid::from_raw(id).expect("not 0");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("sent");
+        rustix::process::kill_process(self.pid(), rustix::process::Signal::TERM).expect("sent");
     }
 
     /// Waits for the process to end by itself; whether it said that all was well.
     pub(crate) fn wait(mut self) -> bool {
+        self.exit_code() == Some(0)
+    }
+
+    /// Waits for the process to end by itself; what it said, unless a signal has killed it.
+    fn exit_code(&mut self) -> Option<i32> {
         let end = std::time::Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("waited") {
-                return status.success();
+                return status.code();
             }
             assert!(std::time::Instant::now() < end, "the broker does not stop:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use sampan::auth::Role;
-use sampan_client::{Client, Delivery, Message, Start, Topic};
+use sampan_client::{Client, Code, Delivery, Error, Message, Start, Topic};
 
 use crate::harness::{Broker, PATIENCE, pattern};
 
@@ -66,6 +66,24 @@ async fn everything_acknowledged_outlives_crashes_in_the_same_epoch() {
     for name in ["order.1", "order.2", "demo.a"] {
         assert_whole(&broker, name, 1500, epochs[0]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fails_ends_the_broker_and_takes_nothing_acknowledged_with_it() {
+    let broker = Broker::start();
+    let client = broker.client("p", Role::Service).await;
+    let epoch = publish(&client, "order.1", 0, 100).await;
+    broker.break_disk();
+    let refused = client.publish(Message::new(topic("order.1"), "lost")).await;
+    let code = match refused {
+        Err(Error::Refused { code, .. }) => code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code, Code::STORAGE);
+    let (code, broker) = broker.end_and_restart();
+    assert_eq!(code, Some(1), "the system has failed");
+    assert_whole(&broker, "order.1", 100, epoch).await;
+    assert_eq!(publish(&broker.client("p", Role::Service).await, "order.1", 100, 101).await, epoch);
 }
 
 #[tokio::test(flavor = "multi_thread")]
