@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sampan_client::{
-    Client, Delivery, Endpoint, Gap, Position, Start, Subscription, Topic, TopicPosition,
+    Client, Delivery, Endpoint, Gap, Options, Position, Start, Subscription, Topic, TopicPosition,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::requests::panicked;
 use crate::tally::{Meter, bump};
 use crate::worker::CLIENTS_PER_SOCKET;
 use crate::{Access, Error, clock, thread};
+
+/// Readers of one thread that connect at the same time. Clients on machines of their own would not
+/// take the processor from each other's handshakes until these time out; here they would.
+const AT_ONCE: usize = 128;
 
 /// One reader, whether it is there or not.
 #[derive(Clone, Debug)]
@@ -72,7 +76,8 @@ impl Crowd {
         let mut threads = Vec::with_capacity(cores);
         for share in readers.chunks(readers.len().div_ceil(cores.max(1)).max(1)) {
             let (access, share) = (access.clone(), share.to_vec());
-            let visit = Visit { missed, counts: counts.clone(), left: left.clone() };
+            let (counts, turns) = (counts.clone(), Arc::new(Semaphore::new(AT_ONCE)));
+            let visit = Visit { missed, counts, turns, left: left.clone() };
             threads.push(thread::start(move |tell| visit.all(access, share, tell))?);
         }
         Ok(Crowd { counts, threads, leave })
@@ -105,6 +110,8 @@ impl Crowd {
 struct Visit {
     missed: u64,
     counts: Arc<Counts>,
+    /// Leave to connect.
+    turns: Arc<Semaphore>,
     left: watch::Receiver<bool>,
 }
 
@@ -127,8 +134,8 @@ impl Visit {
             let endpoint = Endpoint::bind(access.local(), &access.trust)?;
             for reader in readers {
                 let (visit, reader) = (self.clone(), reader.clone());
-                let client = Client::connect(access.options(&endpoint));
-                visits.spawn(async move { visit.one(client.await?, reader).await });
+                let options = access.options(&endpoint);
+                visits.spawn(async move { visit.one(options, reader).await });
             }
         }
         while let Some(visit) = visits.join_next().await {
@@ -138,7 +145,10 @@ impl Visit {
     }
 
     /// Reads until it is told to leave.
-    async fn one(self, client: Client, mut reader: Reader) -> Result<Reader, Error> {
+    async fn one(self, options: Options, mut reader: Reader) -> Result<Reader, Error> {
+        let turn = self.turns.acquire().await;
+        let client = Client::connect(options).await?;
+        drop(turn);
         let (counts, mut left) = (&self.counts, self.left.clone());
         bump(&counts.meter.connected);
         counts.connected_ns.fetch_max(clock::nanos() - counts.start_ns, Ordering::Relaxed);
