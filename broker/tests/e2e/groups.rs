@@ -48,6 +48,34 @@ async fn stands(client: &Client, is_so: impl Fn(&GroupStatus) -> bool) -> GroupS
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_that_are_larger_together_than_a_segment_are_stored_and_put_back() {
+    let broker = Broker::configured("[journal]\nsegment_bytes = 2097152\n");
+    let client = broker.client("p", Role::Service).await;
+    for _ in 0..5 {
+        let message = Message::new(topic("order.1"), vec![b'x'; 900_000]);
+        client.publish(message).await.expect("acked");
+    }
+    let mut consumer = orders(&client).window(5).await.expect("joined");
+    let mut jobs = Vec::new();
+    for _ in 0..5 {
+        jobs.push(next(&mut consumer).await);
+    }
+    let settlings: Vec<_> = jobs.into_iter().map(|job| job.reject("too large")).collect();
+    for settling in settlings {
+        settling.await.expect("stored");
+    }
+    stands(&client, |group| (group.dead, group.lag) == (5, 0)).await;
+    let back = client.dead_letters("packers").retry(Letters::All).await;
+    assert_eq!(back.expect("room for all"), 5);
+    for _ in 0..5 {
+        next(&mut consumer).await.ack().await.expect("stored");
+    }
+    let broker = broker.crash_and_restart();
+    let client = broker.client("p", Role::Service).await;
+    stands(&client, |group| (group.dead, group.lag) == (0, 0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn workers_share_messages_and_each_is_done_once() {
     let broker = Broker::start();
     let client = broker.client("p", Role::Service).await;

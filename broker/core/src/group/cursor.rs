@@ -153,7 +153,7 @@ impl Cursor {
 
     /// Whether the message has been fetched, in this life or an earlier one.
     pub(super) fn is_fetched(&self, offset: u64) -> bool {
-        offset < self.next || self.open.contains_key(&offset) || self.settled.contains(offset)
+        offset < self.next || self.open.contains_key(&offset) || self.is_settled(offset)
     }
 
     /// Settles `from..=to`.

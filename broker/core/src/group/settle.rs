@@ -21,8 +21,10 @@ pub(super) const TIMED_OUT: &str = "no answer in time";
 const USED_UP: &str = "the last attempt did not end";
 /// Why a message is given up whose consumer said no more.
 const REJECTED: &str = "rejected";
-/// How long a message waits that cannot become a dead letter now.
+/// How long a message waits that cannot become a dead letter, since there are too many.
 const STUCK: Duration = Duration::from_secs(10);
+/// How long one waits until those before it are stored.
+const SOON: Duration = Duration::from_millis(100);
 
 impl Group {
     /// A consumer says what became of jobs; whether it no longer held them.
@@ -219,7 +221,7 @@ impl Group {
         let is_full = self.definition.letters >= self.bounds.letters_max;
         if is_full || self.changed.is_full() {
             self.counted.dead_refused += u64::from(is_full);
-            return self.park(now, topic_id, offset, STUCK);
+            return self.park(now, topic_id, offset, if is_full { STUCK } else { SOON });
         }
         let reason = reason.unwrap_or_else(|| Arc::from(REJECTED));
         let letter = cursor.letter(offset, job, reason, now.unix_ms);

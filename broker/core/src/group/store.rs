@@ -11,8 +11,9 @@ use super::record::{Block, Definition, Letter, Place};
 use super::{Bounds, Group, key};
 use crate::directory::Entry;
 
-/// Bytes of dead letters that wait to be stored at the same time.
-const LETTER_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of dead letters that wait to be stored at the same time, but for the last of them: they are
+/// stored in one piece, which has to fit into the smallest segment.
+const LETTER_BYTES: usize = 512 * 1024;
 
 /// What differs from what is stored.
 #[derive(Debug, Default)]

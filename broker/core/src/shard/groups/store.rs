@@ -2,8 +2,10 @@
 //!
 //! One gathering is on its way at a time. What happens meanwhile goes with the next one, so that a
 //! busy journal costs few large writes rather than many small ones, and whoever waits is told when
-//! the gathering that holds theirs is stored.
+//! the gathering that holds theirs is stored. A large one goes in parts, none of which divides what
+//! one group has to store in one piece.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,6 +24,9 @@ use crate::timer::Timer;
 
 /// Bytes of one page of stored values.
 const LOAD_BYTES: usize = 1024 * 1024;
+/// Bytes of values from which on a gathering goes on in another part: a part has to fit into a
+/// segment of the journal, with what one group adds to it at most.
+const PART_BYTES: usize = 256 * 1024;
 /// What is read at start, in this order: each needs what comes before it.
 const PREFIXES: [&str; 4] = [key::GROUPS, key::CURSORS, key::BLOCKS, key::RETURNS];
 
@@ -33,7 +38,8 @@ pub(super) struct Put {
     /// When it is asked again, and how it failed.
     again_at: Instant,
     failure: Option<Code>,
-    values: Vec<(Bytes, Option<Bytes>)>,
+    /// The parts that are not stored, the one on its way first.
+    parts: VecDeque<Vec<(Bytes, Option<Bytes>)>>,
     stored: Vec<(u32, Stored)>,
     answers: Vec<Answer>,
 }
@@ -230,23 +236,33 @@ impl Shard {
             }
             return;
         }
-        let (mut values, mut stored) = (Vec::new(), Vec::new());
+        let (mut parts, mut stored) = (VecDeque::new(), Vec::new());
+        let (mut values, mut bytes) = (Vec::new(), 0);
         for id in std::mem::take(&mut self.groups.unsaved) {
             if let Some(hosted) = self.groups.all.get_mut(&id)
                 && hosted.group.has_changed()
             {
+                let from = values.len();
                 stored.push((id, hosted.group.gather(&mut values)));
+                bytes += values[from..].iter().map(weight).sum::<usize>();
+                if bytes >= PART_BYTES {
+                    parts.push_back(std::mem::take(&mut values));
+                    bytes = 0;
+                }
             }
         }
         let erased = std::mem::take(&mut self.groups.erased);
         values.extend(erased.into_iter().map(|key| (key, None)));
+        if !values.is_empty() {
+            parts.push_back(values);
+        }
         let answers = std::mem::take(&mut self.groups.answers);
-        if values.is_empty() {
+        if parts.is_empty() {
             return self.give_answers(answers);
         }
         let again_at = now.mono;
         let (ticket, failure) = (None, None);
-        self.groups.put = Some(Put { ticket, again_at, failure, values, stored, answers });
+        self.groups.put = Some(Put { ticket, again_at, failure, parts, stored, answers });
         self.submit_put(now);
     }
 
@@ -254,7 +270,8 @@ impl Shard {
         let ticket = self.ticket(Ticketed::Put);
         let Some(put) = &mut self.groups.put else { return };
         put.ticket = Some(ticket);
-        let request = Request::Put { ticket, values: put.values.clone() };
+        let values = put.parts.front().cloned().unwrap_or_default();
+        let request = Request::Put { ticket, values };
         if let Err(refused) = self.journal.submit(now, request) {
             self.tickets.remove(&ticket.0);
             let (code, wait) = answer(refused);
@@ -263,6 +280,13 @@ impl Shard {
     }
 
     fn put_stored(&mut self, now: Now) {
+        if let Some(put) = &mut self.groups.put {
+            put.parts.pop_front();
+            put.failure = None;
+            if !put.parts.is_empty() {
+                return self.submit_put(now);
+            }
+        }
         let Some(put) = self.groups.put.take() else { return };
         for (id, stored) in put.stored {
             if let Some(hosted) = self.groups.touch(id) {
@@ -299,6 +323,11 @@ impl Shard {
 
 /// How often dead letters that are too old are looked for.
 pub(super) const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+
+/// Bytes of a value and its key.
+fn weight((key, value): &(Bytes, Option<Bytes>)) -> usize {
+    key.len() + value.as_ref().map_or(0, Bytes::len)
+}
 
 fn error_code(error: journal::Error) -> Code {
     match error {

@@ -155,6 +155,10 @@ impl Shard {
                     task.state = State::Publishes { is_last: !goes_on };
                 } else if !goes_on {
                     self.end_task(None);
+                } else if matches!(act, Act::Retry { .. }) {
+                    // What waits to be stored is bounded.
+                    task.state = State::Stores;
+                    self.answer_later(Asker::Nobody, Say::Stored);
                 }
             }
         }
