@@ -108,7 +108,7 @@ impl<S: Storage> Keeper<S> {
 }
 
 impl<S: Storage> Writer<S> {
-    /// Writes what a [`Keeper`] has found to be written; syncs if a segment is to be deleted.
+    /// Writes what a [`Keeper`] has found to be written, and syncs it.
     ///
     /// # Errors
     /// `Full` if there is no space for what has to be copied; it is tried again with the next work.
@@ -118,9 +118,12 @@ impl<S: Storage> Writer<S> {
         let floors = floors
             .map(|(number, _, floor)| (Sort::Floor.of(*number, b""), Some(key::number(*floor))));
         self.put_own(now, &floors.collect::<Vec<_>>())?;
-        let Some(Cleaning { segment, copies, keys }) = work.cleaning else { return Ok(()) };
-        // Whatever is newer is known from here on.
+        if work.floors.is_empty() && work.cleaning.is_none() {
+            return Ok(());
+        }
+        // A floor that was told stays, and whatever is newer is known from here on.
         self.sync()?;
+        let Some(Cleaning { segment, copies, keys }) = work.cleaning else { return Ok(()) };
         if !self.shared.state().segments.get(&segment).is_some_and(|s| s.filed && !s.damaged) {
             return Ok(());
         }

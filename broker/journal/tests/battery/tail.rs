@@ -47,7 +47,7 @@ impl Torn {
         };
         let name = name.clone();
         let after = with.bytes(&name).expect("there");
-        let before = before.bytes(&name).expect("there");
+        let Some(before) = before.bytes(&name) else { return Torn::new(seed + 1_000_000) };
         let differs = |at: &usize| before.get(*at) != after.get(*at);
         let from = (0..after.len()).find(differs).expect("changed");
         let to = (0..after.len()).rfind(differs).expect("changed") + 1;
