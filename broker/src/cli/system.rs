@@ -70,7 +70,7 @@ pub(super) async fn status(args: StatusArgs) -> Result<(), Failure> {
     writeln!(output, "deliveries   {}", reply.deliveries)?;
     writeln!(output, "outboxes     {} bytes", reply.outbox_bytes)?;
     writeln!(output, "revocations  {}", reply.revocations)?;
-    writeln!(output, "durable      in {}", reply.durable)?;
+    writeln!(output, "durable      on {}", reply.durable)?;
     Ok(output.flush()?)
 }
 
