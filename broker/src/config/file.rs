@@ -275,10 +275,11 @@ pub struct ClassRule {
     /// Deliveries per second, key and subscriber of a latest topic. Default no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_hz: Option<u32>,
-    /// Seconds that a durable message is kept. Default 7 days.
+    /// Seconds that a durable message is kept, counted while the broker runs. Default 7 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_s: Option<u64>,
-    /// Bytes that are kept of one durable topic. Default 1 GiB.
+    /// Bytes that are kept of all durable topics of the pattern together; each shard has an equal
+    /// part of them. Default 1 GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_bytes: Option<u64>,
     /// Messages that are kept of one durable topic. Default no limit.
