@@ -280,7 +280,7 @@ impl Conversation {
             Event::Live(welcome) => self.live(&welcome, out),
             Event::Delivered { topic, frame } => {
                 let object = cache.object(&topic, &frame)?;
-                texts.put_json(0, "message", text(&object));
+                texts.put_json(0, "message", object.get());
             }
             Event::Gap { topic, gap } => texts.put(0, "gap", &Gone::new(&topic, &gap)),
             Event::Published(ack) => {
@@ -364,9 +364,4 @@ fn answered(id: u64, answer: Answer, cache: &Cache, texts: &mut Outgoing) -> Res
         }
     }
     Ok(())
-}
-
-/// The text of an object that was written as JSON.
-fn text(object: &Bytes) -> &str {
-    std::str::from_utf8(object).unwrap_or("null")
 }

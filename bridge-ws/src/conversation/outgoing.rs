@@ -1,6 +1,5 @@
 //! What leaves for a client: JSON objects, several to a frame when several wait.
 
-use bytes::Bytes;
 use serde::Serialize;
 
 /// Bytes of one frame after which the next is begun.
@@ -9,7 +8,7 @@ const FRAME_BYTES: usize = 32 * 1024;
 /// Frames of text for a client.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    whole: Vec<Bytes>,
+    whole: Vec<String>,
     /// `[` and the objects so far, with commas between them.
     open: String,
     objects: usize,
@@ -42,23 +41,20 @@ impl Outgoing {
     }
 
     /// The frames, each an object or a list of objects.
-    pub(crate) fn take(&mut self) -> Vec<Bytes> {
+    pub(crate) fn take(&mut self) -> Vec<String> {
         self.end_frame();
         std::mem::take(&mut self.whole)
     }
 
     fn end_frame(&mut self) {
         let mut text = std::mem::take(&mut self.open);
-        let frame = match std::mem::take(&mut self.objects) {
+        match std::mem::take(&mut self.objects) {
             0 => return,
             // One object stands alone, without the bracket in front.
-            1 => Bytes::from(text).slice(1..),
-            _ => {
-                text.push(']');
-                Bytes::from(text)
-            }
-        };
-        self.whole.push(frame);
+            1 => _ = text.remove(0),
+            _ => text.push(']'),
+        }
+        self.whole.push(text);
     }
 }
 
@@ -78,6 +74,6 @@ mod tests {
         out.put(0, "a", &"x".repeat(FRAME_BYTES));
         out.put(0, "b", &1);
         let frames = out.take();
-        assert_eq!((frames.len(), &frames[1][..]), (2, &br#"{"b":1}"#[..]));
+        assert_eq!((frames.len(), frames[1].as_str()), (2, r#"{"b":1}"#));
     }
 }

@@ -51,7 +51,7 @@ impl Talk {
     fn hears(&mut self) -> Vec<Value> {
         let mut heard = Vec::new();
         for text in self.out.texts.take() {
-            match serde_json::from_slice(&text).expect("JSON") {
+            match serde_json::from_str(&text).expect("JSON") {
                 Value::Array(list) => heard.extend(list),
                 one => heard.push(one),
             }
@@ -222,7 +222,7 @@ fn messages_that_wait_together_leave_together() {
     talk.broker(&frames.into());
     let texts = talk.out.texts.take();
     assert_eq!(texts.len(), 1);
-    let list: Value = serde_json::from_slice(&texts[0]).expect("JSON");
+    let list: Value = serde_json::from_str(&texts[0]).expect("JSON");
     let offsets: Vec<_> =
         list.as_array().expect("a list").iter().map(|m| &m["message"]["offset"]).collect();
     assert_eq!(offsets, [1, 2, 3]);

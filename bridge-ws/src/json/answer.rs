@@ -1,6 +1,7 @@
 //! Answers as JSON: acks, history, presence, gaps.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use sampan_protocol::control::{self, GapReason};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
@@ -69,15 +70,13 @@ impl<'a> History<'a> {
     }
 }
 
-/// JSON that is known to be valid.
+/// A message as all connections share it.
 #[derive(Debug)]
-struct Object(Bytes);
+struct Object(Arc<RawValue>);
 
 impl Serialize for Object {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let value: &RawValue =
-            serde_json::from_slice(&self.0).map_err(serde::ser::Error::custom)?;
-        value.serialize(to)
+        self.0.serialize(to)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The JSON of messages, encoded once for all connections of the process.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use sampan_protocol::Frame;
+use serde_json::value::RawValue;
 
 use super::message::object;
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ pub(crate) struct Cache(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    objects: HashMap<Key, Bytes>,
+    objects: HashMap<Key, Arc<RawValue>>,
     order: VecDeque<Key>,
     bytes: usize,
 }
@@ -34,12 +34,12 @@ impl Cache {
     ///
     /// # Errors
     /// When the frame's attributes make no sense.
-    pub(crate) fn object(&self, topic: &Named, frame: &Frame) -> Result<Bytes, Failure> {
+    pub(crate) fn object(&self, topic: &Named, frame: &Frame) -> Result<Arc<RawValue>, Failure> {
         let key = (topic.id, topic.epoch, frame.header.number);
         if let Some(object) = self.kept().objects.get(&key) {
             return Ok(object.clone());
         }
-        let object = object(topic, frame)?;
+        let object: Arc<RawValue> = object(topic, frame)?.into();
         self.kept().put(key, object.clone());
         Ok(object)
     }
@@ -50,17 +50,17 @@ impl Cache {
 }
 
 impl Kept {
-    fn put(&mut self, key: Key, object: Bytes) {
-        self.bytes += object.len();
+    fn put(&mut self, key: Key, object: Arc<RawValue>) {
+        self.bytes += object.get().len();
         if let Some(before) = self.objects.insert(key, object) {
-            self.bytes -= before.len();
+            self.bytes -= before.get().len();
             return;
         }
         self.order.push_back(key);
         while self.bytes > BYTES_MAX || self.order.len() > MESSAGES_MAX {
             let Some(oldest) = self.order.pop_front() else { return };
             if let Some(object) = self.objects.remove(&oldest) {
-                self.bytes -= object.len();
+                self.bytes -= object.get().len();
             }
         }
     }
@@ -84,12 +84,12 @@ mod tests {
         let topic = Named { id: 1, name: "a".to_owned(), epoch: 1 };
         let first = cache.object(&topic, &frame(1, 3)).expect("valid");
         let again = cache.object(&topic, &frame(1, 3)).expect("valid");
-        assert_eq!(first.as_ptr(), again.as_ptr());
+        assert!(Arc::ptr_eq(&first, &again));
         let text = r#"{"topic":"a","epoch":1,"offset":1,"time_ms":0,"payload":"xxx"}"#;
-        assert_eq!(first, text);
+        assert_eq!(first.get(), text);
         let later = Named { epoch: 2, ..topic };
         let other = cache.object(&later, &frame(1, 3)).expect("valid");
-        assert_ne!(other, first, "an offset of another epoch is another message");
+        assert_ne!(other.get(), first.get(), "an offset of another epoch is another message");
     }
 
     #[test]
@@ -105,7 +105,7 @@ mod tests {
         }
         let kept = cache.kept();
         assert_eq!((kept.objects.len(), kept.order.len()), (MESSAGES_MAX, MESSAGES_MAX));
-        let bytes: usize = kept.objects.values().map(Bytes::len).sum();
+        let bytes: usize = kept.objects.values().map(|object| object.get().len()).sum();
         assert_eq!(kept.bytes, bytes);
     }
 }

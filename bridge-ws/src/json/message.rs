@@ -1,10 +1,10 @@
 //! A delivered message as JSON.
 
-use bytes::Bytes;
-use sampan_protocol::Frame;
 use sampan_protocol::attribute::Attributes;
+use sampan_protocol::{Code, Frame};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::payload::{Form, Payload};
 use crate::failure::Failure;
@@ -73,7 +73,7 @@ impl<'a> Reply<'a> {
 ///
 /// # Errors
 /// When the frame's attributes make no sense.
-pub(crate) fn object(topic: &Named, frame: &Frame) -> Result<Bytes, Failure> {
+pub(crate) fn object(topic: &Named, frame: &Frame) -> Result<Box<RawValue>, Failure> {
     let attributes = frame.attributes()?;
     let body = frame.body_bytes();
     let form = Form::of(attributes.content_type, attributes.content_encoding, body);
@@ -91,9 +91,5 @@ pub(crate) fn object(topic: &Named, frame: &Frame) -> Result<Bytes, Failure> {
         payload,
         payload_base64,
     };
-    let mut out = Vec::with_capacity(128 + topic.name.len() + body.len());
-    // Writing to memory does not fail, and the fields are texts and numbers.
-    let written = serde_json::to_writer(&mut out, &message);
-    debug_assert!(written.is_ok());
-    Ok(out.into())
+    to_raw_value(&message).map_err(|error| Failure::new(Code::PROTOCOL, &error.to_string()))
 }

@@ -109,7 +109,7 @@ impl Stream {
                 let position = Position { epoch: topic.epoch, offset: frame.header.number };
                 self.seen.note(&topic.name, position);
                 self.id(out);
-                data(out, std::str::from_utf8(&object).unwrap_or("null"));
+                data(out, object.get());
             }
             Event::Gap { topic, gap } => {
                 let is_passed = gap.epoch == topic.epoch

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::{Error, RequestExt};
@@ -167,9 +167,7 @@ impl Peer {
             }
         }
         for text in out.texts.take() {
-            // The text was put together from texts.
-            let text = Utf8Bytes::try_from(text).unwrap_or_default();
-            self.write(Message::Text(text)).await?;
+            self.write(Message::Text(text.into())).await?;
         }
         if out.ping {
             self.write(Message::Ping(Bytes::new())).await?;
