@@ -19,7 +19,7 @@ use serde_json::json;
 
 use self::request::{Connect, Operation, Request};
 use crate::failure::Failure;
-use crate::json::{Acked, Cache, Gone, History, Member, Members, Reply};
+use crate::json::{Acked, Away, Cache, Gone, History, Member, Members, Reply};
 use crate::session::{Answer, Event, Question, Session};
 
 pub(crate) use self::outgoing::Outgoing;
@@ -301,14 +301,7 @@ impl Conversation {
             Event::Expiring { expires_ms } => {
                 texts.put(0, "expiring", &json!({ "expires_ms": expires_ms }));
             }
-            Event::Draining(away) => {
-                let control::GoAway { code, reconnect_within_ms, close_after_ms, reason } = away;
-                let body = json!({
-                    "code": code, "name": Code(code).name(), "reason": reason,
-                    "reconnect_within_ms": reconnect_within_ms, "close_after_ms": close_after_ms,
-                });
-                texts.put(0, "goaway", &body);
-            }
+            Event::Draining(away) => texts.put(0, "goaway", &Away::new(&away)),
             Event::Closed(failure) => return Err(failure),
         }
         Ok(())

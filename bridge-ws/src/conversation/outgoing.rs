@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::json::text;
+
 /// Bytes of one frame after which the next is begun.
 const FRAME_BYTES: usize = 32 * 1024;
 
@@ -17,9 +19,7 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// Adds `{"id": ID, "NAME": BODY}`; without the id if it is 0.
     pub(super) fn put(&mut self, id: u64, name: &str, body: &impl Serialize) {
-        // Bodies are texts, numbers and lists of them, which always have a JSON form.
-        let body = serde_json::to_string(body).unwrap_or_else(|_| "null".to_owned());
-        self.put_json(id, name, &body);
+        self.put_json(id, name, &text(body));
     }
 
     /// Adds an object whose body is JSON already.

@@ -1,7 +1,8 @@
-//! Answers as JSON: acks, history, presence, gaps.
+//! What the broker says, as JSON: acks, history, presence, gaps, good-byes.
 
 use std::sync::Arc;
 
+use sampan_protocol::Code;
 use sampan_protocol::control::{self, GapReason};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
@@ -104,6 +105,23 @@ impl<'a> Gone<'a> {
         let lost = reason.is_none_or(GapReason::is_loss);
         let reason = reason.map_or("unknown", GapReason::name);
         Gone { topic: &topic.name, epoch, from, to, reason, lost }
+    }
+}
+
+/// The broker drains.
+#[derive(Debug, Serialize)]
+pub(crate) struct Away<'a> {
+    code: u16,
+    name: &'static str,
+    reason: &'a str,
+    reconnect_within_ms: u32,
+    close_after_ms: u32,
+}
+
+impl<'a> Away<'a> {
+    pub(crate) fn new(away: &'a control::GoAway) -> Self {
+        let control::GoAway { code, reconnect_within_ms, close_after_ms, ref reason } = *away;
+        Away { code, name: Code(code).name(), reason, reconnect_within_ms, close_after_ms }
     }
 }
 

@@ -8,9 +8,14 @@ mod payload;
 mod publish;
 mod start;
 
-pub(crate) use answer::{Acked, Gone, History, Member, Members};
+pub(crate) use answer::{Acked, Away, Gone, History, Member, Members};
 pub(crate) use cache::Cache;
 pub(crate) use depth::is_shallow;
 pub(crate) use message::Reply;
 pub(crate) use publish::{Publish, present};
 pub(crate) use start::Start;
+
+/// The text of a body. Bodies are texts, numbers and lists of them, which always have a JSON form.
+pub(crate) fn text(body: &impl serde::Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_else(|_| "null".to_owned())
+}

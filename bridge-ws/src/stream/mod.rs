@@ -15,7 +15,7 @@ use serde_json::json;
 
 use self::seen::Seen;
 use crate::failure::Failure;
-use crate::json::{Cache, Gone};
+use crate::json::{Away, Cache, Gone, text};
 use crate::session::{Answer, Event, Session};
 
 /// Topics and patterns of one stream.
@@ -133,12 +133,7 @@ impl Stream {
                 // The reader's own software waits as long before it comes back.
                 let within = u64::from(away.reconnect_within_ms);
                 out.push_str(&format!("retry: {}\n", self.chance % (within + 1)));
-                let code = Code(away.code);
-                let body = json!({
-                    "code": code.0, "name": code.name(), "reason": away.reason,
-                    "reconnect_within_ms": within, "close_after_ms": away.close_after_ms,
-                });
-                named(out, "goaway", &body);
+                named(out, "goaway", &Away::new(&away));
             }
             Event::Live(_) | Event::Answered { .. } | Event::Published(_) | Event::Changed(_) => {}
         }
@@ -174,8 +169,7 @@ fn named(out: &mut String, name: &str, body: &impl Serialize) {
     out.push_str("event: ");
     out.push_str(name);
     out.push('\n');
-    // Bodies are texts, numbers and lists of them, which always have a JSON form.
-    data(out, &serde_json::to_string(body).unwrap_or_else(|_| "null".to_owned()));
+    data(out, &text(body));
 }
 
 /// Ends an event. A line break in JSON is white space, and stays one.
