@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
-use crate::json::{Publish, Start, is_shallow, present};
+use crate::json::{Past, Publish, Start, is_shallow, present};
 
 /// Requests of one list.
 const LIST_MAX: usize = 256;
@@ -79,16 +79,6 @@ struct Presence {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct History {
-    topic: String,
-    from: Option<u64>,
-    since: Option<u64>,
-    last: Option<u32>,
-    limit: Option<u32>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Refresh {
     token: String,
 }
@@ -136,7 +126,7 @@ impl Envelope<'_> {
             "publish" => Operation::Publish(Box::new(read(body)?)),
             "request" => Operation::Request(Box::new(read(body)?)),
             "presence" => Operation::Presence(read::<Presence>(body)?.body()?),
-            "history" => Operation::History(read::<History>(body)?.body()?),
+            "history" => Operation::History(read::<Past>(body)?.history()?),
             "refresh" => {
                 let Refresh { token } = read(body)?;
                 Operation::Refresh(control::Refresh { token })
@@ -162,20 +152,6 @@ impl Presence {
             Failure::new(Code::BAD_FIELD, "act is one of enter, leave, watch, unwatch and read")
         })?;
         Ok(control::Presence { topic: self.topic, act: act.number() })
-    }
-}
-
-impl History {
-    fn body(self) -> Result<control::History, Failure> {
-        let History { topic, from, since, last, limit } = self;
-        let limit = limit.unwrap_or(100).min(1000);
-        let from = match (from, since, last) {
-            (Some(offset), None, None) => control::From::Offset(offset),
-            (None, Some(time_ms), None) => control::From::Since(time_ms),
-            (None, None, last) => control::From::Last(last.unwrap_or(limit)),
-            _ => return Err(Failure::new(Code::BAD_FIELD, "give one of from, since and last")),
-        };
-        Ok(control::History { topic, from, limit })
     }
 }
 

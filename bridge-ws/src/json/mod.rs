@@ -4,6 +4,7 @@ mod answer;
 mod cache;
 mod depth;
 mod message;
+mod past;
 mod payload;
 mod publish;
 mod start;
@@ -12,6 +13,7 @@ pub(crate) use answer::{Acked, Away, Gone, History, Member, Members};
 pub(crate) use cache::Cache;
 pub(crate) use depth::is_shallow;
 pub(crate) use message::Reply;
+pub(crate) use past::Past;
 pub(crate) use publish::{Publish, present};
 pub(crate) use start::Start;
 

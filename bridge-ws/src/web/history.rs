@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use sampan_protocol::{Code, control};
+use sampan_protocol::Code;
 use serde::Deserialize;
 
 use super::call::{Call, unexpected};
@@ -14,14 +14,9 @@ use super::caller::{Asked, Caller};
 use super::route::{Content, Route, TOPIC};
 use crate::bridge::Bridge;
 use crate::failure::Failure;
-use crate::json::History;
+use crate::json::{History, Past};
 use crate::parameter::Parameter;
 use crate::session::Answer;
-
-/// Messages of a page if the caller does not say.
-const LIMIT: u32 = 100;
-/// Messages of a page at most.
-const LIMIT_MAX: u32 = 1000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,18 +62,13 @@ async fn history(
     Asked(options): Asked<Options>,
     caller: Caller,
 ) -> Result<Response, Failure> {
-    let limit = options.limit.unwrap_or(LIMIT);
-    if limit > LIMIT_MAX {
+    let Options { limit, from, since, last } = options;
+    if limit.is_some_and(|limit| limit > Past::LIMIT_MAX) {
         return Err(Failure::new(Code::BAD_FIELD, "a page has at most 1,000 messages"));
     }
-    let from = match (options.from, options.since, options.last) {
-        (Some(offset), None, None) => control::From::Offset(offset),
-        (None, Some(time_ms), None) => control::From::Since(time_ms),
-        (None, None, last) => control::From::Last(last.unwrap_or(limit)),
-        _ => return Err(Failure::new(Code::BAD_FIELD, "give one of from, since and last")),
-    };
+    let body = Past { topic, limit, from, since, last }.history()?;
     let (mut call, _) = Call::open(&bridge, &caller).await?;
-    let frame = call.session.history(1, &control::History { topic, from, limit })?;
+    let frame = call.session.history(1, &body)?;
     let Answer::Page(page) = call.answer(frame).await? else { return Err(unexpected()) };
     let body = serde_json::to_vec(&History::new(&page, &bridge.cache)?);
     let body = body.map_err(|_| unexpected())?;
