@@ -20,7 +20,7 @@ use serde_json::json;
 use self::request::{Connect, Operation, Request};
 use crate::failure::Failure;
 use crate::json::{Acked, Away, Cache, Gone, History, Member, Members, Reply};
-use crate::session::{Answer, Event, Question, Session};
+use crate::session::{Answer, Event, Question, Session, timeout_ms};
 
 pub(crate) use self::outgoing::Outgoing;
 
@@ -34,9 +34,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const FRAMES: Rate = Rate { per_s: 500, burst: 2000 };
 /// Requests that make no sense after which a client is sent away.
 const STRIKES: u8 = 3;
-/// How long an answer to a request may take if the client does not say, and at most.
-const TIMEOUT_MS: u64 = 10_000;
-const TIMEOUT_MS_MAX: u64 = 60_000;
 
 /// WebSocket close codes that stand for no code of the protocol.
 pub(crate) mod status {
@@ -320,7 +317,7 @@ fn frames(session: &mut Session, id: u64, operation: Operation) -> Result<Bytes,
                 topic: &ask.topic,
                 event: ask.event.as_deref(),
                 content_type: Some("application/json"),
-                timeout_ms: ask.timeout_ms.unwrap_or(TIMEOUT_MS).clamp(1, TIMEOUT_MS_MAX),
+                timeout_ms: timeout_ms(ask.timeout_ms),
                 payload: ask.payload.as_ref().map_or("null", |value| value.get()).as_bytes(),
             },
         ),

@@ -52,6 +52,16 @@ pub(crate) struct Publish<'a> {
     pub(crate) payload: &'a [u8],
 }
 
+/// How long an answer may take if the peer does not say.
+pub(crate) const TIMEOUT_MS: u64 = 10_000;
+/// How long a peer may wait for an answer at most.
+const TIMEOUT_MS_MAX: u64 = 60_000;
+
+/// How long an answer may take, where the peer has perhaps said so.
+pub(crate) fn timeout_ms(given: Option<u64>) -> u64 {
+    given.unwrap_or(TIMEOUT_MS).clamp(1, TIMEOUT_MS_MAX)
+}
+
 /// A request to whoever serves a topic; texts are not yet checked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Question<'a> {

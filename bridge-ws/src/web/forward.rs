@@ -17,10 +17,7 @@ use crate::failure::Failure;
 use crate::forward::Forward;
 use crate::json::is_shallow;
 use crate::parameter::Parameter;
-use crate::session::Question;
-
-/// How long an answer may take.
-const TIMEOUT_MS: u64 = 10_000;
+use crate::session::{Question, TIMEOUT_MS};
 
 /// The route of a row.
 pub(super) fn route(forward: &Forward) -> Route {

@@ -16,12 +16,7 @@ use super::route::{Content, Route, TOPIC};
 use crate::bridge::Bridge;
 use crate::failure::Failure;
 use crate::parameter::Parameter;
-use crate::session::{Answer, Question};
-
-/// How long an answer may take if the caller does not say.
-const TIMEOUT_MS: u64 = 10_000;
-/// How long a caller may wait at most.
-const TIMEOUT_MS_MAX: u64 = 60_000;
+use crate::session::{Answer, Question, TIMEOUT_MS, timeout_ms};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,12 +56,11 @@ async fn request(
         Some(Ok(text)) => Some(text),
         Some(Err(_)) => return Err(Failure::new(Code::BAD_FIELD, "the content type is no text")),
     };
-    let timeout_ms = options.timeout_ms.unwrap_or(TIMEOUT_MS).clamp(1, TIMEOUT_MS_MAX);
     let question = Question {
         topic: &topic,
         event: options.event.as_deref(),
         content_type,
-        timeout_ms,
+        timeout_ms: timeout_ms(options.timeout_ms),
         payload: &body,
     };
     ask(&bridge, &caller, &question).await
