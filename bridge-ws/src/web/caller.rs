@@ -33,6 +33,15 @@ pub(super) struct Json<T>(pub(super) T);
 /// A request's query.
 pub(super) struct Asked<T>(pub(super) T);
 
+impl Body {
+    /// The body as a text that is shallow enough to be JSON of ours.
+    pub(super) fn text(&self) -> Result<&str, Failure> {
+        let malformed = |why| Failure::new(Code::MALFORMED, why);
+        let text = std::str::from_utf8(&self.0).map_err(|_| malformed("the body is not UTF-8"))?;
+        is_shallow(text).then_some(text).ok_or_else(|| malformed("the body nests deeper than 32"))
+    }
+}
+
 /// The address of a request's peer.
 pub(super) fn address(parts: &Parts) -> Result<SocketAddr, Failure> {
     let found = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
@@ -78,13 +87,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let Body(bytes) = Body::from_request(request, state).await?;
-        let malformed = |why: &str| Failure::new(Code::MALFORMED, why);
-        let text = std::str::from_utf8(&bytes).map_err(|_| malformed("the body is not UTF-8"))?;
-        if !is_shallow(text) {
-            return Err(malformed("the body nests deeper than 32"));
-        }
-        serde_json::from_str(text).map(Json).map_err(|error| malformed(&error.to_string()))
+        let body = Body::from_request(request, state).await?;
+        let malformed =
+            |error: serde_json::Error| Failure::new(Code::MALFORMED, &error.to_string());
+        serde_json::from_str(body.text()?).map(Json).map_err(malformed)
     }
 }
 

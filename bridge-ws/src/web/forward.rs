@@ -15,7 +15,6 @@ use super::route::{Content, Route};
 use crate::bridge::Bridge;
 use crate::failure::Failure;
 use crate::forward::Forward;
-use crate::json::is_shallow;
 use crate::parameter::Parameter;
 use crate::session::{Question, TIMEOUT_MS};
 
@@ -25,9 +24,8 @@ pub(super) fn route(forward: &Forward) -> Route {
     let is_json = answer.is_some();
     let (method, handler, question) = match question {
         Some(form) => {
-            let handler = post(move |State(bridge), caller, Body(body)| async move {
-                let body = check(&body)?;
-                answered(bridge, caller, topic, body, is_json).await
+            let handler = post(move |State(bridge), caller, body: Body| async move {
+                answered(bridge, caller, topic, body.text()?, is_json).await
             });
             ("post", handler, Content::Json(form))
         }
@@ -63,11 +61,6 @@ fn asked(parameters: &[Parameter], query: Vec<(String, String)>) -> Result<Strin
         Some(missing) => Err(bad("give", missing.name)),
         None => Ok(Value::Object(question).to_string()),
     }
-}
-
-fn check(body: &[u8]) -> Result<&str, Failure> {
-    let text = std::str::from_utf8(body).ok().filter(|text| is_shallow(text));
-    text.ok_or_else(|| Failure::new(Code::MALFORMED, "the body is no JSON, or nests too deep"))
 }
 
 async fn answered(

@@ -103,7 +103,7 @@ async fn every_refusal_is_a_problem_document_with_its_code() {
     let customer = broker.token("ann", Role::Customer);
     let service = broker.token("till", Role::Service);
     let message = json!({"topic": "order.1", "payload": 1});
-    let publish = "/v1/publish";
+    let (publish, seek) = ("/v1/publish", "/v1/groups/seek");
     let huge = json!({"topic": "order.1", "payload": "x".repeat(2 << 20)});
     let deep = format!(r#"{{"topic":"a","payload":{}1{}}}"#, "[".repeat(40), "]".repeat(40));
     for (reply, status, code) in [
@@ -132,6 +132,8 @@ async fn every_refusal_is_a_problem_document_with_its_code() {
         (broker.post(&service, publish, &huge).await, 413, 102),
         (broker.call("POST", publish, &bearer(&service), deep.as_bytes()).await, 400, 100),
         (broker.call("POST", publish, &bearer(&service), b"\xff").await, 400, 100),
+        (broker.call("POST", seek, &bearer(&service), deep.as_bytes()).await, 400, 100),
+        (broker.call("POST", seek, &bearer(&service), b"\xff").await, 400, 100),
         (broker.get(&service, "/v1/topics/order.never/history").await, 404, 106),
         (broker.get(&service, "/v1/topics/order.1/history?limit=x").await, 400, 105),
         (broker.get(&service, "/v1/topics/order.1/history?from=1&last=2").await, 400, 105),
