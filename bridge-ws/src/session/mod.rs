@@ -123,6 +123,9 @@ impl Session {
 
     /// The frame of a publish that is known by `number`; 0 for one that nobody waits for.
     pub(crate) fn publish(&mut self, number: u64, publish: &Publish<'_>) -> Result<Bytes, Failure> {
+        if number > 0 {
+            check_number(number)?;
+        }
         Topic::parse(publish.topic).map_err(Error::from)?;
         let mut attributes = BytesMut::new();
         put_text(&mut attributes, Tag::Topic, Some(publish.topic));

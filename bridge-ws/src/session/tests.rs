@@ -152,4 +152,9 @@ fn ids_are_numbers_that_json_carries() {
         assert_eq!(session.unsubscribe(id).map_err(|f| f.code), Err(Code::BAD_FIELD));
     }
     assert!(session.unsubscribe(NUMBER_MAX).is_ok());
+    let publish = |id| session.publish(id, &publish("a", b"")).map_err(|f| f.code);
+    assert_eq!(
+        [0, NUMBER_MAX, NUMBER_MAX + 1].map(publish).map(|p| p.err()),
+        [None, None, Some(Code::BAD_FIELD)]
+    );
 }
