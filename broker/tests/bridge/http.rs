@@ -136,6 +136,7 @@ async fn every_refusal_is_a_problem_document_with_its_code() {
         (broker.call("POST", seek, &bearer(&service), b"\xff").await, 400, 100),
         (broker.get(&service, "/v1/topics/order.never/history").await, 404, 106),
         (broker.get(&service, "/v1/topics/order.1/history?limit=x").await, 400, 105),
+        (broker.get(&service, "/v1/topics/order.1/history?limit=1001").await, 400, 105),
         (broker.get(&service, "/v1/topics/order.1/history?from=1&last=2").await, 400, 105),
         (broker.get(&service, "/v1/groups?group=none").await, 404, 113),
         (broker.get(&service, "/v1/groups?gruop=none").await, 400, 105),
