@@ -52,7 +52,8 @@ impl Desk {
         })
     }
 
-    /// Leaves things for the shard, and wakes it unless it was woken for others already.
+    /// Leaves things for the shard, and wakes it unless it was woken for others already. The shard
+    /// and the other threads wait while they are listed: nothing is to be done for them then.
     pub(super) fn tell(&self, all: impl IntoIterator<Item = Told>) {
         let mut told = lock(&self.told);
         let had = told.len();

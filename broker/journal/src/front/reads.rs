@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::reader::{Reader, Wanted};
 use crate::storage::Storage;
 
-/// Questions answered before the shard is told.
+/// Questions taken at once.
 const ROUND: Bound = Bound { items: 64, weight: usize::MAX };
 
 /// What the reading thread is asked.
@@ -50,10 +50,11 @@ impl<S: Storage> Reads<S> {
         let _guard = FenceOnPanic(self.desk.clone());
         let mut asks = Vec::new();
         while self.asks.take(ROUND, &mut asks) {
-            self.desk.tell(asks.drain(..).map(|ask| {
+            for ask in asks.drain(..) {
                 let ticket = ask.ticket();
-                self.answer(ask).map_or_else(|e| failed(ticket, e.into()), Told::Done)
-            }));
+                let told = self.answer(ask).map_or_else(|e| failed(ticket, e.into()), Told::Done);
+                self.desk.tell([told]);
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! A journal with its threads: what is told and in which order, what a failing disk does to it, and
 //! that it ends whole.
 
+mod held;
+
 use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
