@@ -1,0 +1,5 @@
+//! The services of a shop on Sampan: chat with routing, orders, inventory, notifications.
+//!
+//! They are ordinary clients of the broker: what they need from it is a public feature that any
+//! backend team can use too. Rules (`*/rules`) are free of I/O and clocks; stores and the service
+//! frame are the shell around them.
