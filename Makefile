@@ -8,7 +8,7 @@ SIM_FRESH ?= 20
 REAL_INPUT ?= target/catalog.txt
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 
-.PHONY: help run test unit smoke lint fmt clippy doc deny audit sim real bench fuzz setup setup-deny
+.PHONY: help run test unit smoke lint fmt clippy doc deny audit sim real crash bench fuzz setup setup-deny
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,10 +53,8 @@ real: setup ## the whole Debian catalog to fifty readers: plainly, while they mo
 	REAL_INPUT=$(abspath $(REAL_INPUT)) $(CARGO) test --release --package sampan --test cli $(LOCKED) \
 		catalog -- --nocapture --test-threads 1
 
-crash: setup ## every proof that nothing acknowledged is lost, in full
-	CRASH_FULL=1 $(CARGO) test --release $(LOCKED) --package sampan-journal --test battery -- --nocapture
-	CRASH_FULL=1 $(CARGO) test $(LOCKED) --package sampan-tests --test crash
-	CRASH_FULL=1 $(CARGO) test $(LOCKED) --package sampan --test e2e crash:: -- --nocapture
+crash: setup ## every proof that nothing acknowledged is lost, in full, and a table of them
+	@CARGO="$(CARGO)" sh scripts/crash.sh
 
 bench: setup ## every criterion bench
 	$(CARGO) bench $(LOCKED) --package sampan-bench

@@ -89,9 +89,10 @@ impl fmt::Display for Report {
 pub fn check(history: &[Event], after: &Aftermath, survives: Level) -> Report {
     let mut report = Report::default();
     let told = Told::read(history, survives, &mut report);
-    let kept = told.kept(after, &mut report);
+    let found: Vec<_> = after.found.iter().map(|found| payload::decode(&found.payload)).collect();
+    let kept = told.kept(after, &found, &mut report);
     told.promises(after, &kept, &mut report);
-    told.order(after, &mut report);
+    told.order(after, &found, &mut report);
     told.groups(history, after, survives, &kept, &mut report);
     report
 }
@@ -154,12 +155,17 @@ impl Told {
     }
 
     /// Looks at each kept message alone; the message at each place.
-    fn kept(&self, after: &Aftermath, report: &mut Report) -> BTreeMap<Place, Message> {
+    fn kept(
+        &self,
+        after: &Aftermath,
+        found: &[Option<Message>],
+        report: &mut Report,
+    ) -> BTreeMap<Place, Message> {
         let mut kept = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        for Found { place, payload } in &after.found {
+        for (Found { place, payload }, message) in after.found.iter().zip(found) {
             report.kept += 1;
-            let Some(message) = payload::decode(payload) else {
+            let Some(message) = *message else {
                 report.corrupt_payload += 1;
                 report.tell(|| format!("{place:?} holds {} bytes of nobody", payload.len()));
                 continue;
@@ -204,10 +210,10 @@ impl Told {
     }
 
     /// Per producer and topic what was kept is a prefix of what was sent, in its order.
-    fn order(&self, after: &Aftermath, report: &mut Report) {
+    fn order(&self, after: &Aftermath, found: &[Option<Message>], report: &mut Report) {
         let mut kept: BTreeMap<Line, BTreeSet<u64>> = BTreeMap::new();
-        for Found { place, payload } in &after.found {
-            let Some(message) = payload::decode(payload) else { continue };
+        for (Found { place, .. }, message) in after.found.iter().zip(found) {
+            let Some(message) = message else { continue };
             let line = kept.entry((message.producer, Arc::clone(&place.topic))).or_default();
             let later = line.last().is_some_and(|last| *last > message.sequence);
             if line.insert(message.sequence) && later {

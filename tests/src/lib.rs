@@ -1,8 +1,10 @@
 //! What proofs share: chance from a seed, payloads that show a changed byte, the history of what
-//! clients did and were told, and the checker that holds what a store kept against it.
+//! clients did and were told, the checker that holds what a store kept against it, and the table of
+//! what was proven.
 
 pub mod chance;
 pub mod check;
 pub mod choices;
 pub mod history;
 pub mod payload;
+pub mod proof;

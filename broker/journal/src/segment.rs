@@ -91,10 +91,11 @@ impl Header {
 
 /// Makes a file as long as `bytes`, all of it really there, and synced.
 pub(crate) fn fill<F: File>(file: &F, bytes: u64) -> Result<()> {
-    let zeros = vec![0; FILL_BYTES];
     let mut at = file.len()?;
+    let left = |at: u64| usize::try_from(bytes.saturating_sub(at)).unwrap_or(usize::MAX);
+    let zeros = vec![0; left(at).min(FILL_BYTES)];
     while at < bytes {
-        let part = usize::try_from(bytes - at).map_or(FILL_BYTES, |left| left.min(FILL_BYTES));
+        let part = left(at).min(zeros.len());
         file.write_at(&[IoSlice::new(&zeros[..part])], at)?;
         at += part as u64;
     }

@@ -14,6 +14,7 @@ use sampan_tests::chance::Chance;
 use sampan_tests::check::check;
 use sampan_tests::history::{self, Aftermath, Event, Found, Level, Place};
 use sampan_tests::payload;
+use sampan_tests::proof::Proof;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -198,10 +199,18 @@ async fn given_all(notes: &Notes, after: &Aftermath) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn kills_at_random_moments_lose_nothing_that_anybody_was_told() {
-    let kills = if env::var_os("CRASH_FULL").is_some() { 200 } else { 20 };
-    let mut chance = Chance::of(kills, "kill the broker", 0);
+/// What the clients of one broker were told in all.
+#[derive(Default)]
+struct Sums {
+    acked: u64,
+    shown: usize,
+    given: usize,
+    settled: usize,
+}
+
+/// Kills one broker so often while clients use it, and looks at what it holds in the end.
+async fn live_through(number: u64, kills: u64) -> Sums {
+    let mut chance = Chance::of(number, "kill the broker", 0);
     let mut broker = Broker::configured(CONFIG);
     let notes = Notes::default();
     let mut publishers: Vec<JoinHandle<()>> = Vec::new();
@@ -229,7 +238,37 @@ async fn kills_at_random_moments_lose_nothing_that_anybody_was_told() {
     after.drained = (1..=TOPICS).map(|n| ("work".into(), topic(n).as_str().into())).collect();
     let events = notes.events.lock().expect("not poisoned").clone();
     let report = check(&events, &after, Level::Logged);
-    println!("{kills} kills: {report}");
-    assert_eq!(report.violations(), 0, "{report}");
-    assert!(report.acked > kills * 10, "{report}");
+    assert_eq!(report.violations(), 0, "broker {number}: {report}");
+    assert!(report.acked > kills * 10, "broker {number}: {report}");
+    let count = |is: fn(&Event) -> bool| events.iter().filter(|event| is(event)).count();
+    Sums {
+        acked: report.acked,
+        shown: count(|event| matches!(event, Event::Shown(..))),
+        given: count(|event| matches!(event, Event::Given { .. })),
+        settled: count(|event| matches!(event, Event::Settled { .. })),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_at_random_moments_lose_nothing_that_anybody_was_told() {
+    let full = env::var_os("CRASH_FULL").is_some();
+    // Most of a kill is waiting, so several brokers are killed at a time.
+    let (brokers, kills) = if full { (8, 25) } else { (4, 5) };
+    let mut proof = Proof::of("kills of the broker");
+    let lives: Vec<_> =
+        (1..=brokers).map(|number| tokio::spawn(live_through(number, kills))).collect();
+    let mut sums = Sums::default();
+    for life in lives {
+        let Sums { acked, shown, given, settled } = life.await.expect("nothing was lost");
+        sums = Sums {
+            acked: sums.acked + acked,
+            shown: sums.shown + shown,
+            given: sums.given + given,
+            settled: sums.settled + settled,
+        };
+        proof.ran(kills);
+    }
+    let Sums { acked, shown, given, settled } = sums;
+    proof.note(format!("{acked} acked, {shown} shown to a reader"));
+    proof.note(format!("{given} given to a group, {settled} settled"));
 }

@@ -6,6 +6,7 @@ use sampan_core::class::{Retention, Rule, Table};
 use sampan_journal::Options;
 use sampan_protocol::{Class, Pattern};
 use sampan_tests::history::Level;
+use sampan_tests::proof::Proof;
 
 use crate::rig::{Rig, Told, options, topic};
 
@@ -21,6 +22,7 @@ fn an_hour() -> Options {
 
 #[test]
 fn a_clock_that_jumps_a_day_deletes_nothing_early_and_an_hour_that_passes_does() {
+    let proof = Proof::of("clock jumps");
     for jump in [DAY_MS, -DAY_MS] {
         for reopen in [false, true] {
             let mut rig =
@@ -51,6 +53,7 @@ fn a_clock_that_jumps_a_day_deletes_nothing_early_and_an_hour_that_passes_does()
             let holdings = rig.read(&topics, 1 << 16);
             assert_eq!(holdings.after.found.len(), 0, "{what}: an hour has passed");
             assert_eq!(rig.check(&topics, Level::Synced, 1 << 16).violations(), 0, "{what}");
+            proof.ran(1);
         }
     }
 }

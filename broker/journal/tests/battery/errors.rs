@@ -8,6 +8,7 @@ use sampan_journal::{Error, OpenError};
 use sampan_protocol::Topic;
 use sampan_tests::chance::Chance;
 use sampan_tests::history::Level;
+use sampan_tests::proof::Proof;
 
 use crate::rig::{Rig, Told, options, topic};
 use crate::scaled;
@@ -64,7 +65,7 @@ fn work(rig: &mut Rig, rounds: u64, chance: &mut Chance) -> Result<(), Failed> {
 
 #[test]
 fn a_failed_write_or_sync_is_never_acknowledged_and_fences() {
-    let mut ran = 0;
+    let proof = Proof::of("errors while writing");
     for on in [Kind::Write, Kind::Sync, Kind::SyncDir, Kind::Rename, Kind::Create] {
         for skip in 0..scaled(200, 20) {
             for times in [1, u64::MAX] {
@@ -90,12 +91,11 @@ fn a_failed_write_or_sync_is_never_acknowledged_and_fences() {
                     work(&mut again, 3, &mut chance).expect("healed");
                     let report = again.check(&topics(), Level::Synced, 1 << 16);
                     assert_eq!(report.violations(), 0, "{what}, power {power}: {report}");
-                    ran += 1;
+                    proof.ran(1);
                 }
             }
         }
     }
-    println!("errors while writing: {ran} cases");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn an_error_while_opening_is_told_and_changes_nothing() {
     let mut chance = Chance::new(1);
     let mut rig = Rig::new();
     work(&mut rig, 60, &mut chance).expect("no fault");
-    let mut ran = 0;
+    let proof = Proof::of("errors while opening");
     for on in EVERY_KIND {
         for skip in 0..scaled(60, 20) {
             let storage = rig.storage.kill();
@@ -116,15 +116,14 @@ fn an_error_while_opening_is_told_and_changes_nothing() {
             assert!(again.opening.damaged.is_empty(), "{what}: {:?}", again.opening);
             let report = again.check(&topics(), Level::Synced, 1 << 16);
             assert_eq!(report.violations(), 0, "{what}: {report}");
-            ran += 1;
+            proof.ran(1);
         }
     }
-    println!("errors while opening: {ran} cases");
 }
 
 #[test]
 fn a_full_disk_refuses_messages_takes_acks_and_recovers_when_space_returns() {
-    let mut ran = 0;
+    let mut proof = Proof::of("full disks");
     let mut refused = 0;
     for seed in 0..scaled(400, 40) {
         let mut chance = Chance::of(seed, "full", 0);
@@ -171,8 +170,8 @@ fn a_full_disk_refuses_messages_takes_acks_and_recovers_when_space_returns() {
         work(&mut rig, 20, &mut chance).unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
         let report = rig.check(&topics(), Level::Synced, 1 << 16);
         assert_eq!(report.violations(), 0, "seed {seed}, space again: {report}");
-        ran += 1;
+        proof.ran(1);
     }
-    assert!(refused > ran);
-    println!("full disks: {ran} cases, {refused} sends refused");
+    assert!(refused > proof.cases());
+    proof.note(format!("{refused} messages refused"));
 }

@@ -9,6 +9,7 @@ use sampan_journal::{Error, Write};
 use sampan_protocol::Topic;
 use sampan_tests::chance::Chance;
 use sampan_tests::history::Level;
+use sampan_tests::proof::Proof;
 
 use crate::rig::{KEPT, Rig, Told, limited, topic};
 use crate::scaled;
@@ -115,7 +116,7 @@ impl Play {
                 *floor = (*floor).min(*pin);
             }
         }
-        let report = self.rig.judge(&self.rig.told, &holdings, Level::Synced);
+        let report = self.rig.judge(&self.rig.told.events, &holdings, Level::Synced);
         let (what, model) = (&self.what, &self.model);
         let lost = &holdings.lost;
         assert_eq!(report.violations(), 0, "{what}: {report}\n{model:?}\ntold as lost: {lost:?}");
@@ -169,14 +170,12 @@ fn random_commands_and_crashes_agree_with_the_model() {
     // 100 is one in which a floor that had been told went back.
     let last = scaled(100_000, 8_000) / STEPS;
     let seeds: Vec<u64> = one.map_or((1..=last).chain([100]).collect(), |seed| vec![seed]);
-    let mut steps = 0;
-    for seed in &seeds {
-        let mut play = Play::new(*seed);
-        for number in 0..STEPS {
-            play.step(number);
-            steps += 1;
-        }
+    let mut proof = Proof::of("steps of the model");
+    proof.note(format!("{} logs", seeds.len()));
+    proof.each(seeds.len() as u64, |seed| {
+        let mut play = Play::new(seeds[usize::try_from(seed).expect("small")]);
+        (0..STEPS).for_each(|number| play.step(number));
         play.look();
-    }
-    println!("model: {steps} steps of {} seeds", seeds.len());
+        STEPS
+    });
 }

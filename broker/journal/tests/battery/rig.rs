@@ -56,8 +56,9 @@ struct Version {
 /// What the users of a log know; it outlives the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
-    /// Each event, and how many steps the storage had written down by then.
-    pub(crate) events: Vec<(usize, Event)>,
+    pub(crate) events: Vec<Event>,
+    /// Per event how many steps the storage had written down by then; never falls while one is written to.
+    at: Vec<usize>,
     /// Per key: when which version was written, and when it was synced.
     versions: BTreeMap<u64, Vec<(usize, Version)>>,
     producer: u64,
@@ -67,14 +68,16 @@ pub(crate) struct Told {
 
 impl Told {
     pub(crate) fn new() -> Self {
-        let (events, versions) = (Vec::new(), BTreeMap::new());
-        Told { events, versions, producer: 1, sequence: 0, now: start() }
+        let (events, at, versions) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Told { events, at, versions, producer: 1, sequence: 0, now: start() }
     }
 
     /// What was known when the storage had written down so many steps.
     pub(crate) fn until(&self, step: usize) -> Told {
         let mut told = self.clone();
-        told.events.retain(|(at, _)| *at <= step);
+        let known = told.at.partition_point(|at| *at <= step);
+        told.events.truncate(known);
+        told.at.truncate(known);
         for versions in told.versions.values_mut() {
             versions.retain(|(at, _)| *at <= step);
         }
@@ -89,24 +92,24 @@ impl Told {
     }
 
     /// Without the messages at these offsets: the log says itself that they are damaged.
-    pub(crate) fn without(&self, lost: &BTreeMap<Topic, Vec<Hole>>) -> Told {
-        let mut told = self.clone();
-        let gone: std::collections::BTreeSet<Message> = told
+    fn without(&self, lost: &BTreeMap<Topic, Vec<Hole>>) -> Vec<Event> {
+        let gone: std::collections::BTreeSet<Message> = self
             .events
             .iter()
-            .filter(|(_, event)| Told::holds(event, lost))
-            .filter_map(|(_, event)| match event {
+            .filter(|event| Told::holds(event, lost))
+            .filter_map(|event| match event {
                 Event::Acked { message, .. } | Event::Shown(_, message) => Some(*message),
                 _ => None,
             })
             .collect();
-        told.events.retain(|(_, event)| match event {
+        let mut events = self.events.clone();
+        events.retain(|event| match event {
             Event::Sent { message, .. }
             | Event::Acked { message, .. }
             | Event::Shown(_, message) => !gone.contains(message),
             _ => true,
         });
-        told
+        events
     }
 }
 
@@ -155,7 +158,8 @@ impl Rig {
     }
 
     fn tell(&mut self, event: Event) {
-        self.told.events.push((self.storage.recorded(), event));
+        self.told.events.push(event);
+        self.told.at.push(self.storage.recorded());
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {
@@ -300,11 +304,8 @@ impl Rig {
                 let Some(last) = page.runs.last() else { break };
                 for deliver in page.runs.iter().flat_map(|run| run.frames()) {
                     assert!(deliver.offset >= at, "{topic}: {} below {at}", deliver.offset);
-                    let whole: Vec<u8> = [Some(deliver.head), deliver.body]
-                        .into_iter()
-                        .flatten()
-                        .flat_map(|part| part.to_vec())
-                        .collect();
+                    let mut whole = deliver.head.to_vec();
+                    whole.extend_from_slice(&deliver.body.unwrap_or_default());
                     let frame = Frame::decode(whole.into(), 1 << 20).expect("a frame");
                     assert_eq!(frame.header.topic_id, READ_AS);
                     assert_eq!(frame.header.number, deliver.offset);
@@ -351,7 +352,7 @@ impl Rig {
     /// Everything that is wrong with what the log holds now, given what survived what befell it.
     pub(crate) fn check(&self, topics: &[Topic], survives: Level, page_bytes: usize) -> Report {
         let holdings = self.read(topics, page_bytes);
-        self.judge(&self.told, &holdings, survives)
+        self.judge(&self.told.events, &holdings, survives)
     }
 
     /// Like [`Rig::check`], where the log says of itself that something is damaged.
@@ -363,9 +364,8 @@ impl Rig {
         (report, holdings)
     }
 
-    pub(crate) fn judge(&self, told: &Told, holdings: &Holdings, survives: Level) -> Report {
-        let events: Vec<Event> = told.events.iter().map(|(_, event)| event.clone()).collect();
-        let mut report = check(&events, &holdings.after, survives);
+    pub(crate) fn judge(&self, events: &[Event], holdings: &Holdings, survives: Level) -> Report {
+        let mut report = check(events, &holdings.after, survives);
         let wrong = self.wrong_values();
         report.cursor_regressed += wrong.len() as u64;
         report.findings.extend(wrong);

@@ -5,6 +5,7 @@ use sampan_journal::storage::faulty::Faulty;
 use sampan_protocol::Topic;
 use sampan_tests::chance::Chance;
 use sampan_tests::history::Level;
+use sampan_tests::proof::Proof;
 
 use crate::rig::{Rig, Told, options, topic};
 use crate::scaled;
@@ -41,8 +42,8 @@ fn an_index_that_is_missing_cut_or_changed_is_made_again() {
     let (sealed, told, topics) = sealed();
     let names = files(&sealed, ".idx");
     assert!(names.len() > 3, "{names:?}");
-    let mut ran = 0;
-    let mut try_with = |what: &str, change: &dyn Fn(&Faulty)| {
+    let proof = Proof::of("index files");
+    let try_with = |what: &str, change: &dyn Fn(&Faulty)| {
         let storage = sealed.kill();
         change(&storage);
         let rig = Rig::open(&storage, told.clone(), options());
@@ -50,25 +51,27 @@ fn an_index_that_is_missing_cut_or_changed_is_made_again() {
         assert!(rig.opening.damaged.is_empty(), "{what}: {:?}", rig.opening);
         let report = rig.check(&topics, Level::Synced, 1 << 16);
         assert_eq!(report.violations(), 0, "{what}: {report}");
-        ran += 1;
+        1
     };
-    for name in &names {
-        try_with(&format!("{name} missing"), &|storage| storage.remove(name).expect("there"));
-    }
     let limit = usize::try_from(scaled(1 << 20, 150)).expect("small");
-    for (number, name) in names.iter().enumerate() {
+    proof.each(names.len() as u64, |number| {
+        let number = usize::try_from(number).expect("small");
+        let name = &names[number];
+        let missing = format!("{name} missing");
+        let mut ran = try_with(&missing, &|storage| storage.remove(name).expect("there"));
         let bytes = sealed.bytes(name).expect("there").len();
         let step = (bytes * names.len() / limit).max(1);
         for at in (number % step..bytes).step_by(step) {
             let what = format!("{name} cut at {at}");
-            try_with(&what, &|storage| storage.rot(name, |bytes| bytes.truncate(at)));
+            ran += try_with(&what, &|storage| storage.rot(name, |bytes| bytes.truncate(at)));
             for bit in 0..8 {
                 let what = format!("{name} byte {at} bit {bit}");
-                try_with(&what, &|storage| storage.rot(name, |bytes| bytes[at] ^= 1 << bit));
+                let flip = |storage: &Faulty| storage.rot(name, |bytes| bytes[at] ^= 1 << bit);
+                ran += try_with(&what, &flip);
             }
         }
-    }
-    println!("index files: {ran} cases");
+        ran
+    });
 }
 
 #[test]
@@ -76,6 +79,7 @@ fn a_missing_segment_is_told_and_all_others_are_served() {
     let (sealed, told, topics) = sealed();
     let names = files(&sealed, ".seg");
     assert!(names.len() > 4, "{names:?}");
+    let proof = Proof::of("missing segments");
     for name in &names[..names.len() - 2] {
         for index in [false, true] {
             let storage = sealed.kill();
@@ -92,6 +96,7 @@ fn a_missing_segment_is_told_and_all_others_are_served() {
             let others = names.iter().filter(|other| *other != name);
             let gone = others.filter(|other| storage.bytes(other).is_none()).count();
             assert_eq!(gone, 0, "{name} missing, and then others, too");
+            proof.ran(1);
         }
     }
 }
@@ -103,6 +108,7 @@ fn rot_in_a_closed_segment_is_found_and_no_wrong_byte_is_served_or_deleted() {
     let clean = Rig::open(&sealed.kill(), told.clone(), options()).expect("opens");
     let whole = clean.read(&topics, 1 << 16).after.found.len();
     let mut chance = Chance::new(5);
+    let mut proof = Proof::of("rot in closed segments");
     let wanted = scaled(10_000, 500);
     let (mut told_at_once, mut missed, mut harmless) = (0, 0, 0);
     for number in 0..wanted {
@@ -137,8 +143,9 @@ fn rot_in_a_closed_segment_is_found_and_no_wrong_byte_is_served_or_deleted() {
         } else {
             harmless += 1;
         }
+        proof.ran(1);
     }
-    println!("rot: {wanted} cases, {told_at_once} told, {harmless} in bytes that say nothing");
+    proof.note(format!("{told_at_once} told, {harmless} in bytes that say nothing"));
     assert_eq!(missed, 0);
     assert!(told_at_once > wanted / 2);
 }

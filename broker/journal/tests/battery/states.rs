@@ -5,6 +5,7 @@ use sampan_protocol::Topic;
 use sampan_tests::chance::Chance;
 use sampan_tests::choices;
 use sampan_tests::history::Level;
+use sampan_tests::proof::Proof;
 
 use crate::rig::{Rig, Told, limited, topic};
 use crate::scaled;
@@ -76,14 +77,14 @@ fn renames(rig: &Rig, ending: &str) -> bool {
 
 #[test]
 fn every_state_that_a_crash_may_leave_recovers() {
-    let mut ran = 0;
-    for seed in 1..=scaled(10, 1) {
-        let (rig, topics) = busy(seed);
+    let proof = Proof::of("crash states");
+    let (seeds, limit) = (scaled(10, 1), scaled(100, 8));
+    proof.each(seeds, |seed| {
+        let (rig, topics) = busy(seed + 1);
         for ending in [".seg", ".idx", ".old"] {
             assert!(renames(&rig, ending), "seed {seed}: none of what ends with {ending} was made");
         }
-        let mut chance = Chance::of(seed, "crash", 0);
-        ran += crash_everywhere(&rig, &topics, scaled(100, 8), &mut chance);
-    }
-    println!("crash states: {ran} cases");
+        let mut chance = Chance::of(seed + 1, "crash", 0);
+        crash_everywhere(&rig, &topics, limit, &mut chance)
+    });
 }

@@ -8,6 +8,7 @@ use sampan_journal::storage::faulty::Faulty;
 use sampan_protocol::Topic;
 use sampan_tests::chance::Chance;
 use sampan_tests::history::Level;
+use sampan_tests::proof::Proof;
 
 use crate::rig::{Rig, Told, options, topic};
 use crate::scaled;
@@ -79,18 +80,13 @@ fn fill(rig: &mut Rig, topics: &[Topic], chance: &mut Chance) {
 }
 
 /// Runs `case` for tails of several seeds until there were as many cases as wanted.
-fn cases(name: &str, wanted: u64, mut case: impl FnMut(&Torn, u64) -> u64) {
-    let (mut ran, mut seed) = (0, 1);
-    while ran < wanted {
-        ran += case(&Torn::new(seed), seed);
-        seed += 1;
-    }
-    println!("{name}: {ran} cases, {} tails", seed - 1);
+fn cases(name: &'static str, wanted: u64, case: impl Fn(&Torn, u64) -> u64 + Sync) {
+    Proof::of(name).until(wanted, |number| case(&Torn::new(number + 1), number + 1));
 }
 
 #[test]
 fn a_tail_torn_at_any_byte_loses_nothing_that_was_synced() {
-    cases("torn", scaled(150_000, 6_000), |torn, seed| {
+    cases("torn tails", scaled(150_000, 6_000), |torn, seed| {
         let block = torn.block.clone();
         let mut ran = 0;
         for at in block.clone() {
@@ -114,7 +110,7 @@ fn a_tail_torn_at_any_byte_loses_nothing_that_was_synced() {
 
 #[test]
 fn a_tail_with_any_bit_flipped_loses_nothing_that_was_synced() {
-    cases("flipped", scaled(800_000, 20_000), |torn, seed| {
+    cases("tails with a bit flipped", scaled(800_000, 20_000), |torn, seed| {
         let mut ran = 0;
         for at in torn.block.clone() {
             for bit in 0..8 {
@@ -129,7 +125,7 @@ fn a_tail_with_any_bit_flipped_loses_nothing_that_was_synced() {
 
 #[test]
 fn a_tail_with_holes_loses_nothing_that_was_synced() {
-    cases("holes", scaled(20_000, 1_000), |torn, seed| {
+    cases("tails with holes", scaled(20_000, 1_000), |torn, seed| {
         let mut ran = 0;
         for hole in [8, 64, 512, 4096] {
             for at in (torn.block.start / hole * hole..torn.block.end).step_by(hole.min(64)) {
@@ -146,7 +142,7 @@ fn a_tail_with_holes_loses_nothing_that_was_synced() {
 
 #[test]
 fn a_stale_block_in_the_tail_is_never_taken_for_a_new_one() {
-    cases("stale", scaled(20_000, 1_000), |torn, seed| {
+    cases("stale blocks", scaled(20_000, 1_000), |torn, seed| {
         let mut chance = Chance::of(seed, "stale", 0);
         let mut ran = 0;
         let names = torn.with.list().expect("listed");
@@ -176,7 +172,7 @@ fn a_stale_block_in_the_tail_is_never_taken_for_a_new_one() {
 
 #[test]
 fn the_last_block_twice_is_the_last_block_once() {
-    cases("twice", scaled(2_000, 100), |torn, seed| {
+    cases("the last block twice", scaled(2_000, 100), |torn, seed| {
         let block = torn.block.clone();
         let room = torn.after.len() - block.end.next_multiple_of(8);
         let fits = block.len().min(room);

@@ -251,7 +251,8 @@ impl File for FaultyFile {
 
     fn write_at(&self, parts: &[IoSlice<'_>], at: u64) -> Result<()> {
         let mut inner = self.directory.inner();
-        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let mut bytes = Vec::new();
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
         let length = bytes.len();
         if let Err(error) = inner.fault(Kind::Write) {
             self.put(&mut inner, bytes, at, length / 2 / SECTOR * SECTOR);
