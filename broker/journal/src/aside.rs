@@ -44,9 +44,10 @@ impl<S: Storage> Writer<S> {
                     if !self.is_kept(*topic, segment, region.from) {
                         continue;
                     }
-                    let run = scan::run(&whole, &record).ok_or(Error::Damaged)?;
                     let copied = record.head.flags & COPIED != 0;
-                    let entries = Entries::read(ahead, run.from, copied).ok_or(Error::Damaged)?;
+                    let entries = Entries::read(ahead, region.from, copied);
+                    let entries = entries.ok_or(Error::Damaged)?;
+                    let run = scan::run(&whole, &record, &entries).ok_or(Error::Damaged)?;
                     let entries = Entries { time_ms: Some(region.time_ms), ..entries };
                     self.copy_to(&mut copying, weight)?.part(*topic, Some(source), &run, &entries);
                 }
@@ -109,7 +110,8 @@ impl<S: Storage> Writer<S> {
                     key::join(&mut there, Hole { from: region.from, to: region.to });
                 }
             }
-            let here = topic.extents.values().filter(|extent| extent.segment == segment);
+            let here = topic.extents.values();
+            let here = here.filter(|extent| extent.segment == segment && !extent.is_bare());
             let here = here.map(|extent| Hole { from: extent.total.from, to: extent.total.to });
             let lost = here.flat_map(|range| apart(range, &there));
             let lost: Vec<Hole> = lost.chain(std::mem::take(&mut topic.damaged)).collect();

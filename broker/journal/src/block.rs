@@ -102,10 +102,18 @@ impl Block {
     pub(crate) fn run(&mut self, topic: u32, run: &Arc<Run>) {
         let mut from = run.from;
         while let Some(part) = run.part(from, u32::MAX, RECORD_BYTES) {
-            let entries = Entries::of(run, part.from, part.to);
+            let entries = Entries::of(run, part.from, part.to, self.seat.time_ms);
             self.part(topic, None, &part, &entries);
             let Some(next) = part.to.checked_add(1) else { break };
             from = next;
+        }
+    }
+
+    /// Adds what a run says of its messages, which are values; nothing if it says nothing.
+    pub(crate) fn bare(&mut self, topic: u32, run: &Run) {
+        let entries = Entries::of(run, run.from, run.to, self.seat.time_ms);
+        if let Some(bare) = entries.run(Bytes::new()) {
+            self.part(topic, None, &bare, &entries);
         }
     }
 
@@ -113,13 +121,15 @@ impl Block {
     pub(crate) fn part(&mut self, topic: u32, source: Option<u16>, run: &Run, entries: &Entries) {
         let mut ahead = Vec::new();
         entries.write(run.from, &mut ahead);
+        let is_bare = run.chunks.is_empty();
+        let count = if is_bare { 0 } else { run.count() };
         let head = Head {
             kind: RUN,
             flags: if source.is_some() { COPIED } else { 0 },
             mark: source.unwrap_or(0),
             topic,
             from: run.from,
-            count: u32::try_from(run.count()).unwrap_or(u32::MAX),
+            count: u32::try_from(count).unwrap_or(u32::MAX),
             meta: u32::try_from(ahead.len()).unwrap_or(u32::MAX),
             length: 0,
         };
@@ -131,8 +141,8 @@ impl Block {
             to: run.to,
             at,
             length,
-            count: run.count(),
-            bytes: run.bytes as u64,
+            count,
+            bytes: if is_bare { ahead.len() } else { run.bytes } as u64,
             last_ms: run.last_ms.max(run.first_ms),
             time_ms: entries.time_ms.unwrap_or(self.seat.time_ms),
         };

@@ -56,7 +56,8 @@ impl Copying {
 
 impl<S: Storage> Keeper<S> {
     /// The oldest segment of which little is needed, if there is any, with what is needed of it.
-    pub(crate) fn find_cleaning(&self, kept: &Kept) -> Result<Option<Cleaning>, Error> {
+    pub(crate) fn find_cleaning(&self, now: Now, kept: &Kept) -> Result<Option<Cleaning>, Error> {
+        let since_ms = self.shared.window_from(now);
         let few = self.shared.options.segment_bytes / NEEDED_PART;
         let candidates: Vec<u64> = {
             let state = self.shared.state();
@@ -66,7 +67,7 @@ impl<S: Storage> Keeper<S> {
             little.map(|(number, _)| *number).collect()
         };
         for segment in candidates {
-            match self.gather(segment) {
+            match self.gather(segment, since_ms) {
                 Ok(cleaning) => return Ok(Some(cleaning)),
                 // It is not touched from now on.
                 Err(Missed::Damaged | Missed::Moved) => {}
@@ -76,7 +77,7 @@ impl<S: Storage> Keeper<S> {
         Ok(None)
     }
 
-    fn gather(&self, segment: u64) -> Result<Cleaning, Missed> {
+    fn gather(&self, segment: u64, since_ms: u64) -> Result<Cleaning, Missed> {
         let index = Index::read(&self.shared.storage, self.shared.store_id, segment);
         let Some(index) = index.map_err(Error::from)? else { return Err(Missed::Damaged) };
         let mut copies = Vec::new();
@@ -87,13 +88,17 @@ impl<S: Storage> Keeper<S> {
                 let here = standing.extents.values().filter(|extent| extent.segment == segment);
                 (standing.kept_from(), here.cloned().collect::<Vec<_>>())
             };
-            for extent in extents.iter().filter(|extent| extent.total.to >= from) {
+            for extent in extents.iter().filter(|extent| extent.is_kept(from, since_ms)) {
+                let is_kept = |to: u64, time_ms: u64| match extent.is_bare() {
+                    true => time_ms >= since_ms,
+                    false => to >= from,
+                };
                 let regions = self.shared.regions(extent)?;
-                for region in regions.iter().filter(|region| region.to >= from) {
+                for region in regions.iter().filter(|region| is_kept(region.to, region.time_ms)) {
                     let pieces = self.shared.pieces(*topic, segment, region, None)?;
                     for Piece { run, mut entries } in pieces {
-                        entries.time_ms = entries.time_ms.or(Some(region.time_ms));
-                        if run.to >= from {
+                        let time_ms = *entries.time_ms.get_or_insert(region.time_ms);
+                        if is_kept(run.to, time_ms) {
                             copies.push(Copy { topic: *topic, run, entries });
                         }
                     }

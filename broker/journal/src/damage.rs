@@ -20,7 +20,7 @@ pub(crate) fn find_damage<F>(state: &mut State<F>, found: &Found<F>) -> Vec<u32>
     let (mut unnamed, mut cut) = (Vec::new(), Vec::new());
     for ((number, topic), newest) in state.topics.iter_mut().zip(newest) {
         let (mut holes, mut next, mut segment) = (Vec::new(), topic.floor, 0);
-        for extent in topic.extents.values() {
+        for extent in topic.extents.values().filter(|extent| !extent.is_bare()) {
             let (before, after) = (extent.segment.min(segment), extent.segment.max(segment));
             if extent.total.from > next && within(before, after) {
                 holes.push(Hole { from: next, to: extent.total.from - 1 });

@@ -1,13 +1,16 @@
-//! What a run's record holds ahead of its frames, so that repeats are known after a restart.
+//! What a run's record holds ahead of its frames, so that repeats are known after a restart. A topic of
+//! kept values has its messages elsewhere: its runs are *bare*, and hold nothing but this.
 
 use std::sync::Arc;
 
-use sampan_core::journal::{Run, Sent};
+use bytes::Bytes;
+use sampan_core::journal::{Chunk, Run, Sent};
 
 /// The entries of one record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entries {
-    /// When the messages were first written, by the clock of retention, if they were copied.
+    /// When the messages were first written, by the clock of retention. A record without entries says
+    /// so only if it was copied.
     pub(crate) time_ms: Option<u64>,
     pub(crate) sent: Vec<Sent>,
     /// Offsets and idempotency keys.
@@ -15,8 +18,8 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
-    /// What a run says of its messages `from..=to`.
-    pub(crate) fn of(run: &Run, from: u64, to: u64) -> Self {
+    /// What a run that is written at this time says of its messages `from..=to`.
+    pub(crate) fn of(run: &Run, from: u64, to: u64, time_ms: u64) -> Self {
         let cut = |sent: &Sent| {
             let last = sent.offset.saturating_add(sent.count).saturating_sub(1).min(to);
             let offset = sent.offset.max(from);
@@ -25,11 +28,33 @@ impl Entries {
             Some(Sent { producer: sent.producer, sequence, offset, count })
         };
         let keys = run.keys.iter().filter(|(offset, _)| (from..=to).contains(offset));
-        Entries {
+        let mut entries = Entries {
             time_ms: None,
             sent: run.sent.iter().filter_map(cut).collect(),
             keys: keys.cloned().collect(),
+        };
+        entries.time_ms = entries.ends().map(|_| time_ms);
+        entries
+    }
+
+    /// The run of these frames; the bare one if there are none. `None` unless the frames are whole.
+    pub(crate) fn run(&self, frames: Bytes) -> Option<Run> {
+        if !frames.is_empty() {
+            return Run::of(vec![Chunk { head: frames, body: None }]);
         }
+        let (from, to) = self.ends()?;
+        Some(Run { from, to, ..Run::default() })
+    }
+
+    /// First and last offset of which something is known.
+    fn ends(&self) -> Option<(u64, u64)> {
+        let last = |sent: &Sent| sent.offset.saturating_add(sent.count.saturating_sub(1));
+        let sent = self.sent.iter().flat_map(|sent| [sent.offset, last(sent)]);
+        let offsets = sent.chain(self.keys.iter().map(|(offset, _)| *offset));
+        offsets.fold(None, |ends, offset| {
+            let (from, to) = ends.unwrap_or((offset, offset));
+            Some((from.min(offset), to.max(offset)))
+        })
     }
 
     /// Writes the entries of a record that starts with offset `from`; nothing if there are none.
@@ -59,13 +84,13 @@ impl Entries {
 
     /// Bytes that these entries take at most.
     pub(crate) fn bytes(&self) -> usize {
-        8 + weight(&self.sent, &self.keys)
+        weight(&self.sent, &self.keys)
     }
 
     /// Reads the entries of a record; `None` if they are malformed.
     pub(crate) fn read(mut bytes: &[u8], from: u64, is_copied: bool) -> Option<Self> {
         let mut entries = Entries::default();
-        if is_copied {
+        if is_copied || !bytes.is_empty() {
             entries.time_ms = Some(u64::from_le_bytes(take(&mut bytes)?));
         }
         if bytes.is_empty() {
@@ -91,7 +116,7 @@ impl Entries {
 
 fn weight(sent: &[Sent], keys: &[(u64, Arc<str>)]) -> usize {
     let keys: usize = keys.iter().map(|(_, key)| 2 * NUMBER_BYTES + key.len()).sum();
-    NUMBER_BYTES + (8 + 3 * NUMBER_BYTES) * sent.len() + keys
+    8 + NUMBER_BYTES + (8 + 3 * NUMBER_BYTES) * sent.len() + keys
 }
 
 /// Bytes that a number takes at most.
@@ -142,20 +167,22 @@ mod tests {
             keys: vec![(3, Arc::from("a")), (21, Arc::from("key"))],
             ..Run::default()
         };
-        let entries = Entries::of(&run, 4, 21);
+        let entries = Entries::of(&run, 4, 21, 77);
         assert_eq!(entries.sent, [sent(53, 4, 7), sent(70, 20, 2)]);
         assert_eq!(entries.keys, [(21, Arc::from("key"))]);
-        for time_ms in [None, Some(77)] {
-            for entries in
-                [Entries { time_ms, ..entries.clone() }, Entries { time_ms, ..Default::default() }]
-            {
-                let mut bytes = Vec::new();
-                entries.write(4, &mut bytes);
-                let copied = time_ms.is_some();
-                assert_eq!(Entries::read(&bytes, 4, copied).as_ref(), Some(&entries));
-                for length in 1..bytes.len() {
-                    let _ = Entries::read(&bytes[..length], 4, copied);
-                }
+        let bare = entries.run(Bytes::new()).expect("bare");
+        assert_eq!((bare.from, bare.to, bare.bytes), (4, 21, 0));
+        assert_eq!(Entries::of(&run, 15, 19, 77), Entries::default());
+        assert_eq!(Entries::default().run(Bytes::new()), None);
+        let copied = Entries { time_ms: Some(77), ..Entries::default() };
+        for (entries, is_copied) in
+            [(&entries, false), (&entries, true), (&copied, true), (&Entries::default(), false)]
+        {
+            let mut bytes = Vec::new();
+            entries.write(4, &mut bytes);
+            assert_eq!(Entries::read(&bytes, 4, is_copied).as_ref(), Some(entries));
+            for length in 1..bytes.len() {
+                let _ = Entries::read(&bytes[..length], 4, is_copied);
             }
         }
         assert_eq!(Entries::read(&[0xFF; 12], 4, false), None);

@@ -66,6 +66,7 @@ impl<S: Storage> Writer<S> {
                             std::iter::once(frame.head).chain(frame.body).collect();
                         block.value(key, Some(&pieces), frame.offset);
                     }
+                    block.bare(number, run);
                 }
                 Ok(Written { shown })
             }

@@ -16,9 +16,9 @@ pub(crate) struct Region {
     pub(crate) at: u64,
     /// Bytes to the end of the last record.
     pub(crate) length: u64,
-    /// Messages.
+    /// Messages; 0 if the runs are bare.
     pub(crate) count: u64,
-    /// Bytes of their frames.
+    /// Bytes of their frames, or of the entries of bare runs.
     pub(crate) bytes: u64,
     /// Latest time of a message, Unix milliseconds.
     pub(crate) last_ms: u64,
@@ -74,6 +74,17 @@ impl Extent {
         Extent { segment, source, total: region, regions }
     }
 
+    /// Whether it has no messages, but only what was said of values.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.total.count == 0
+    }
+
+    /// Whether something of it is kept: messages from an offset on, or what was said of values from a
+    /// time on.
+    pub(crate) fn is_kept(&self, from: u64, since_ms: u64) -> bool {
+        if self.is_bare() { self.total.time_ms >= since_ms } else { self.total.to >= from }
+    }
+
     /// Ends the extent: what follows in the segment is another.
     pub(crate) fn part(&mut self) {
         if let Regions::Held(regions) = &self.regions {
@@ -83,7 +94,8 @@ impl Extent {
 
     /// Adds a record's messages; `false` if they are no continuation of this extent.
     pub(crate) fn extend(&mut self, segment: u64, source: Option<u16>, next: &Region) -> bool {
-        let joins = source.is_none() || self.total.to.checked_add(1) == Some(next.from);
+        let follows = source.is_none() || self.total.to.checked_add(1) == Some(next.from);
+        let joins = follows && self.is_bare() == (next.count == 0);
         let Regions::Held(regions) = &mut self.regions else { return false };
         if self.segment != segment || self.source != source || next.from <= self.total.to || !joins
         {

@@ -50,7 +50,7 @@ impl<S: Storage> Keeper<S> {
             self.shared.seal(number)?;
         }
         let (floors, kept) = self.retain(now)?;
-        let cleaning = self.find_cleaning(&kept)?;
+        let cleaning = self.find_cleaning(now, &kept)?;
         let prepared = self.prepare();
         let work = Work { floors, cleaning };
         match prepared {

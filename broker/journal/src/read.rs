@@ -78,7 +78,7 @@ impl<S: Storage> Shared<S> {
         }
         let bytes = Bytes::from(bytes);
         let pieces = found.into_iter().map(|(frames, entries)| {
-            let run = Run::of(vec![Chunk { head: bytes.slice(frames), body: None }])?;
+            let run = entries.run(bytes.slice(frames))?;
             Some(Piece { run, entries })
         });
         pieces.collect::<Option<_>>().ok_or_else(|| self.missed(broken))

@@ -163,7 +163,8 @@ impl<S: Storage> Reader<S> {
                 return Ok(filling.finish());
             }
             let from = page.from;
-            let extents = found.extents.values().filter(|extent| extent.total.to >= from);
+            let extents = found.extents.values();
+            let extents = extents.filter(|extent| extent.total.to >= from && !extent.is_bare());
             let number = state.topics.number(topic).unwrap_or(0);
             (number, !found.newest.is_empty(), extents.cloned().collect::<Vec<_>>())
         };

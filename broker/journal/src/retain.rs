@@ -75,12 +75,12 @@ impl Oldest {
 impl<S: Storage> Keeper<S> {
     /// Moves all floors; those that have moved, and the bytes that are kept in each segment.
     pub(crate) fn retain(&self, now: Now) -> Result<(Floors, Kept), Error> {
-        let now_ms = self.shared.clock.at(now);
+        let (now_ms, since_ms) = (self.shared.clock.at(now), self.shared.window_from(now));
         let (mut moved, mut kept) = (BTreeMap::new(), Kept::new());
         let mut patterns: BTreeMap<Arc<str>, (u64, Vec<u32>)> = BTreeMap::new();
         let mut after = None;
         loop {
-            let numbers = self.some_topics(after, &mut kept);
+            let numbers = self.some_topics(after, since_ms, &mut kept);
             let Some(last) = numbers.last() else { break };
             after = Some(*last);
             for number in numbers {
@@ -151,12 +151,12 @@ impl<S: Storage> Keeper<S> {
     }
 
     /// The next topics with messages; adds what is kept of all that are passed to `kept`.
-    fn some_topics(&self, after: Option<u32>, kept: &mut Kept) -> Vec<u32> {
+    fn some_topics(&self, after: Option<u32>, since_ms: u64, kept: &mut Kept) -> Vec<u32> {
         let state = self.shared.state();
         let from = after.map_or(0, |after| after.saturating_add(1));
         let mut out = Vec::new();
         for (number, topic) in state.topics.range(from).take(TOPICS_AT_ONCE) {
-            keep(topic, kept);
+            keep(topic, since_ms, kept);
             out.push(number);
         }
         out
@@ -168,7 +168,8 @@ impl<S: Storage> Keeper<S> {
             let state = self.shared.state();
             let Some(topic) = state.topics.get(number) else { return Ok(None) };
             let floor = topic.floor;
-            let mut extents = topic.extents.values().skip_while(|extent| extent.total.to < floor);
+            let extents = topic.extents.values().filter(|extent| !extent.is_bare());
+            let mut extents = extents.skip_while(|extent| extent.total.to < floor);
             let Some(extent) = extents.next().cloned() else { return Ok(None) };
             let mut rest = Region::default();
             for extent in extents {
@@ -201,14 +202,14 @@ fn place(extent: &Extent) -> (u64, u64, u64) {
     (extent.segment, extent.total.from, extent.total.to)
 }
 
-/// Adds the bytes of a topic's messages that are kept, by segment. Part of an extent counts with its
-/// part of the offsets.
-fn keep(topic: &Standing, kept: &mut Kept) {
+/// Adds the bytes of a topic's messages that are kept, by segment, and of bare runs of the dedupe
+/// window. Part of an extent counts with its part of the offsets.
+fn keep(topic: &Standing, since_ms: u64, kept: &mut Kept) {
     let from = topic.kept_from();
-    for extent in topic.extents.values().filter(|extent| extent.total.to >= from) {
+    for extent in topic.extents.values().filter(|extent| extent.is_kept(from, since_ms)) {
         let total = &extent.total;
         let all = u128::from(total.to - total.from + 1);
-        let part = u128::from(total.to - total.from.max(from) + 1);
+        let part = u128::from(total.to.saturating_sub(total.from.max(from)) + 1);
         let bytes = u128::from(total.bytes) * part / all;
         // A message that is kept counts, however small.
         *kept.entry(extent.segment).or_default() += u64::try_from(bytes).unwrap_or(0).max(1);

@@ -1,7 +1,7 @@
 //! Finds the blocks of a segment, and tells a torn tail from damage.
 
 use bytes::Bytes;
-use sampan_core::journal::{Chunk, Run};
+use sampan_core::journal::Run;
 
 use crate::checksum::Seed;
 use crate::dedupe::Entries;
@@ -82,14 +82,14 @@ pub(crate) fn change(
         RUN => {
             let copied = head.flags & COPIED != 0;
             let entries = Entries::read(ahead, head.from, copied)?;
-            let run = run(bytes, record)?;
+            let run = run(bytes, record, &entries)?;
             let region = Region {
                 from: run.from,
                 to: run.to,
                 at: record.at,
                 length,
-                count: run.count(),
-                bytes: run.bytes as u64,
+                count: head.count.into(),
+                bytes: if run.bytes == 0 { ahead.len() } else { run.bytes } as u64,
                 last_ms: run.last_ms.max(run.first_ms),
                 time_ms: entries.time_ms.unwrap_or(time_ms),
             };
@@ -108,11 +108,12 @@ pub(crate) fn change(
     }
 }
 
-/// The messages of a record.
-pub(crate) fn run(bytes: &Bytes, record: &Record<'_>) -> Option<Run> {
+/// The messages of a record with these entries.
+pub(crate) fn run(bytes: &Bytes, record: &Record<'_>, entries: &Entries) -> Option<Run> {
     let (_, frames) = record.split()?;
-    let run = Run::of(vec![Chunk { head: bytes.slice_ref(frames), body: None }])?;
-    (run.from == record.head.from && run.count() == u64::from(record.head.count)).then_some(run)
+    let run = entries.run(bytes.slice_ref(frames))?;
+    let count = if frames.is_empty() { 0 } else { run.count() };
+    (run.from == record.head.from && count == u64::from(record.head.count)).then_some(run)
 }
 
 /// Finds the blocks in the bytes of a whole segment file.

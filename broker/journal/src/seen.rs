@@ -1,7 +1,9 @@
 //! Where a topic stands, and what was published to it just before.
 
+use std::time::Duration;
+
 use sampan_core::journal::{Seen, SeenKey};
-use sampan_protocol::Topic;
+use sampan_protocol::{Now, Topic};
 
 use crate::api::Standing;
 use crate::error::Error;
@@ -18,12 +20,12 @@ const SEEN_BYTES_MAX: u64 = 64 << 20;
 const SEEN_MAX: usize = 16_384;
 
 impl<S: Storage> Reader<S> {
-    /// Where a topic stands; one that nothing is known of is new. `unix_ms` is the wall clock, for
-    /// the dedupe window.
+    /// Where a topic stands; one that nothing is known of is new. The dedupe window goes by the clock
+    /// of retention, which no jump of the wall clock moves.
     ///
     /// # Errors
     /// Whatever the storage reports.
-    pub fn standing(&self, topic: &Topic, unix_ms: u64) -> Result<Standing, Error> {
+    pub fn standing(&self, topic: &Topic, now: Now) -> Result<Standing, Error> {
         for _ in 0..LOOKS_MAX {
             let (number, mut standing, extents) = {
                 let state = self.shared.state();
@@ -47,11 +49,9 @@ impl<S: Storage> Reader<S> {
                 let number = state.topics.number(topic).unwrap_or(0);
                 (number, standing, found.extents.values().cloned().collect::<Vec<_>>())
             };
-            let window = u64::try_from(self.shared.options.window.as_millis()).unwrap_or(u64::MAX);
-            let since_ms = unix_ms.saturating_sub(window);
-            match self.seen(number, &extents, since_ms, &mut standing) {
-                Ok(()) | Err(Missed::Damaged) => return Ok(standing),
-                Err(Missed::Moved) => {}
+            match self.seen(number, &extents, now, &mut standing) {
+                Ok(()) => return Ok(standing),
+                Err(Missed::Moved | Missed::Damaged) => {}
                 Err(Missed::Failed(error)) => return Err(error),
             }
         }
@@ -63,33 +63,41 @@ impl<S: Storage> Reader<S> {
         &self,
         number: u32,
         extents: &[Extent],
-        since_ms: u64,
+        now: Now,
         standing: &mut Standing,
     ) -> Result<(), Missed> {
+        let (now_ms, since_ms) = (self.shared.clock.at(now), self.shared.window_from(now));
         let mut bytes = 0;
         'extents: for extent in extents.iter().rev() {
-            if extent.total.last_ms < since_ms {
+            if extent.total.time_ms < since_ms {
                 continue;
             }
-            for region in self.shared.regions(extent)?.iter().rev() {
+            let regions = match self.shared.regions(extent) {
+                Err(Missed::Damaged) => continue,
+                regions => regions?,
+            };
+            for region in regions.iter().rev() {
                 bytes += region.length;
                 let full = standing.seen.len().max(standing.keys.len()) >= SEEN_MAX;
                 if bytes > SEEN_BYTES_MAX || full {
                     break 'extents;
                 }
-                if region.last_ms < since_ms {
+                if region.time_ms < since_ms {
                     continue;
                 }
                 let pieces = match self.shared.pieces(number, extent.segment, region, None) {
                     Err(Missed::Damaged) => continue,
                     pieces => pieces?,
                 };
-                for Piece { run, entries } in pieces.into_iter().rev() {
-                    let at_ms = run.last_ms;
-                    let seen = entries.sent.into_iter().rev().map(|sent| Seen { sent, at_ms });
+                for Piece { entries, .. } in pieces.into_iter().rev() {
+                    let Some(time_ms) = entries.time_ms.filter(|time| *time >= since_ms) else {
+                        continue;
+                    };
+                    let age = Duration::from_millis(now_ms.saturating_sub(time_ms));
+                    let seen = entries.sent.into_iter().rev().map(|sent| Seen { sent, age });
                     standing.seen.extend(seen);
                     let keys = entries.keys.into_iter().rev();
-                    standing.keys.extend(keys.map(|(offset, key)| SeenKey { key, offset, at_ms }));
+                    standing.keys.extend(keys.map(|(offset, key)| SeenKey { key, offset, age }));
                 }
             }
         }

@@ -75,6 +75,12 @@ impl<S: Storage> Shared<S> {
         Ok(segment.map(|segment| segment.file.get_or_insert(file).clone()))
     }
 
+    /// When the dedupe window begins, by the clock of retention.
+    pub(crate) fn window_from(&self, now: Now) -> u64 {
+        let window = u64::try_from(self.options.window.as_millis()).unwrap_or(u64::MAX);
+        self.clock.at(now).saturating_sub(window)
+    }
+
     /// Whether the log has this segment.
     pub(crate) fn has(&self, number: u64) -> bool {
         self.state().segments.contains_key(&number)

@@ -272,7 +272,9 @@ impl Memory {
                 Pending::Failed { ticket, error } => {
                     return Some(Completion::Failed { ticket, error });
                 }
-                Pending::Open { ticket, topic_id } => return Some(self.opened(ticket, topic_id)),
+                Pending::Open { ticket, topic_id } => {
+                    return Some(self.opened(now, ticket, topic_id));
+                }
                 Pending::Read { ticket, topic_id, from, max_bytes, max_count } => {
                     let page = self.store.page(topic_id, from, max_bytes, max_count);
                     let Page { floor, next, from, runs, damaged } = page;
@@ -307,13 +309,13 @@ impl Memory {
         }
     }
 
-    fn opened(&mut self, ticket: Ticket, topic_id: u64) -> Completion {
+    fn opened(&mut self, now: Now, ticket: Ticket, topic_id: u64) -> Completion {
         let Some(log) = self.store.log_mut(topic_id) else {
             return Completion::Failed { ticket, error: Error::TooManyTopics };
         };
         let epoch = *log.epoch.get_or_insert(self.config.epoch);
         let (floor, next, lost) = (log.floor(), log.given() + 1, log.holes());
-        let (seen, keys) = log.window.all();
+        let (seen, keys) = log.window.all(now.mono);
         Completion::Opened { ticket, topic_id, epoch, floor, next, lost, seen, keys }
     }
 }

@@ -199,8 +199,9 @@ pub struct Hole {
 pub struct Seen {
     /// How the publisher called them, and where they are.
     pub sent: Sent,
-    /// When they were stored, Unix milliseconds.
-    pub at_ms: u64,
+    /// How long ago they were stored, by a clock that nobody sets; the time in which the journal was
+    /// closed does not count.
+    pub age: Duration,
 }
 
 /// A stored idempotency key, for telling repeats.
@@ -210,8 +211,8 @@ pub struct SeenKey {
     pub key: Arc<str>,
     /// The offset of its message.
     pub offset: u64,
-    /// When it was stored, Unix milliseconds.
-    pub at_ms: u64,
+    /// How long ago it was stored, as in [`Seen`].
+    pub age: Duration,
 }
 
 /// What has become of a request, or of a topic.

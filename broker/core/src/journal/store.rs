@@ -125,7 +125,7 @@ impl Store {
     /// kept values.
     pub(super) fn push(&mut self, index: usize, run: Arc<Run>, keys: &[Arc<str>], now: Instant) {
         let log = &mut self.logs[index];
-        log.window.record(&run, self.window);
+        log.window.record(&run, now, self.window);
         if !keys.is_empty() {
             log.reach(&run);
             let (taken, freed) = log.values.put(&run, keys);

@@ -84,12 +84,11 @@ impl Shard {
         (room.epoch, room.floor, room.next, room.visible) = (epoch, floor, next, next);
         room.lost = lost;
         if let Some(dedupe) = &mut room.dedupe {
-            let age = |at_ms: u64| Duration::from_millis(now.unix_ms.saturating_sub(at_ms));
-            for journal::Seen { sent, at_ms } in &seen {
-                dedupe.restore(now.mono, age(*at_ms), sent);
+            for journal::Seen { sent, age } in &seen {
+                dedupe.restore(now.mono, *age, sent);
             }
-            for journal::SeenKey { key, offset, at_ms } in keys {
-                dedupe.restore_key(now.mono, age(at_ms), key, offset);
+            for journal::SeenKey { key, offset, age } in keys {
+                dedupe.restore_key(now.mono, age, key, offset);
             }
         }
         if room.latest.is_some() && floor < next {

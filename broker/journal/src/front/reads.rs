@@ -61,7 +61,7 @@ impl<S: Storage> Reads<S> {
     fn answer(&self, ask: Ask) -> Result<Completion, Error> {
         Ok(match ask {
             Ask::Open { ticket, topic_id, topic } => {
-                let standing = self.reader.standing(&topic, now().unix_ms)?;
+                let standing = self.reader.standing(&topic, now())?;
                 let crate::Standing { epoch, floor, next, lost, seen, keys } = standing;
                 Completion::Opened { ticket, topic_id, epoch, floor, next, lost, seen, keys }
             }

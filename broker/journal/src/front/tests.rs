@@ -248,7 +248,7 @@ fn what_waits_is_stored_when_it_ends_and_the_log_is_closed() {
     drop(desk);
     let log = place.open();
     assert!(log.opening.clean);
-    let standing = log.reader.standing(&topic("a"), now().unix_ms).expect("read");
+    let standing = log.reader.standing(&topic("a"), now()).expect("read");
     assert_eq!((standing.next, standing.lost), (201, Vec::new()));
 }
 

@@ -10,7 +10,7 @@ fn what_is_synced_is_read_and_what_is_only_written_is_not() {
     let written = log.writer.write(place.now, &[append("a", 3, &[10]), append("b", 1, &[5])]);
     assert_eq!(written, [Ok(Written { shown: false }); 2]);
     assert_eq!(offsets(&read(&log, "a", Start::Offset(0))), [1, 2]);
-    assert_eq!(log.reader.standing(&topic("a"), START_MS).expect("known").next, 3);
+    assert_eq!(log.reader.standing(&topic("a"), place.now).expect("known").next, 3);
     log.writer.sync().expect("synced");
     let page = read(&log, "a", Start::Offset(0));
     assert_eq!((offsets(&page), page.floor, page.from, page.next), (vec![1, 2, 3], 1, 1, 4));
@@ -89,12 +89,11 @@ fn values_are_the_newest_and_removed_keys_stay_removed() {
 #[test]
 fn a_topic_of_kept_values_gives_the_newest_message_of_each_key() {
     let place = Place::new();
-    let keyed = |from, sizes: &[usize], keys: &[&str]| Write::Append {
-        topic: topic("latest.x"),
-        epoch: 1,
-        run: run(from, sizes),
-        early: true,
-        replaces: keys.iter().map(|key| Arc::from(*key)).collect(),
+    let keyed = |from, sizes: &[usize], keys: &[&str]| match kept("x", keys, run(from, sizes)) {
+        Write::Append { epoch, run, replaces, .. } => {
+            Write::Append { topic: topic("latest.x"), epoch, run, replaces, early: true }
+        }
+        other => other,
     };
     let mut log = place.open();
     place.store(&mut log, &[keyed(1, &[10, 20, 30], &["a", "b", "a"]), keyed(4, &[5], &["c"])]);
@@ -130,31 +129,67 @@ fn offsets_that_were_shown_early_are_never_given_again() {
     let stored = *kept.last().expect("the first");
     let lost = Hole { from: stored + 1, to: 65_537 };
     assert_eq!(log.opening.lost, [(topic("a"), lost)]);
-    let standing = log.reader.standing(&topic("a"), START_MS).expect("known");
+    let standing = log.reader.standing(&topic("a"), place.now).expect("known");
     assert_eq!((standing.next, standing.epoch, standing.lost), (65_538, 1, vec![lost]));
     place.store(&mut log, &[early(65_538, &[1])]);
     place.close(log);
     let log = place.open();
     assert!(log.opening.clean);
-    assert_eq!(log.reader.standing(&topic("a"), START_MS).expect("known").next, 65_539);
+    assert_eq!(log.reader.standing(&topic("a"), place.now).expect("known").next, 65_539);
 }
 
 #[test]
 fn publishes_of_the_window_are_known_after_opening_again() {
-    let place = Place::new();
+    let mut place = Place::new();
     let mut log = place.open();
     for from in (1..300).step_by(2) {
         place.store(&mut log, &[append("a", from, &[900, 900])]);
+        place.pass(Duration::from_secs(1));
     }
     drop(log);
     let log = place.open();
-    let standing = log.reader.standing(&topic("a"), START_MS + 300).expect("known");
-    let first = standing.seen.first().expect("seen").sent;
-    assert_eq!((first.producer, first.sequence, first.offset), (5, 101, 1));
+    let standing = log.reader.standing(&topic("a"), place.now).expect("known");
+    let first = standing.seen.first().expect("seen");
+    let Sent { producer, sequence, offset, .. } = first.sent;
+    assert_eq!((producer, sequence, offset), (5, 101, 1));
+    // Time in which the log was closed, or not written to at its end, does not count.
+    assert_eq!(first.age, Duration::from_secs(149));
     assert_eq!(standing.seen.iter().map(|seen| seen.sent.count).sum::<u64>(), 300);
-    let later = START_MS + 300_250;
-    let standing = log.reader.standing(&topic("a"), later).expect("known");
-    assert!(standing.seen.len() < 100);
+    place.now.unix_ms += 24 * 3600 * 1000;
+    assert_eq!(log.reader.standing(&topic("a"), place.now).expect("known"), standing);
+    place.pass(Duration::from_secs(250));
+    let standing = log.reader.standing(&topic("a"), place.now).expect("known");
+    let ages: Vec<u64> = standing.seen.iter().map(|seen| seen.age.as_secs()).collect();
+    assert_eq!(ages, (250..=300).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn publishes_of_values_are_known_too_also_of_those_that_were_replaced() {
+    let place = Place::new();
+    let mut log = place.open();
+    for from in 1..=50 {
+        let mut named = (*run(from, &[10])).clone();
+        named.keys = vec![(from, Arc::from(format!("once-{from}")))];
+        place.store(&mut log, &[kept("latest.x", &["a"], Arc::new(named))]);
+    }
+    let mut plain = (*run(51, &[10])).clone();
+    plain.sent.clear();
+    place.store(&mut log, &[kept("latest.x", &["a"], Arc::new(plain))]);
+    let check = |log: Log<Faulty>| {
+        let standing = log.reader.standing(&topic("latest.x"), place.now).expect("known");
+        let seen: Vec<u64> = standing.seen.iter().map(|seen| seen.sent.sequence).collect();
+        assert_eq!(seen, (101..=150).collect::<Vec<_>>());
+        let keys = standing.keys.iter().map(|seen| (seen.offset, seen.key.to_string()));
+        assert!(keys.eq((1..=50).map(|at| (at, format!("once-{at}")))));
+        assert_eq!((standing.next, standing.lost), (52, vec![]));
+        assert_eq!(offsets(&read(&log, "latest.x", Start::Offset(0))), [51]);
+        assert_eq!(log.opening.damaged, []);
+        log
+    };
+    drop(log);
+    let log = check(place.open());
+    place.close(log);
+    check(place.open());
 }
 
 #[test]

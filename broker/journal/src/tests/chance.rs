@@ -33,10 +33,10 @@ impl Model {
     }
 
     /// This without what retention has taken of the log.
-    fn above_floors(&self, log: &Log<Faulty>) -> Self {
+    fn above_floors(&self, log: &Log<Faulty>, now: Now) -> Self {
         let mut kept = self.clone();
         for (name, messages) in &mut kept.messages {
-            let floor = log.reader.standing(&topic(name), START_MS).expect("known").floor;
+            let floor = log.reader.standing(&topic(name), now).expect("known").floor;
             let below = messages.iter().filter(|(offset, _)| *offset < floor).count();
             assert!(below == 0 || messages.len() - below >= KEPT, "retention took too much");
             messages.drain(..below);
@@ -147,14 +147,14 @@ fn play(seed: u64) {
         let found = Model::of(&log);
         let mut prefix = synced.clone();
         let mut rest = unsynced.drain(..);
-        while prefix.above_floors(&log) != found {
+        while prefix.above_floors(&log, place.now) != found {
             let write = rest.next();
             prefix.apply(&write.expect("what is found is a prefix of what was written"));
         }
         drop(rest);
         synced = prefix;
         for (name, next) in ["a", "b", "c"].into_iter().zip(&mut next) {
-            *next = log.reader.standing(&topic(name), START_MS).expect("known").next;
+            *next = log.reader.standing(&topic(name), place.now).expect("known").next;
         }
     }
 }

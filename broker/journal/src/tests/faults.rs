@@ -48,7 +48,7 @@ fn rot_that_is_met_by_a_read_is_told_as_a_hole_and_all_else_is_read() {
     assert_eq!(page.damaged.len(), 1);
     check(&page);
     assert_eq!(log.reader.damaged().len(), 1);
-    assert_eq!(log.reader.standing(&topic("a"), START_MS).expect("known").lost, page.damaged);
+    assert_eq!(log.reader.standing(&topic("a"), place.now).expect("known").lost, page.damaged);
     assert_eq!(read(&log, "a", Start::Offset(0)), page);
     assert_eq!(offsets(&read(&log, "a", Start::Last(2))), [299, 300]);
 }
@@ -64,8 +64,8 @@ fn rot_in_a_segment_without_index_is_found_at_opening_and_the_epoch_stays_where_
     let page = read(&log, "a", Start::Offset(0));
     assert_eq!(page.damaged.iter().map(|hole| hole.to - hole.from + 1).sum::<u64>(), 1);
     check(&page);
-    assert_eq!(log.reader.standing(&topic("a"), START_MS).expect("known").epoch, 1);
-    assert!(log.reader.standing(&topic("new"), START_MS).expect("known").epoch > 300);
+    assert_eq!(log.reader.standing(&topic("a"), place.now).expect("known").epoch, 1);
+    assert!(log.reader.standing(&topic("new"), place.now).expect("known").epoch > 300);
     for _ in 0..30 {
         log.writer.maintain(place.now).expect("space");
     }
@@ -101,11 +101,11 @@ fn a_topic_whose_end_may_be_lost_gets_another_epoch() {
     place.disk.remove(&first.replace(".seg", ".idx")).unwrap_or_default();
     rot(&place, &first, 40_000);
     let log = place.open();
-    let standing = log.reader.standing(&topic("quiet"), START_MS).expect("known");
+    let standing = log.reader.standing(&topic("quiet"), place.now).expect("known");
     assert!(standing.epoch > 1 && standing.next == 3, "{standing:?}");
     assert_eq!(offsets(&read(&log, "quiet", Start::Offset(0))), [1, 2]);
     drop(log);
-    assert_eq!(place.open().reader.standing(&topic("a"), START_MS).expect("known").epoch, 1);
+    assert_eq!(place.open().reader.standing(&topic("a"), place.now).expect("known").epoch, 1);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn repair_copies_what_is_valid_and_moves_the_rest_aside() {
         assert_eq!(verify(&place.disk).expect("a store").damaged, []);
         let log = place.open();
         assert_eq!((log.opening.damaged.len(), log.opening.clean), (0, true));
-        let standing = log.reader.standing(&topic("a"), START_MS).expect("known");
+        let standing = log.reader.standing(&topic("a"), place.now).expect("known");
         let lost: u64 = standing.lost.iter().map(|hole| hole.to - hole.from + 1).sum();
         assert_eq!((lost, standing.next, standing.epoch), (1, 301, 1));
         assert_eq!(offsets(&read(&log, "a", Start::Offset(0))).len(), 299);

@@ -135,11 +135,41 @@ fn what_little_is_needed_of_a_segment_is_copied_and_reads_on() {
         assert_eq!(log.opening.damaged, []);
         assert_eq!(offsets(&read(&log, "kept", Start::Offset(0))), expected);
         assert_eq!(load(&log, "k").len(), 11);
-        assert_eq!(log.reader.standing(&topic("kept"), START_MS).expect("known").seen.len(), 12);
+        assert_eq!(log.reader.standing(&topic("kept"), place.now).expect("known").seen.len(), 12);
         maintain(&place, &mut log);
     }
     let reused = log.writer.write(place.now, &[append("gone.a", 500, &[1])]);
     assert_eq!(reused, [Err(Error::OffsetReused)]);
+}
+
+#[test]
+fn what_was_said_of_replaced_values_outlives_their_segments_for_the_window_and_not_longer() {
+    let mut place = Place::new();
+    let mut log = place.open();
+    for at in 1..=250 {
+        place.store(&mut log, &[kept("latest.x", &["a"], run(at, &[900]))]);
+        place.pass(Duration::from_secs(1));
+        maintain(&place, &mut log);
+    }
+    assert!(log.reader.stats().segments <= 4, "{:?}", log.reader.stats());
+    drop(log);
+    let mut log = place.open();
+    let seen = |place: &Place, log: &Log<Faulty>| {
+        let standing = log.reader.standing(&topic("latest.x"), place.now).expect("known");
+        assert_eq!((standing.floor, standing.next, standing.lost), (1, 251, vec![]));
+        standing.seen.iter().map(|seen| seen.sent.offset).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&place, &log), (1..=250).collect::<Vec<_>>());
+    assert_eq!(offsets(&read(&log, "latest.x", Start::Offset(0))), [250]);
+    place.pass(Duration::from_secs(200));
+    assert_eq!(seen(&place, &log), (150..=250).collect::<Vec<_>>());
+    place.pass(Duration::from_secs(200));
+    fill(&place, &mut log, "other", 1..=100);
+    (0..5).for_each(|_| assert_eq!(maintain(&place, &mut log), []));
+    assert!(seen(&place, &log).is_empty());
+    assert!(log.reader.stats().segments <= 4, "{:?}", log.reader.stats());
+    drop(log);
+    assert_eq!(place.open().opening.damaged, []);
 }
 
 #[test]

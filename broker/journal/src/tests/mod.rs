@@ -46,6 +46,12 @@ pub(crate) fn append(name: &str, from: u64, sizes: &[usize]) -> Write {
     Write::Append { topic, epoch: 1, run, early: false, replaces: Vec::new() }
 }
 
+/// A run of a topic of kept values: the newest messages of these keys.
+pub(crate) fn kept(name: &str, keys: &[&str], run: Arc<Run>) -> Write {
+    let replaces = keys.iter().map(|key| Arc::from(*key)).collect();
+    Write::Append { topic: topic(name), epoch: 1, run, early: false, replaces }
+}
+
 pub(crate) fn put(key: &str, value: Option<&str>) -> Write {
     let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     Write::Put(vec![(bytes(key), value.map(bytes))])

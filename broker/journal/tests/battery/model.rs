@@ -101,8 +101,7 @@ impl Play {
         let page_bytes = *self.chance.pick(&[200, 1000, 1 << 16]);
         let mut holdings = self.rig.read(&self.topics, page_bytes);
         for topic in &self.topics {
-            let standing =
-                self.rig.reader.standing(topic, self.rig.told.now.unix_ms).expect("a standing");
+            let standing = self.rig.reader.standing(topic, self.rig.told.now).expect("a standing");
             let floor = self.model.floors.entry(topic.clone()).or_insert(1);
             assert!(standing.floor >= *floor, "{}: {topic}: {standing:?}, {floor}", self.what);
             *floor = standing.floor;

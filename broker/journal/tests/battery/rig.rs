@@ -170,7 +170,7 @@ impl Rig {
     pub(crate) fn standing(&mut self, topic: &Topic) -> (u64, u64) {
         let known = self.next.get(topic).copied();
         known.unwrap_or_else(|| {
-            let standing = self.reader.standing(topic, self.told.now.unix_ms).expect("a standing");
+            let standing = self.reader.standing(topic, self.told.now).expect("a standing");
             (standing.epoch, standing.next)
         })
     }
@@ -293,7 +293,7 @@ impl Rig {
     pub(crate) fn read(&self, topics: &[Topic], page_bytes: usize) -> Holdings {
         let mut holdings = Holdings::default();
         for topic in topics {
-            let standing = self.reader.standing(topic, self.told.now.unix_ms).expect("a standing");
+            let standing = self.reader.standing(topic, self.told.now).expect("a standing");
             holdings.lost.entry(topic.clone()).or_default().extend(standing.lost);
             holdings.after.floors.push((topic.as_str().into(), standing.floor));
             let mut at = 1;

@@ -143,32 +143,32 @@ fn an_early_append_is_told_that_it_may_be_shown_before_it_is_stored() {
 #[test]
 fn publishes_are_told_after_a_crash_within_the_window() {
     let (mut memory, start) = (memory(disk(1), Retention::DEFAULT), now());
-    let name = |from: u64, late_ms: u64| {
+    let name = |from: u64| {
         let mut run = (*run(from, &[1, 1])).clone();
         run.sent = vec![Sent { producer: 9, sequence: 10 + from, offset: from, count: 2 }];
         run.keys = vec![(from + 1, Arc::from("order-1"))];
-        run.last_ms += late_ms;
         Arc::new(run)
     };
-    let window = u64::try_from(Dedupe::WINDOW.as_millis()).expect("small");
-    let (mut at, mut lasts) = (start, Vec::new());
-    for (from, late_ms) in [(1, 0), (3, window), (5, window + 10)] {
-        let run = name(from, late_ms);
-        lasts.push(run.last_ms);
-        memory.submit(at, append_run(Ticket(from), 1, 1, run)).expect("room");
+    let (second, mut at, mut stored) = (Duration::from_secs(1), start, Vec::new());
+    for (from, pause) in [(1, second * 2), (3, Dedupe::WINDOW - second), (5, second)] {
+        memory.submit(at, append_run(Ticket(from), 1, 1, name(from))).expect("room");
         at = settle(&mut memory, at).0;
+        stored.push(at.mono);
+        at = at.after(pause);
     }
+    // The wall clock says nothing about age.
+    at.unix_ms += 1_000_000_000;
     memory.crash();
     memory.recover();
     let request = Request::Open { ticket: Ticket(0), topic_id: 1, topic: topic(1) };
     memory.submit(at, request).expect("room");
-    let Some(Completion::Opened { seen, keys, .. }) = settle(&mut memory, at).1.pop() else {
-        panic!("opened");
-    };
-    let offsets: Vec<_> = seen.iter().map(|seen| (seen.sent.offset, seen.at_ms)).collect();
-    assert_eq!(offsets, [(3, lasts[1]), (5, lasts[2])]);
-    let offsets: Vec<_> = keys.iter().map(|key| (key.offset, key.at_ms)).collect();
-    assert_eq!(offsets, [(4, lasts[1]), (6, lasts[2])]);
+    let (at, mut opened) = settle(&mut memory, at);
+    let Some(Completion::Opened { seen, keys, .. }) = opened.pop() else { panic!("opened") };
+    let ages = [1, 2].map(|index: usize| at.mono - stored[index]);
+    let offsets: Vec<_> = seen.iter().map(|seen| (seen.sent.offset, seen.age)).collect();
+    assert_eq!(offsets, [(3, ages[0]), (5, ages[1])]);
+    let offsets: Vec<_> = keys.iter().map(|key| (key.offset, key.age)).collect();
+    assert_eq!(offsets, [(4, ages[0]), (6, ages[1])]);
 }
 
 #[test]
