@@ -54,7 +54,8 @@ pub enum Tag {
     Reason = 19,
     /// Consumer that a job is for (number).
     Consumer = 20,
-    /// How often the group has handed out this message, this time included (number).
+    /// How often the group has handed out this message, this time included; in a SETTLE, which of
+    /// those times is meant (number).
     Attempt = 21,
     /// Milliseconds after which a job may come again (number).
     Delay = 22,
@@ -104,7 +105,7 @@ pub struct Attributes<'a> {
     pub reason: Option<&'a str>,
     /// Consumer that a job is for.
     pub consumer: Option<u64>,
-    /// How often the message has been handed out.
+    /// How often the message has been handed out, or which of those times is meant.
     pub attempt: Option<u64>,
     /// Milliseconds after which a job may come again.
     pub delay_ms: Option<u64>,

@@ -160,10 +160,10 @@ fn a_frame_that_only_a_broker_sends_ends_the_session() {
     closed_with(&out, Code::PROTOCOL);
 }
 
-/// A SETTLE of offset 9 with these attributes beside consumer, epoch and request 4.
+/// A SETTLE of attempt 2 of offset 9 with these attributes beside consumer, epoch and request 4.
 fn settle(flags: u8, more: &[(Tag, u64)], text: Option<&str>) -> Frame {
     let mut attributes = BytesMut::new();
-    let own = [(Tag::Consumer, 5), (Tag::Epoch, 7), (Tag::Sequence, 4)];
+    let own = [(Tag::Consumer, 5), (Tag::Epoch, 7), (Tag::Sequence, 4), (Tag::Attempt, 2)];
     for (tag, value) in own.iter().chain(more) {
         attribute::put_number(&mut attributes, *tag, *value);
     }
@@ -185,6 +185,7 @@ fn a_settle_names_its_run_its_delay_and_its_reason() {
         epoch: 7,
         from: 9,
         to: 9,
+        attempt: 2,
         is_cumulative: false,
         settlement: Settlement::Ack,
         delay: None,

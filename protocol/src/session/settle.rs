@@ -25,6 +25,8 @@ pub struct Settle {
     pub from: u64,
     /// Last offset that is meant.
     pub to: u64,
+    /// The attempt that is meant, as the JOB named it.
+    pub attempt: u64,
     /// Whether what the consumer holds below is meant too.
     pub is_cumulative: bool,
     /// What became of the jobs.
@@ -64,6 +66,7 @@ impl Settle {
             epoch: attributes.epoch.ok_or_else(missing("epoch"))?,
             from: to - count + 1,
             to,
+            attempt: attributes.attempt.ok_or_else(missing("attempt"))?,
             is_cumulative,
             settlement,
             delay: attributes.delay_ms.map(Duration::from_millis),
@@ -80,6 +83,7 @@ impl Settle {
         attribute::put_number(&mut attributes, Tag::Consumer, self.consumer);
         attribute::put_number(&mut attributes, Tag::Epoch, self.epoch);
         attribute::put_number(&mut attributes, Tag::Sequence, self.number);
+        attribute::put_number(&mut attributes, Tag::Attempt, self.attempt);
         if self.from < self.to {
             attribute::put_number(&mut attributes, Tag::Count, self.to - self.from + 1);
         }

@@ -398,7 +398,12 @@ fn consuming() -> Vec<Case> {
     let settled = Header::new(Kind::Settled).number(9);
     let settle = |name, flags, more: &[(Tag, Is<'_>)]| {
         let header = Header { topic_id: 42, flags, ..Header::new(Kind::Settle).number(41) };
-        let held = [(Tag::Consumer, N(5)), (Tag::Epoch, N(7)), (Tag::Sequence, N(9))];
+        let held = [
+            (Tag::Consumer, N(5)),
+            (Tag::Epoch, N(7)),
+            (Tag::Sequence, N(9)),
+            (Tag::Attempt, N(2)),
+        ];
         let list = [attributes(&held), attributes(more)].concat();
         Case { name, frame: header.to_frame(&list, b"").expect(name) }
     };

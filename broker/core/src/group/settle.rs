@@ -29,8 +29,8 @@ const SOON: Duration = Duration::from_millis(100);
 impl Group {
     /// A consumer says what became of jobs; whether it no longer held them.
     ///
-    /// An ack counts whoever holds the message by now, since the work is done. Anything else from
-    /// one that no longer holds it has no effect, but for a reject of what nobody holds.
+    /// An ack counts whoever holds the message by now, since the work is done. Anything else has no
+    /// effect once the attempt that it names is over, but for a reject of what nobody holds.
     pub(crate) fn settle(&mut self, now: Now, by: Consumer, settle: &Settle) -> Result<bool, Code> {
         let result = self.apply(now, by, settle);
         match result {
@@ -52,43 +52,47 @@ impl Group {
             return Err(Code::NOT_DELIVERED);
         }
         let held = |state| matches!(state, State::Held { by: holder, .. } if holder == by);
+        let is_meant = |offset: u64, state: State| {
+            let attempt = u64::from(cursor.attempts(offset));
+            held(state) && (settle.is_cumulative || settle.attempt == attempt)
+        };
         let from = if settle.is_cumulative { 0 } else { settle.from };
-        let open: Vec<(u64, State)> = cursor
+        let open: Vec<(u64, State, bool)> = cursor
             .open
             .range(from..=settle.to)
-            .map(|(offset, job)| (*offset, job.state))
-            .filter(|(_, state)| !settle.is_cumulative || held(*state))
+            .map(|(offset, job)| (*offset, job.state, is_meant(*offset, job.state)))
+            .filter(|(_, _, is_own)| !settle.is_cumulative || *is_own)
             .collect();
-        if open.iter().any(|(offset, _)| !cursor.was_handed_out(*offset)) {
+        if open.iter().any(|(offset, ..)| !cursor.was_handed_out(*offset)) {
             return Err(Code::NOT_DELIVERED);
         }
-        let own = open.iter().filter(|(_, state)| held(*state)).count() as u64;
+        let own = open.iter().filter(|(_, _, is_own)| *is_own).count() as u64;
         let late = match settle.is_cumulative {
             true => own == 0,
             false => own < settle.to - settle.from + 1,
         };
-        for (offset, state) in open {
+        for (offset, state, is_own) in open {
             let is_held = matches!(state, State::Held { .. });
             match settle.settlement {
                 Settlement::Ack => {
                     self.counted.acked += 1;
                     self.finish(topic_id, offset);
                 }
-                Settlement::Reject if held(state) || !is_held => {
+                Settlement::Reject if is_own || !is_held => {
                     self.counted.rejected += 1;
                     let reason = if settle.reason.is_empty() { REJECTED } else { &settle.reason };
                     self.note_failure(now, topic_id, offset, &user, reason);
                     self.condemn(now, topic_id, offset);
                 }
-                Settlement::Nak if held(state) => {
+                Settlement::Nak if is_own => {
                     self.counted.naked += 1;
                     self.fail(now, topic_id, offset, &user, &settle.reason, settle.delay);
                 }
-                Settlement::Release if held(state) => {
+                Settlement::Release if is_own => {
                     self.counted.released += 1;
                     self.release(topic_id, offset);
                 }
-                Settlement::Extend if held(state) => {
+                Settlement::Extend if is_own => {
                     self.counted.extended += 1;
                     let until = now.mono + settle.delay.unwrap_or(self.definition.ack_wait);
                     self.put(topic_id, offset, State::Held { by, until });

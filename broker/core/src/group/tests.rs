@@ -73,8 +73,8 @@ struct Model {
     put: Option<Put>,
     pages: VecDeque<(u64, u64, u32)>,
     consumers: u64,
-    /// Jobs that consumers hold, as they see it.
-    held: Vec<(Consumer, Id)>,
+    /// Attempts that consumers hold, as they see it.
+    held: Vec<(Consumer, Id, u32)>,
     /// Messages that somebody has finished or given up at some time.
     worked: BTreeSet<Id>,
     /// Acked messages whose ack is not yet stored, and those whose is.
@@ -154,13 +154,13 @@ impl Model {
             Step::Leave { at, lost } => {
                 let consumers = self.group.consumers();
                 let Some(&consumer) = consumers.get(at % consumers.len().max(1)) else { return };
-                self.held.retain(|(by, _)| *by != consumer);
+                self.held.retain(|(by, ..)| *by != consumer);
                 self.group.leave(self.now, consumer, lost).expect("it takes part");
             }
             Step::Settle { at, settlement, cumulative } => {
-                let Some(&(by, id)) = self.held.get(at % self.held.len().max(1)) else { return };
+                let Some(&held) = self.held.get(at % self.held.len().max(1)) else { return };
                 let settlement = Settlement::from_number(settlement).unwrap_or(Settlement::Ack);
-                self.settle(by, id, settlement, cumulative);
+                self.settle(held, settlement, cumulative);
             }
             Step::Wait { ms } => {
                 self.now = self.now.after(Duration::from_millis(ms));
@@ -195,7 +195,12 @@ impl Model {
         }
     }
 
-    fn settle(&mut self, by: Consumer, id: Id, settlement: Settlement, cumulative: bool) {
+    fn settle(
+        &mut self,
+        (by, id, attempt): (Consumer, Id, u32),
+        settlement: Settlement,
+        cumulative: bool,
+    ) {
         let is_cumulative = cumulative && settlement == Settlement::Ack;
         let settle = Settle {
             number: 1,
@@ -204,18 +209,24 @@ impl Model {
             epoch: EPOCH,
             from: id.1,
             to: id.1,
+            attempt: attempt.into(),
             is_cumulative,
             settlement,
             delay: None,
             reason: String::new(),
         };
-        let holds = |(other, held): &(Consumer, Id)| {
-            let below = is_cumulative && held.0 == id.0 && held.1 < id.1;
-            *other == by && (*held == id || below)
+        let holds = |(other, held, of): &(Consumer, Id, u32)| {
+            let through = is_cumulative && held.0 == id.0 && held.1 <= id.1;
+            *other == by && (*held == id && *of == attempt || through)
         };
-        let also = self.held.iter().filter(|held| holds(held)).map(|(_, id)| *id);
+        let also = self.held.iter().filter(|held| holds(held)).map(|(_, id, _)| *id);
         let meant: BTreeSet<Id> = also.chain([id]).collect();
+        let state = |group: &Group| group.topics[&id.0].open.get(&id.1).map(|job| job.state);
+        let before = state(&self.group);
         let late = self.group.settle(self.now, by, &settle).expect("it was handed out");
+        if late && !matches!(settlement, Settlement::Ack | Settlement::Reject) {
+            assert_eq!(state(&self.group), before, "what is over changes nothing");
+        }
         if settlement != Settlement::Extend {
             self.held.retain(|held| !holds(held));
         }
@@ -285,7 +296,7 @@ impl Model {
         }
         let held = &self.group.members[&job.to].held;
         assert!(held.len() <= 3, "no more than the window or what was pulled");
-        self.held.push((job.to, id));
+        self.held.push((job.to, id, job.attempt));
     }
 
     /// What is on its way is stored, and what has changed is on its way.
@@ -394,7 +405,7 @@ impl Model {
         if self.group.seek(self.now, topic, Seek::Offset(to)).is_err() {
             return;
         }
-        self.held.retain(|(_, id)| id.0 != topic);
+        self.held.retain(|(_, id, _)| id.0 != topic);
         self.worked.extend((1..to).map(|offset| (topic, offset)));
         let stays = |id: &Id| id.0 != topic || id.1 < to;
         self.confirmed.retain(stays);
@@ -421,9 +432,10 @@ impl Model {
         for _ in 0..2000 {
             self.step(&Step::Page);
             self.step(&Step::Store);
-            for (by, id) in self.held.clone() {
+            for held in self.held.clone() {
+                let (by, ..) = held;
                 if self.group.members.contains_key(&by) {
-                    self.settle(by, id, Settlement::Ack, false);
+                    self.settle(held, Settlement::Ack, false);
                 }
             }
             self.held.clear();

@@ -177,6 +177,7 @@ impl Client {
             topic_id: id,
             epoch,
             offset: frame.header.number,
+            attempt,
         };
         let message = Message { topic, epoch, frame };
         self.event(Event::Job(Job { id, attempt, message }));

@@ -221,6 +221,7 @@ pub struct JobId {
     pub(super) topic_id: u64,
     pub(super) epoch: u64,
     pub(super) offset: u64,
+    pub(super) attempt: u64,
 }
 
 /// Consecutive publishes of one topic that were acknowledged together.

@@ -91,11 +91,13 @@ impl Settlements {
         let last = &mut self.open.get_mut(&number)?.settle;
         let meets = if last.is_cumulative { ack.to > last.to } else { ack.from == last.to + 1 };
         let of = |s: &Settle| (s.settlement, s.is_cumulative, s.consumer, s.topic_id, s.epoch);
-        if of(last) != of(ack) || !meets {
+        // Jobs of one run are of the same attempt, while a cumulative ack means them all.
+        let same = last.is_cumulative || last.attempt == ack.attempt;
+        if of(last) != of(ack) || !meets || !same {
             return None;
         }
         if last.is_cumulative {
-            last.from = ack.from;
+            (last.from, last.attempt) = (ack.from, ack.attempt);
         }
         last.to = ack.to;
         Some(number)
@@ -181,6 +183,7 @@ impl Client {
             epoch: job.epoch,
             from: job.offset,
             to: job.offset,
+            attempt: job.attempt,
             is_cumulative: verdict == Verdict::AckThrough,
             settlement,
             delay,

@@ -79,15 +79,18 @@ impl State {
         let mut late = false;
         for offset in from..=settle.to {
             let place = (topic.clone(), offset);
-            let holder = self.group.open.get(&place).and_then(|(_, holder)| *holder);
-            late |= holder != by && !settle.is_cumulative;
+            let (attempt, holder) = self.group.open.get(&place).copied().unwrap_or_default();
+            let is_over = holder != by || attempt != settle.attempt;
+            late |= is_over && !settle.is_cumulative;
             if settle.settlement == Settlement::Extend {
                 continue;
             }
             if matches!(settle.settlement, Settlement::Ack | Settlement::Reject) {
                 self.group.open.remove(&place);
                 self.group.settled.insert(place, ());
-            } else if let Some((_, holder)) = self.group.open.get_mut(&place) {
+            } else if let Some((_, holder)) = self.group.open.get_mut(&place)
+                && !is_over
+            {
                 *holder = None;
             }
         }

@@ -141,7 +141,7 @@ fn consume(group: &str, pattern: &str, window: u32) -> Consume {
 fn settle(job: &Job, flags: u8, more: &[(Tag, u64)], number: u64) -> Bytes {
     let mut attributes = BytesMut::new();
     let own = [(Tag::Consumer, job.consumer), (Tag::Epoch, job.epoch), (Tag::Sequence, number)];
-    for (tag, value) in own.iter().chain(more) {
+    for (tag, value) in own.iter().chain(&[(Tag::Attempt, job.attempt)]).chain(more) {
         attribute::put_number(&mut attributes, *tag, *value);
     }
     let header = Header { flags, topic_id: job.topic_id, ..Header::new(Kind::Settle) };
@@ -342,15 +342,39 @@ fn release_counts_nothing_extend_gives_time_and_silence_counts_as_failure() {
     world.sleep(12 * SECOND);
     let again = world.jobs(&mut worker).remove(0);
     assert_eq!(again.attempt, 2);
-    // The answer to the first attempt comes late, and counts.
-    let late = Job { attempt: 1, ..job };
-    let number = world.settle(&mut worker, &late, ACK, &[]);
+    // What is said of the first attempt is late; an ack counts all the same.
+    let number = world.settle(&mut worker, &job, ACK, &[]);
     world.sleep(SECOND);
-    assert_eq!(settled(&world.receive(&mut worker)), [(number, false)], "it holds it again");
+    assert_eq!(settled(&world.receive(&mut worker)), [(number, true)]);
     let number = world.settle(&mut worker, &again, NAK, &[]);
     world.sleep(400 * SECOND);
     let frames = world.receive(&mut worker);
     assert_eq!((settled(&frames), jobs(&frames)), (vec![(number, true)], vec![]));
+}
+
+#[test]
+fn what_is_said_of_an_attempt_that_is_over_changes_nothing_of_the_next_one() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut worker = world.client(0, "w", Role::Service);
+    world.publish(&mut publisher, "order.1", "a");
+    world.consume(&mut worker, "billing", "order.*", 10);
+    world.sleep(SECOND);
+    let first = world.jobs(&mut worker).remove(0);
+    world.sleep(35 * SECOND);
+    let second = world.jobs(&mut worker).remove(0);
+    assert_eq!((first.attempt, second.attempt), (1, 2));
+    for settlement in [NAK, RELEASE, REJECT, EXTEND] {
+        let number = world.settle(&mut worker, &first, settlement, &[]);
+        world.sleep(SECOND);
+        let frames = world.receive(&mut worker);
+        assert_eq!((settled(&frames), jobs(&frames)), (vec![(number, true)], vec![]));
+    }
+    let number = world.settle(&mut worker, &second, ACK, &[]);
+    world.sleep(400 * SECOND);
+    let frames = world.receive(&mut worker);
+    assert_eq!((settled(&frames), jobs(&frames)), (vec![(number, false)], vec![]));
+    assert_eq!(world.letters("billing"), []);
 }
 
 #[test]

@@ -217,6 +217,7 @@ fn a_job_carries_its_message_and_is_settled_by_its_parts() {
             epoch: 3,
             from: 4,
             to: 4,
+            attempt: 2,
             is_cumulative: verdict == Verdict::AckThrough,
             settlement,
             delay,
@@ -240,6 +241,18 @@ fn acks_of_offsets_that_meet_share_one_settle_and_its_answer() {
     pair.rig.control(settled(second, second - first + 1, false));
     assert_eq!(pair.answers(), [(first, Ok(false)), (second, Ok(false))]);
     assert_eq!(pair.rig.client.unsettled(), 1);
+}
+
+#[test]
+fn acks_of_different_attempts_share_nothing() {
+    let (mut pair, consumer) = Pair::consuming(10);
+    let mut jobs = pair.jobs(consumer, 1..=3);
+    jobs[1].id.attempt += 1;
+    for job in &jobs {
+        pair.settle(job, Verdict::Ack);
+    }
+    let parts: Vec<_> = pair.settles().into_iter().map(|s| (s.from, s.to, s.attempt)).collect();
+    assert_eq!(parts, [(1, 1, 2), (2, 2, 3), (3, 3, 2)]);
 }
 
 #[test]
