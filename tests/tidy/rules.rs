@@ -53,9 +53,11 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["sdk/rust/src/endpoint.rs"]),
     ("sled", &["broker/journal/src/checkpoint/index.rs"]),
     ("socket2", &["sdk/rust/src/endpoint.rs"]),
+    ("sqlx", &["broker/services/src/store/sql/"]),
     ("toml", &["broker/src/config/"]),
     ("tungstenite", &["bridge-ws/src/web/websocket.rs"]),
     ("ureq", &["broker/src/auth/jwks/fetch.rs"]),
+    ("uuid", &["broker/services/src/id.rs"]),
 ];
 
 /// Published crates, and the dependencies that their public signatures may show.

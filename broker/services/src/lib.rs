@@ -3,3 +3,15 @@
 //! They are ordinary clients of the broker: what they need from it is a public feature that any
 //! backend team can use too. Rules (`*/rules`) are free of I/O and clocks; stores and the service
 //! frame are the shell around them.
+
+mod id;
+pub mod outbox;
+mod role;
+pub mod service;
+mod services;
+pub mod store;
+pub mod users;
+
+pub use id::Id;
+pub use role::Role;
+pub use services::{SCHEMAS, Services, Settings};

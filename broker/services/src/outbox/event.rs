@@ -1,0 +1,94 @@
+//! An event on its way out, and the message that it becomes.
+
+use sampan_client::{AckLevel, Error, Message, Topic};
+use serde::Serialize;
+
+use crate::id::Id;
+
+/// The version of the envelope.
+const ENVELOPE: &[u8] = b"1";
+
+/// Something that has happened, for whoever reads a topic.
+///
+/// The payload is what clients get as it is; everything about the event travels beside it, in
+/// fields and headers of the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Unique id, under which the broker takes it once.
+    pub id: String,
+    /// Where it is published.
+    pub topic: Topic,
+    /// Its name, such as `message:receive`.
+    pub name: String,
+    /// What it is about. Events of one topic and key are published in the order of their commits.
+    pub key: Option<String>,
+    /// Version of the value, for topics that keep the newest only.
+    pub version: Option<u64>,
+    /// The service that it comes from.
+    pub producer: String,
+    /// When it happened, milliseconds of UTC.
+    pub occurred_at: i64,
+    /// JSON.
+    pub payload: String,
+}
+
+impl Event {
+    /// An event with a new id.
+    ///
+    /// # Errors
+    /// `Invalid` if the payload has no JSON form.
+    pub fn new(
+        topic: Topic,
+        name: &str,
+        occurred_at: i64,
+        payload: &impl Serialize,
+    ) -> Result<Self, Error> {
+        let producer = name.split(':').next().unwrap_or_default().to_owned();
+        let payload = serde_json::to_string(payload).map_err(sampan_client::invalid)?;
+        let (key, version, name) = (None, None, name.to_owned());
+        let id = Id::new().to_string();
+        Ok(Event { id, topic, name, key, version, producer, occurred_at, payload })
+    }
+
+    /// The same with a key.
+    #[must_use]
+    pub fn key(self, key: &str) -> Self {
+        Event { key: Some(key.to_owned()), ..self }
+    }
+
+    /// The same with a version.
+    #[must_use]
+    pub fn version(self, version: u64) -> Self {
+        Event { version: Some(version), ..self }
+    }
+
+    /// The same from this service.
+    #[must_use]
+    pub fn producer(self, producer: &str) -> Self {
+        Event { producer: producer.to_owned(), ..self }
+    }
+
+    /// What it is put in order by.
+    pub(super) fn lane(&self) -> String {
+        format!("{} {}", self.topic.as_str(), self.key.as_deref().unwrap_or_default())
+    }
+
+    /// The message that it becomes.
+    pub(super) fn message(&self) -> Message {
+        let message = Message::new(self.topic.clone(), self.payload.clone().into_bytes())
+            .event(&self.name)
+            .content_type("application/json")
+            .idempotency_key(&self.id)
+            .header("event_id", self.id.as_bytes())
+            .header("envelope", ENVELOPE)
+            .header("producer", self.producer.as_bytes())
+            .header("occurred_at", self.occurred_at.to_string().as_bytes());
+        let message = self.key.iter().fold(message, |message, key| message.key(key));
+        self.version.iter().fold(message, |message, version| message.version(*version))
+    }
+
+    /// The message for a topic that keeps what it was told.
+    pub(super) fn synced(&self) -> Message {
+        self.message().ack(AckLevel::Synced)
+    }
+}

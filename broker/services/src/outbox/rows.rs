@@ -1,0 +1,105 @@
+//! The table of events.
+
+use sampan_client::Topic;
+
+use super::event::Event;
+use crate::store::{Database, Error, Query, Row, Schema, Work, both, each};
+
+/// Published events that are kept: so long, in milliseconds, for people who look for what happened.
+const KEEP_MS: i64 = 3_600_000;
+
+pub(crate) const SCHEMA: Schema = Schema {
+    name: "outbox",
+    steps: &[&[
+        each(
+            "CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, \
+             event_id TEXT NOT NULL UNIQUE, lane TEXT NOT NULL, topic TEXT NOT NULL, \
+             name TEXT NOT NULL, key TEXT, version BIGINT, producer TEXT NOT NULL, \
+             occurred_at BIGINT NOT NULL, payload TEXT NOT NULL, done_at BIGINT, failure TEXT)",
+            "CREATE TABLE outbox (seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
+             event_id TEXT NOT NULL UNIQUE, lane TEXT NOT NULL, topic TEXT NOT NULL, \
+             name TEXT NOT NULL, key TEXT, version BIGINT, producer TEXT NOT NULL, \
+             occurred_at BIGINT NOT NULL, payload TEXT NOT NULL, done_at BIGINT, failure TEXT)",
+        ),
+        both("CREATE INDEX outbox_open ON outbox (seq) WHERE done_at IS NULL"),
+        both("CREATE INDEX outbox_done ON outbox (done_at) WHERE done_at IS NOT NULL"),
+    ]],
+};
+
+/// Adds an event to a transaction.
+///
+/// # Errors
+/// Those of the database.
+pub async fn add(work: &mut Work<'_>, event: &Event) -> Result<(), Error> {
+    let lane = event.lane();
+    // PostgreSQL gives numbers out before the commits: holding the lane until the commit makes the
+    // order of its numbers that of its commits. SQLite has one writer at a time.
+    let hold = each(
+        "SELECT 1 AS one WHERE $1 <> ''",
+        "SELECT 1 AS one FROM (SELECT pg_advisory_xact_lock(hashtextextended($1, 41))) AS held",
+    );
+    work.one(Query::new(hold).bind(&lane)).await?;
+    let version = event.version.map(|version| i64::try_from(version).unwrap_or(i64::MAX));
+    let query = Query::new(
+        "INSERT INTO outbox \
+         (event_id, lane, topic, name, key, version, producer, occurred_at, payload) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    );
+    let query = query.bind(&event.id).bind(lane).bind(event.topic.as_str()).bind(&event.name);
+    let query = query.bind(event.key.clone()).bind(version).bind(&event.producer);
+    work.execute(query.bind(event.occurred_at).bind(&event.payload)).await?;
+    work.note_event();
+    Ok(())
+}
+
+/// An event of the table.
+pub(super) struct Open {
+    pub(super) seq: i64,
+    pub(super) lane: String,
+    pub(super) event: Event,
+}
+
+/// The oldest events that are not published, at most `max`.
+pub(super) async fn open(database: &Database, max: i64) -> Result<Vec<Open>, Error> {
+    let query = Query::new("SELECT * FROM outbox WHERE done_at IS NULL ORDER BY seq LIMIT $1");
+    database.all(query.bind(max)).await?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Open, Error> {
+    let topic: String = row.get("topic")?;
+    let topic = Topic::parse(&topic)
+        .map_err(|error| Error::Damaged(format!("outbox: topic {topic:?}: {error}")))?;
+    let version: Option<i64> = row.get("version")?;
+    let event = Event {
+        id: row.get("event_id")?,
+        topic,
+        name: row.get("name")?,
+        key: row.get("key")?,
+        version: version.and_then(|version| u64::try_from(version).ok()),
+        producer: row.get("producer")?,
+        occurred_at: row.get("occurred_at")?,
+        payload: row.get("payload")?,
+    };
+    Ok(Open { seq: row.get("seq")?, lane: row.get("lane")?, event })
+}
+
+/// Marks events as done, those with a reason as never to be published.
+pub(super) async fn mark(database: &Database, done: &[(i64, Option<String>)]) -> Result<(), Error> {
+    let mut work = database.begin().await?;
+    let now = work.now().await?;
+    for (seq, failure) in done {
+        let query = Query::new("UPDATE outbox SET done_at = $2, failure = $3 WHERE seq = $1");
+        work.execute(query.bind(*seq).bind(now).bind(failure.clone())).await?;
+    }
+    work.commit().await
+}
+
+/// Removes events that were published a while ago. What the broker refused stays for people.
+pub(super) async fn prune(database: &Database) -> Result<u64, Error> {
+    let mut work = database.begin().await?;
+    let until = work.now().await? - KEEP_MS;
+    let query = Query::new("DELETE FROM outbox WHERE done_at < $1 AND failure IS NULL");
+    let removed = work.execute(query.bind(until)).await?;
+    work.commit().await?;
+    Ok(removed)
+}

@@ -1,0 +1,174 @@
+//! All services of a process: their database, their session, and the start anew of both.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sampan_client::{Client, Error as ClientError};
+use tokio::time::{interval, sleep};
+use tracing::{info, warn};
+
+use crate::outbox::{self, Relay};
+use crate::service::{Counters, Host};
+use crate::store::{self, Database, Schema, migrate};
+use crate::users::{self, Users};
+
+/// The tables of all services.
+pub const SCHEMAS: &[Schema] = &[store::LEASES, outbox::SCHEMA, users::SCHEMA];
+
+/// Time before what has failed or ended is begun again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Time between two looks at whether the database answers.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What the services of a process are set up with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Address of the SQL database.
+    pub database: String,
+}
+
+/// The services of a process.
+#[derive(Clone, Debug)]
+pub struct Services {
+    database: Database,
+    counters: Arc<Counters>,
+    /// Why they do not work at this moment, if they do not.
+    failing: Arc<Mutex<Option<String>>>,
+}
+
+impl Services {
+    /// Services that do not run yet.
+    ///
+    /// # Errors
+    /// `Setup` if an address is not valid.
+    pub fn open(settings: &Settings) -> Result<Self, store::Error> {
+        Ok(Services {
+            database: Database::open(&settings.database)?,
+            counters: Arc::default(),
+            failing: Arc::new(Mutex::new(Some("starting".to_owned()))),
+        })
+    }
+
+    /// What they have counted.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Whether they work.
+    ///
+    /// # Errors
+    /// Why they do not.
+    pub fn check(&self) -> Result<(), String> {
+        self.failing().clone().map_or(Ok(()), Err)
+    }
+
+    /// Brings the tables to what this program expects.
+    ///
+    /// # Errors
+    /// Those of the database; one that is not retryable needs a person.
+    pub async fn migrate(&self) -> Result<(), store::Error> {
+        migrate(&self.database, SCHEMAS).await
+    }
+
+    /// Runs the services on sessions that `connect` makes, until `stop`. A database or a broker that
+    /// is lost is waited for.
+    ///
+    /// # Errors
+    /// The error of the database that time does not cure.
+    pub async fn run<C, R>(
+        &self,
+        connect: C,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), store::Error>
+    where
+        C: Fn() -> R,
+        R: Future<Output = Result<Client, ClientError>>,
+    {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let begun = tokio::select! {
+                begun = self.begin(&connect) => begun,
+                () = &mut stop => break,
+            };
+            let why = match begun {
+                Ok(mut host) => {
+                    *self.failing() = None;
+                    let ended = tokio::select! {
+                        why = host.ended() => Some(why),
+                        () = &mut stop => None,
+                    };
+                    host.stop().await;
+                    let Some(why) = ended else { break };
+                    why
+                }
+                Err(Begin::Database(error)) if !error.is_retryable() => return Err(error),
+                Err(why) => why.to_string(),
+            };
+            warn!(why, "the services do not run; they are begun again");
+            *self.failing() = Some(why);
+            tokio::select! {
+                () = sleep(AGAIN) => {}
+                () = &mut stop => break,
+            }
+        }
+        *self.failing() = Some("stopped".to_owned());
+        self.database.close().await;
+        Ok(())
+    }
+
+    async fn begin<C, R>(&self, connect: &C) -> Result<Host, Begin>
+    where
+        C: Fn() -> R,
+        R: Future<Output = Result<Client, ClientError>>,
+    {
+        self.migrate().await.map_err(Begin::Database)?;
+        let client = connect().await.map_err(Begin::Session)?;
+        let mut host = Host::new(&client, &self.database, self.counters.clone());
+        if let Err(error) = self.register(&mut host).await {
+            host.stop().await;
+            return Err(Begin::Session(error));
+        }
+        Counters::add(&self.counters.starts);
+        info!("the services run");
+        Ok(host)
+    }
+
+    async fn register(&self, host: &mut Host) -> Result<(), ClientError> {
+        users::serve(host, &Users::new(&self.database)).await?;
+        let relay = Relay::new(&self.database, host.client(), self.counters.outbox.clone());
+        host.beside("the outbox's relay", relay.run());
+        host.beside("the look at the database", look(self.clone()));
+        Ok(())
+    }
+
+    fn failing(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks again and again whether the database answers.
+async fn look(services: Services) {
+    let mut looks = interval(LOOK);
+    loop {
+        looks.tick().await;
+        let failing = services.database.ping().await.err().map(|error| error.to_string());
+        *services.failing() = failing;
+    }
+}
+
+/// Why the services have not begun.
+enum Begin {
+    Database(store::Error),
+    Session(ClientError),
+}
+
+impl std::fmt::Display for Begin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Begin::Database(error) => error.fmt(f),
+            Begin::Session(error) => error.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A transaction.
+
+use sqlx::{Any, Transaction};
+
+use super::database::Database;
+use super::query::{Query, each};
+use super::row::Row;
+use crate::store::Error;
+
+/// A transaction that may write. Dropping it takes everything back.
+pub struct Work<'d> {
+    database: &'d Database,
+    transaction: Transaction<'static, Any>,
+    has_events: bool,
+}
+
+impl std::fmt::Debug for Work<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("has_events", &self.has_events).finish_non_exhaustive()
+    }
+}
+
+impl<'d> Work<'d> {
+    pub(super) fn new(database: &'d Database, transaction: Transaction<'static, Any>) -> Self {
+        Work { database, transaction, has_events: false }
+    }
+
+    /// Carries a statement out; how many rows it has changed.
+    ///
+    /// # Errors
+    /// Any of [`Error`] but `Newer`. The transaction cannot go on after one.
+    pub async fn execute(&mut self, query: Query) -> Result<u64, Error> {
+        let query = query.prepared(self.database.is_sqlite());
+        Ok(query.execute(&mut *self.transaction).await?.rows_affected())
+    }
+
+    /// The rows of a statement.
+    ///
+    /// # Errors
+    /// As for [`Work::execute`].
+    pub async fn all(&mut self, query: Query) -> Result<Vec<Row>, Error> {
+        let query = query.prepared(self.database.is_sqlite());
+        Ok(query.fetch_all(&mut *self.transaction).await?.into_iter().map(Row).collect())
+    }
+
+    /// The first row of a statement.
+    ///
+    /// # Errors
+    /// As for [`Work::execute`].
+    pub async fn one(&mut self, query: Query) -> Result<Option<Row>, Error> {
+        let query = query.prepared(self.database.is_sqlite());
+        Ok(query.fetch_optional(&mut *self.transaction).await?.map(Row))
+    }
+
+    /// The database's clock, in milliseconds of UTC: the one clock of all that share it.
+    ///
+    /// # Errors
+    /// As for [`Work::execute`].
+    pub async fn now(&mut self) -> Result<i64, Error> {
+        let text = each(
+            "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT) AS now",
+            "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now",
+        );
+        let row = self.one(Query::new(text)).await?;
+        row.ok_or_else(|| Error::Program("a clock without an answer".to_owned()))?.get("now")
+    }
+
+    /// Notes that the transaction holds events, which its commit tells the relay.
+    pub(crate) fn note_event(&mut self) {
+        self.has_events = true;
+    }
+
+    /// Makes everything lasting.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database was lost meanwhile, and then nobody knows whether it happened;
+    /// `Contended`, `Conflict`.
+    pub async fn commit(self) -> Result<(), Error> {
+        self.transaction.commit().await?;
+        if self.has_events {
+            self.database.tell_events();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! Databases to test on: of each sort a new one for each test.
+
+use std::sync::OnceLock;
+
+use sampan_services::SCHEMAS;
+use sampan_services::store::{Database, migrate, sqlite_url};
+use sampan_tests::servers::Postgres;
+use tempfile::TempDir;
+
+/// A new database.
+pub(crate) struct Site {
+    pub(crate) url: String,
+    /// A file database's folder, for as long as the test runs.
+    _folder: Option<TempDir>,
+}
+
+impl Site {
+    pub(crate) fn sqlite() -> Self {
+        // A name that an address could be broken by.
+        let folder = tempfile::Builder::new().prefix("a b?c#%").tempdir().expect("a folder");
+        Site { url: sqlite_url(&folder.path().join("services.db")), _folder: Some(folder) }
+    }
+
+    /// On the one server of this process.
+    pub(crate) fn postgres() -> Self {
+        static SERVER: OnceLock<Postgres> = OnceLock::new();
+        Site { url: SERVER.get_or_init(Postgres::start).database(), _folder: None }
+    }
+
+    pub(crate) fn each() -> [Site; 2] {
+        [Site::sqlite(), Site::postgres()]
+    }
+
+    pub(crate) fn open(&self) -> Database {
+        Database::open(&self.url).expect("a valid address")
+    }
+
+    /// The database with all tables.
+    pub(crate) async fn migrated(&self) -> Database {
+        let database = self.open();
+        migrate(&database, SCHEMAS).await.expect("migrated");
+        database
+    }
+}
