@@ -9,6 +9,7 @@ use std::time::Duration;
 use sampan_bridge_ws::Origins;
 use sampan_core::bucket::Rate;
 use sampan_core::config as core;
+use sampan_core::journal::PUT_BYTES_MAX;
 use sampan_core::shard::SHARDS_MAX;
 use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
 use tracing_subscriber::EnvFilter;
@@ -18,6 +19,10 @@ use super::file::{self, File, Journal, Limits, LogFormat, Rates};
 use super::sources::Sources;
 use super::{classes, groups, roles};
 use crate::auth::{self, Secret};
+
+/// Bytes of the smallest segment: whatever a group stores in one piece fits into it.
+const SEGMENT_BYTES_MIN: u64 = 2 << 20;
+const _: () = assert!(PUT_BYTES_MAX + (8 << 10) <= 2 << 20);
 
 /// The settings of a broker. Every value is in its range.
 #[derive(Clone, Debug)]
@@ -121,7 +126,7 @@ impl Config {
         };
         range("shards.socket_buffer_bytes", file.shards.socket_buffer_bytes, 64 << 10, 1 << 30)?;
         range("revocation.remember_s", file.revocation.remember_s, 60, 10 * 366 * 86_400)?;
-        range("journal.segment_bytes", file.journal.segment_bytes, 2 << 20, 1 << 30)?;
+        range("journal.segment_bytes", file.journal.segment_bytes, SEGMENT_BYTES_MIN, 1 << 30)?;
         range("journal.tail_bytes", file.journal.tail_bytes, 0, 1 << 40)?;
         range("journal.queue_bytes", file.journal.queue_bytes, 1 << 20, 1 << 40)?;
         range("drain.spread_s", file.drain.spread_s, 0, 3600)?;

@@ -7,10 +7,18 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::ranges::Ranges;
-use super::record::{BLOCK, Block, Letter, Place, Tried};
+use super::record::{BLOCK, Block, Letter, Place};
+use super::tried::{FAILURE_BYTES_MAX, FAILURES_MAX, Failure, Tried, shed};
 use super::{Consumer, Output};
 use crate::directory::Entry;
 use crate::message::Hole;
+
+/// Bytes that a block or a place takes in the journal beside its topic and what it holds.
+const KEY_BYTES: usize = 336;
+/// Bytes of a range that is settled.
+const SETTLED_BYTES: usize = 4;
+/// Bytes of a message that was tried, beside its failures.
+const TRIED_BYTES: usize = 18;
 
 /// A message that has been fetched and is not settled.
 #[derive(Clone, Debug)]
@@ -64,6 +72,8 @@ pub(super) struct Cursor {
     pub(super) settled: Ranges,
     /// What is remembered of messages that were handed out and are not settled.
     pub(super) tried: BTreeMap<u64, Tried>,
+    /// Bytes of the failures in there, by block.
+    failure_bytes: BTreeMap<u64, usize>,
     pub(super) open: BTreeMap<u64, Job>,
     /// First offset that has not been fetched.
     pub(super) next: u64,
@@ -88,6 +98,9 @@ pub(super) struct Cursor {
     pub(super) changed: BTreeSet<u64>,
     /// Whether epoch or `done` differ from what is stored.
     pub(super) moved: bool,
+    /// Whether what is stored of blocks belongs to another place, so that place and blocks are stored
+    /// in one piece.
+    pub(super) restarted: bool,
 }
 
 impl Cursor {
@@ -98,6 +111,7 @@ impl Cursor {
             done: 0,
             settled: Ranges::default(),
             tried: BTreeMap::new(),
+            failure_bytes: BTreeMap::new(),
             open: BTreeMap::new(),
             next: 1,
             end: 1,
@@ -111,6 +125,7 @@ impl Cursor {
             pinned: 0,
             changed: BTreeSet::new(),
             moved: false,
+            restarted: false,
         }
     }
 
@@ -138,7 +153,10 @@ impl Cursor {
         for (from, to) in block.settled {
             self.settled.insert(from, to);
         }
-        self.tried.extend(block.tried);
+        for (offset, tried) in block.tried {
+            *self.failure_bytes.entry(offset / BLOCK).or_default() += tried.failure_bytes();
+            self.tried.insert(offset, tried);
+        }
         self.advance();
     }
 
@@ -187,6 +205,38 @@ impl Cursor {
         self.tried.entry(offset).or_default()
     }
 
+    /// Notes a failed attempt. A message keeps the newest `FAILURES_MAX`; a block that holds too much
+    /// gives up its oldest, so that it can always be stored.
+    pub(super) fn note_failure(&mut self, offset: u64, failure: Failure) {
+        let number = offset / BLOCK;
+        let bytes = self.failure_bytes.entry(number).or_default();
+        *bytes += failure.bytes();
+        let failures = &mut self.tried.entry(offset).or_default().failures;
+        if failures.len() >= FAILURES_MAX {
+            *bytes -= failures.remove(0).bytes();
+        }
+        failures.push(failure);
+        if *bytes > FAILURE_BYTES_MAX {
+            let block = self.tried.range_mut(number * BLOCK..(number + 1) * BLOCK);
+            *bytes -= shed(block, *bytes - FAILURE_BYTES_MAX / 2);
+        }
+        self.changed.insert(number);
+    }
+
+    /// Bytes that a block takes when it is stored, about, with its key.
+    pub(super) fn block_bytes(&self, number: u64) -> usize {
+        let tried = self.tried.range(number * BLOCK..(number + 1) * BLOCK).count();
+        let failures = self.failure_bytes.get(&number).copied().unwrap_or(0);
+        let settled = self.settled.within(number * BLOCK, number * BLOCK + BLOCK - 1).len();
+        let names = 2 * (self.entry.topic.as_str().len() + KEY_BYTES);
+        names + settled * SETTLED_BYTES + tried * TRIED_BYTES + failures
+    }
+
+    /// The part of the topic's state that a block holds.
+    pub(super) fn block(&self, number: u64) -> Block {
+        Block::of(number, &self.settled, &self.tried)
+    }
+
     pub(super) fn attempts(&self, offset: u64) -> u32 {
         self.tried.get(&offset).map_or(0, |tried| tried.attempts)
     }
@@ -199,8 +249,14 @@ impl Cursor {
 
     /// Forgets what is remembered of a message.
     pub(super) fn forget(&mut self, offset: u64) {
-        if self.tried.remove(&offset).is_some() {
-            self.changed.insert(offset / BLOCK);
+        let Some(tried) = self.tried.remove(&offset) else { return };
+        let number = offset / BLOCK;
+        self.changed.insert(number);
+        if let Some(bytes) = self.failure_bytes.get_mut(&number) {
+            *bytes = bytes.saturating_sub(tried.failure_bytes());
+            if *bytes == 0 {
+                self.failure_bytes.remove(&number);
+            }
         }
     }
 
@@ -254,6 +310,8 @@ impl Cursor {
             self.changed.extend(from / BLOCK..=to / BLOCK);
         }
         self.tried.clear();
+        self.failure_bytes.clear();
+        self.restarted = true;
         self.keys.clear();
         self.ready.clear();
         (self.epoch, self.done, self.next) = (epoch, done, done + 1);

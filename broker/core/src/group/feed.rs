@@ -330,8 +330,7 @@ impl Group {
             }
         }
         for (id, letter) in ended {
-            self.changed.remove_return(id);
-            self.add_letter(&letter);
+            self.add_letter(&letter, Some(id));
         }
         self.changed.topics.insert(topic_id);
         self.show(topic_id);

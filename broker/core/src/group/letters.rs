@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use ::bytes::Bytes;
 use sampan_protocol::{Code, Now};
 
-use super::Group;
 use super::cursor::{Job, State};
-use super::record::Letter;
+use super::record::{BLOCK, Letter};
+use super::{Group, key};
 use crate::directory::Entry;
 
 /// Where a group is to read on in a topic.
@@ -47,11 +48,16 @@ impl Group {
                 return Back::Full;
             }
             cursor.forget(offset);
+            let bytes = cursor.block_bytes(offset / BLOCK);
             self.changed.topics.insert(entry.id);
-            self.changed.add_return(&self.name, id, letter);
             self.restore_return(entry, id, letter);
+            let back = (key::returned(&self.name, id), Some(letter.encode()));
+            self.end_letter(id, Some(back));
+            // What was remembered of its attempts is forgotten with it.
+            self.changed.settle_with(entry.id, offset / BLOCK, bytes);
+        } else {
+            self.discard(id);
         }
-        self.discard(id);
         Back::Here
     }
 
@@ -59,9 +65,8 @@ impl Group {
     pub(crate) fn restore_return(&mut self, entry: &Arc<Entry>, id: u64, letter: &Letter) {
         let Some(cursor) = self.topics.get_mut(&entry.id) else { return };
         if cursor.epoch != letter.epoch {
-            self.changed.remove_return(id);
             let reason = Arc::from(super::feed::ENDED);
-            return self.add_letter(&Letter { reason, ..letter.clone() });
+            return self.add_letter(&Letter { reason, ..letter.clone() }, Some(id));
         }
         let by_key = self.definition.order == sampan_protocol::control::GroupOrder::Key;
         let (attributes, payload) = (letter.attributes.clone(), letter.payload.clone());
@@ -76,8 +81,15 @@ impl Group {
 
     /// Ends a dead letter.
     pub(crate) fn discard(&mut self, id: u64) {
+        self.end_letter(id, None);
+    }
+
+    /// Ends a dead letter, in one piece with what comes of it.
+    fn end_letter(&mut self, id: u64, back: Option<(Bytes, Option<Bytes>)>) {
         self.definition.letters = self.definition.letters.saturating_sub(1);
-        self.changed.remove_letter(&self.name, id);
+        let mut values = vec![(key::letter(&self.name, id), None)];
+        values.extend(back);
+        self.changed.act(values, &self.definition);
     }
 
     /// Reads a topic from another place on. What consumers hold of it comes again.

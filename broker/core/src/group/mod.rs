@@ -4,13 +4,15 @@
 //! where topics stand, what they hold and what its consumers say; it answers with jobs, with pages
 //! that it wants, and with values to be stored. The files hold one concern each: `feed` (fetching
 //! and fair handing out), `settle` (what becomes of a job), `letters` (dead letters and their
-//! return), `store` (what survives a restart), `cursor` (one topic), `record` (stored forms).
+//! return), `store` and `changed` (what survives a restart), `cursor` (one topic), `tried`
+//! (what is remembered of a message), `record` (stored forms).
 //!
 //! **What is promised.** What a stored settlement covers is not handed out again. What is not
 //! settled is handed out until it is, or becomes a dead letter. With [`GroupOrder::Key`] no message
 //! is handed out while an older one of its key and topic is unsettled.
 
 mod bytes;
+mod changed;
 mod cursor;
 mod curve;
 mod feed;
@@ -22,6 +24,7 @@ mod settle;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tried;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -33,13 +36,15 @@ use sampan_protocol::limits::WINDOW_MAX;
 use sampan_protocol::session::server;
 use sampan_protocol::{Code, Now, Topic};
 
+pub(crate) use self::changed::Piece;
 use self::cursor::{Cursor, State};
 pub use self::feed::Extent;
 pub(crate) use self::feed::{Begin, Page};
 pub(crate) use self::letters::Back;
 pub use self::letters::Seek;
-pub use self::record::{Definition, Failure, Letter};
-pub(crate) use self::store::Stored;
+pub use self::record::{Definition, Letter};
+pub(crate) use self::store::{Stored, weights};
+pub use self::tried::Failure;
 use crate::config::Limits;
 use crate::counters::GroupCounters;
 use crate::directory::Entry;
@@ -153,7 +158,7 @@ pub(crate) struct Group {
     /// What owners are to be told to keep, and when.
     pins: BTreeMap<u64, u64>,
     pin_at: Option<Instant>,
-    changed: store::Changed,
+    changed: changed::Changed,
     outputs: VecDeque<Output>,
     /// What has been counted since it was last taken.
     pub(crate) counted: GroupCounters,
@@ -179,7 +184,7 @@ impl Group {
             next_page: 1,
             pins: BTreeMap::new(),
             pin_at: None,
-            changed: store::Changed::default(),
+            changed: changed::Changed::default(),
             outputs: VecDeque::new(),
             counted: GroupCounters::default(),
         }

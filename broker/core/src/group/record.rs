@@ -13,11 +13,10 @@ use sampan_protocol::{Pattern, Topic};
 
 use super::bytes::{Reader, Writer};
 use super::ranges::Ranges;
+use super::tried::{FAILURES_MAX, Failure, Tried};
 
 /// Offsets that one block covers.
 pub(crate) const BLOCK: u64 = 1024;
-/// Failures of one message that are remembered, the newest.
-pub(crate) const FAILURES_MAX: usize = 10;
 /// The form of every value.
 const FORM: u64 = 1;
 
@@ -50,28 +49,6 @@ pub(crate) struct Place {
     pub(crate) epoch: u64,
     /// Everything up to here is settled.
     pub(crate) done: u64,
-}
-
-/// One failed attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// When it failed, Unix milliseconds.
-    pub at_ms: u64,
-    /// Whose it was.
-    pub user: Arc<str>,
-    /// Why.
-    pub reason: Arc<str>,
-}
-
-/// What is remembered of a message that is not settled and has been handed out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tried {
-    pub(crate) attempts: u32,
-    /// Whether it is to become a dead letter.
-    pub(crate) condemned: bool,
-    /// When it may come again, Unix milliseconds; 0 if it need not wait.
-    pub(crate) due_ms: u64,
-    pub(crate) failures: Vec<Failure>,
 }
 
 /// The part of a topic's state that belongs to `BLOCK` offsets.
@@ -163,6 +140,12 @@ impl Block {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.settled.is_empty() && self.tried.is_empty()
+    }
+
+    /// This without failures, which makes it small.
+    pub(crate) fn lean(mut self) -> Self {
+        self.tried.values_mut().for_each(|tried| tried.failures.clear());
+        self
     }
 
     pub(crate) fn encode(&self, number: u64) -> Bytes {

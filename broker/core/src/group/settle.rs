@@ -10,8 +10,9 @@ use sampan_protocol::session::server::Settle;
 use sampan_protocol::{Code, Now};
 
 use super::cursor::State;
-use super::record::{FAILURES_MAX, Failure, Letter};
-use super::{Consumer, Group, curve};
+use super::record::{BLOCK, Letter};
+use super::tried::Failure;
+use super::{Consumer, Group, curve, key};
 
 /// Why an attempt failed whose consumer vanished.
 pub(super) const LOST: &str = "worker lost";
@@ -112,7 +113,7 @@ impl Group {
         self.open_bytes -= job.bytes();
         cursor.forget(offset);
         if let Some(id) = job.returned {
-            self.changed.remove_return(id);
+            self.changed.returned.push(key::returned(&self.name, id));
         }
         // One that is back was settled before, unless the group has been sent back behind it.
         if !cursor.is_settled(offset) {
@@ -151,12 +152,8 @@ impl Group {
         reason: &str,
     ) {
         let Some(cursor) = self.topics.get_mut(&topic_id) else { return };
-        let failures = &mut cursor.note(offset).failures;
-        if failures.len() >= FAILURES_MAX {
-            failures.remove(0);
-        }
         let (user, reason) = (user.clone(), Arc::from(reason));
-        failures.push(Failure { at_ms: now.unix_ms, user, reason });
+        cursor.note_failure(offset, Failure { at_ms: now.unix_ms, user, reason });
         self.changed.topics.insert(topic_id);
     }
 
@@ -229,16 +226,22 @@ impl Group {
         }
         let reason = reason.unwrap_or_else(|| Arc::from(REJECTED));
         let letter = cursor.letter(offset, job, reason, now.unix_ms);
-        self.add_letter(&letter);
+        let block = offset / BLOCK;
+        let bytes = cursor.block_bytes(block);
+        let returned = cursor.open.get_mut(&offset).and_then(|job| job.returned.take());
+        self.add_letter(&letter, returned);
+        self.changed.settle_with(topic_id, block, bytes);
         self.finish(topic_id, offset);
     }
 
-    /// Adds a dead letter.
-    pub(super) fn add_letter(&mut self, letter: &Letter) {
+    /// Adds a dead letter, in one piece with the end of the return that it was.
+    pub(super) fn add_letter(&mut self, letter: &Letter, returned: Option<u64>) {
         let id = self.definition.next_letter;
         self.definition.next_letter += 1;
         self.definition.letters += 1;
-        self.changed.add_letter(&self.name, id, letter);
+        let mut values = vec![(key::letter(&self.name, id), Some(letter.encode()))];
+        values.extend(returned.map(|id| (key::returned(&self.name, id), None)));
+        self.changed.act(values, &self.definition);
         self.counted.dead += 1;
     }
 

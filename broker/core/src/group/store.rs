@@ -1,61 +1,18 @@
 //! What a group puts into the journal, and how it comes back from there.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ::bytes::Bytes;
 use sampan_protocol::{Now, Topic};
 
+use super::changed::{Piece, weight};
 use super::cursor::Cursor;
-use super::record::{Block, Definition, Letter, Place};
+use super::record::{Block, Definition, Place};
 use super::{Bounds, Group, key};
 use crate::directory::Entry;
 
-/// Bytes of dead letters that wait to be stored at the same time, but for the last of them: they are
-/// stored in one piece, which has to fit into the smallest segment.
-const LETTER_BYTES: usize = 512 * 1024;
-
-/// What differs from what is stored.
-#[derive(Debug, Default)]
-pub(super) struct Changed {
-    pub(super) definition: bool,
-    /// Topics whose cursor may differ.
-    pub(super) topics: BTreeSet<u64>,
-    /// Dead letters and messages on their way back, by key.
-    letters: BTreeMap<Bytes, Option<Bytes>>,
-    letter_bytes: usize,
-    /// Messages that are back and settled.
-    returned: Vec<u64>,
-}
-
-impl Changed {
-    /// Whether no more dead letters may wait.
-    pub(super) fn is_full(&self) -> bool {
-        self.letter_bytes >= LETTER_BYTES
-    }
-
-    pub(super) fn add_letter(&mut self, group: &Topic, id: u64, letter: &Letter) {
-        let value = letter.encode();
-        self.letter_bytes += value.len();
-        self.letters.insert(key::letter(group, id), Some(value));
-        self.definition = true;
-    }
-
-    pub(super) fn remove_letter(&mut self, group: &Topic, id: u64) {
-        self.letters.insert(key::letter(group, id), None);
-        self.definition = true;
-    }
-
-    pub(super) fn add_return(&mut self, group: &Topic, id: u64, letter: &Letter) {
-        let value = letter.encode();
-        self.letter_bytes += value.len();
-        self.letters.insert(key::returned(group, id), Some(value));
-    }
-
-    pub(super) fn remove_return(&mut self, id: u64) {
-        self.returned.push(id);
-    }
-}
+/// Bytes of what goes with dead letters from which on its blocks are stored without failures.
+const WITH_BYTES: usize = 128 * 1024;
 
 /// What one gathering has handed over, to be given back when it is stored or has failed.
 #[derive(Debug)]
@@ -72,7 +29,7 @@ impl Group {
 
     /// Marks a new group to be stored as a whole.
     pub(crate) fn found(&mut self) {
-        self.changed.definition = true;
+        (self.changed.definition, self.changed.is_new) = (true, true);
     }
 
     /// Takes over a stored cursor; `false` if it cannot be read.
@@ -95,36 +52,54 @@ impl Group {
 
     /// Whether anything differs from what is stored.
     pub(crate) fn has_changed(&self) -> bool {
-        let Changed { definition, topics, letters, returned, .. } = &self.changed;
-        *definition || !topics.is_empty() || !letters.is_empty() || !returned.is_empty()
+        !self.changed.is_empty()
     }
 
-    /// Everything that differs from what is stored, which is then taken as stored.
-    pub(crate) fn gather(&mut self, values: &mut Vec<(Bytes, Option<Bytes>)>) -> Stored {
-        let changed = std::mem::take(&mut self.changed);
-        if changed.definition {
-            values.push((key::group(&self.name), Some(self.definition.encode())));
-        }
+    /// Everything that differs from what is stored, which is then taken as stored: one piece, or
+    /// several that are to be stored in this order if it is more than so many bytes. None of them is
+    /// above [`PUT_BYTES_MAX`](crate::journal::PUT_BYTES_MAX).
+    pub(crate) fn gather(&mut self, piece_bytes: usize) -> (Vec<Piece>, Stored) {
+        let mut changed = std::mem::take(&mut self.changed);
+        let (mut pieces, mut rest, mut with) = (Vec::new(), Vec::new(), Piece::new());
         let mut done = Vec::new();
-        for topic_id in changed.topics {
-            let Some(cursor) = self.topics.get_mut(&topic_id) else { continue };
-            let topic = &cursor.entry.topic;
+        for topic_id in &changed.topics {
+            let Some(cursor) = self.topics.get_mut(topic_id) else { continue };
             let numbers = std::mem::take(&mut cursor.changed);
             // A block means nothing without the epoch of its cursor.
-            if std::mem::take(&mut cursor.moved) || !numbers.is_empty() {
-                let place = cursor.place().encode();
-                values.push((key::cursor(&self.name, topic), Some(place)));
-                done.push((topic_id, cursor.done));
+            if !std::mem::take(&mut cursor.moved) && numbers.is_empty() {
+                continue;
             }
+            done.push((*topic_id, cursor.done));
+            let topic = &cursor.entry.topic;
+            let place = (key::cursor(&self.name, topic), Some(cursor.place().encode()));
+            // Blocks of another place must not outlive it.
+            let is_whole = std::mem::take(&mut cursor.restarted);
+            let letters = changed.settled.get(topic_id);
+            let mut first = vec![place];
             for number in numbers {
-                let block = Block::of(number, &cursor.settled, &cursor.tried);
+                let block = cursor.block(number);
+                let is_first = is_whole || letters.is_some_and(|blocks| blocks.contains(&number));
+                let long = is_first && weights(&with) + weights(&first) > WITH_BYTES;
+                let block = if long { block.lean() } else { block };
                 let value = (!block.is_empty()).then(|| block.encode(number));
-                values.push((key::block(&self.name, topic, number), value));
+                let value = (key::block(&self.name, topic, number), value);
+                if is_first { first.push(value) } else { rest.push(vec![value]) }
             }
+            if letters.is_some() { with.append(&mut first) } else { pieces.push(first) }
         }
-        values.extend(changed.letters);
-        values.extend(changed.returned.iter().map(|id| (key::returned(&self.name, *id), None)));
-        Stored { done }
+        pieces.append(&mut rest);
+        pieces.extend(changed.returned.drain(..).map(|key| vec![(key, None)]));
+        let key = key::group(&self.name);
+        let mut all = changed.pieces(&key, &self.definition, with, piece_bytes);
+        if changed.is_new {
+            // A group that is not whole is none.
+            std::mem::swap(&mut all, &mut pieces);
+        }
+        all.append(&mut pieces);
+        if all.iter().map(|piece| weights(piece)).sum::<usize>() <= piece_bytes {
+            all = vec![all.concat()];
+        }
+        (all, Stored { done })
     }
 
     /// What was gathered is stored.
@@ -132,5 +107,113 @@ impl Group {
         for (topic_id, done) in stored.done {
             self.pin(now, topic_id, done + 1);
         }
+    }
+}
+
+/// Bytes that a piece takes in the journal at most.
+pub(crate) fn weights(piece: &[(Bytes, Option<Bytes>)]) -> usize {
+    piece.iter().map(weight).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use sampan_protocol::{Class, Pattern};
+
+    use super::super::cursor::{Job, State};
+    use super::super::tried::FAILURES_MAX;
+    use super::*;
+    use crate::class::Rule;
+    use crate::config::Limits;
+    use crate::journal::PUT_BYTES_MAX;
+
+    const TOPIC: u64 = 1;
+
+    /// A group with names as long as they may be, and as many messages of one topic as it holds, each
+    /// of which has failed as often as it may.
+    fn worst() -> (Group, Now) {
+        let mut now = Now { mono: Instant::now(), unix_ms: 1_700_000_000_000 };
+        let long = |letter: &str| Topic::parse(&letter.repeat(255)).expect("valid");
+        let bounds = Bounds::from(&Limits::default());
+        let definition = Definition {
+            pattern: Pattern::parse(">").expect("valid"),
+            order: sampan_protocol::control::GroupOrder::Any,
+            ack_wait: Duration::MAX,
+            attempts_max: u32::MAX,
+            is_used: true,
+            since_ms: 0,
+            letters: 0,
+            next_letter: 1,
+        };
+        let mut group = Group::new(long("g"), definition, bounds, 1);
+        let rule = Arc::new(Rule::new(Pattern::parse(">").expect("valid"), Class::Durable));
+        let entry = Arc::new(Entry { id: TOPIC, topic: long("t"), owner: 0, rule });
+        let mut cursor = Cursor::new(entry);
+        cursor.is_known = true;
+        for offset in 2..bounds.ahead_count as u64 + 2 {
+            let (attributes, payload) = (Bytes::new(), Bytes::new());
+            let (time_ms, key, state, returned) = (u64::MAX, None, State::Ready, None);
+            cursor.add(offset, Job { time_ms, attributes, payload, key, state, returned });
+            let tried = cursor.note(offset);
+            (tried.attempts, tried.due_ms) = (u32::MAX - u32::from(offset % 2 == 0), now.unix_ms);
+        }
+        cursor.end = bounds.ahead_count as u64 + 2;
+        cursor.next = cursor.end;
+        group.open_count = cursor.open.len();
+        group.open_bytes = cursor.open.values().map(Job::bytes).sum();
+        group.topics.insert(TOPIC, cursor);
+        let user = Arc::from("u".repeat(128));
+        for _ in 0..FAILURES_MAX {
+            for offset in 2..bounds.ahead_count as u64 + 2 {
+                now.unix_ms += 1;
+                group.note_failure(now, TOPIC, offset, &user, &"r".repeat(256));
+            }
+        }
+        (group, now)
+    }
+
+    /// The failures in each block of these pieces.
+    fn failures(pieces: &[Piece]) -> Vec<usize> {
+        let count = |(key, value): &(Bytes, Option<Bytes>)| {
+            let value = value.as_ref().filter(|_| key.starts_with(key::BLOCKS.as_bytes()))?;
+            assert!(value.len() <= 64 * 1024, "{}", value.len());
+            let number = key::parts(key)?.2?;
+            let block = Block::decode(number, value).expect("as it was written");
+            Some(block.tried.values().map(|tried| tried.failures.len()).sum())
+        };
+        pieces.iter().flatten().filter_map(count).collect()
+    }
+
+    #[test]
+    fn a_block_gives_up_its_oldest_failures_rather_than_outgrow_a_segment() {
+        let (mut group, _) = worst();
+        let (pieces, _) = group.gather(256 * 1024);
+        let failures = failures(&pieces);
+        assert_eq!(failures.len(), 10);
+        assert!(failures.iter().all(|count| (40..=82).contains(count)), "{failures:?}");
+        assert!(pieces.iter().all(|piece| weights(piece) <= 256 * 1024));
+        assert!(!group.has_changed());
+    }
+
+    #[test]
+    fn no_piece_is_larger_than_what_the_smallest_segment_takes() {
+        let (mut group, now) = worst();
+        // The last for which there is room is one as large as can be.
+        let cursor = group.topics.get_mut(&TOPIC).expect("there");
+        let last = cursor.end - 1;
+        for (_, job) in cursor.open.range_mut(100..200) {
+            job.attributes = Bytes::from(vec![0; usize::from(u16::MAX)]);
+            job.payload = Bytes::from(vec![0; 1 << 20]);
+        }
+        group.open_bytes = cursor.open.values().map(Job::bytes).sum();
+        for offset in (2..=last).step_by(2) {
+            group.condemn(now, TOPIC, offset);
+        }
+        assert!(group.definition.letters > 40, "{}", group.definition.letters);
+        let (pieces, _) = group.gather(256 * 1024);
+        let largest = pieces.iter().map(|piece| weights(piece)).max().expect("some");
+        assert!(largest > 1 << 20, "a large letter is in it: {largest}");
+        assert!(largest <= PUT_BYTES_MAX, "{largest}");
     }
 }

@@ -34,7 +34,7 @@ enum Step {
     Wait { ms: u64 },
     Store,
     Page,
-    Crash { with_put: bool },
+    Crash { pieces: usize },
     Retry { at: usize },
     Seek { topic: u64, to: u64 },
 }
@@ -49,7 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u64..4000).prop_map(|ms| Step::Wait { ms }),
         4 => Just(Step::Store),
         4 => Just(Step::Page),
-        1 => any::<bool>().prop_map(|with_put| Step::Crash { with_put }),
+        1 => (0usize..6).prop_map(|pieces| Step::Crash { pieces }),
         1 => any::<usize>().prop_map(|at| Step::Retry { at }),
         1 => (0..TOPICS, 1u64..20).prop_map(|(topic, to)| Step::Seek { topic, to }),
     ]
@@ -57,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A gathering on its way, with what is confirmed when it is stored.
 struct Put {
-    values: Vec<(Bytes, Option<Bytes>)>,
+    pieces: Vec<Piece>,
     stored: Stored,
     confirms: Vec<Id>,
 }
@@ -80,12 +80,14 @@ struct Model {
     /// Acked messages whose ack is not yet stored, and those whose is.
     acked: Vec<Id>,
     confirmed: BTreeSet<Id>,
+    /// Bytes of what is stored in one piece.
+    piece_bytes: usize,
     /// Attempts that were stored when the group was last restored, until the next hand-out.
     attempts: BTreeMap<Id, u32>,
 }
 
 impl Model {
-    fn new(order: GroupOrder) -> Self {
+    fn new(order: GroupOrder, piece_bytes: usize) -> Self {
         let now = Now { mono: Instant::now(), unix_ms: 1_700_000_000_000 };
         let entry = |id| {
             let topic = Topic::parse(&format!("order.{id}")).expect("valid");
@@ -108,6 +110,7 @@ impl Model {
             worked: BTreeSet::new(),
             acked: Vec::new(),
             confirmed: BTreeSet::new(),
+            piece_bytes,
             attempts: BTreeMap::new(),
         };
         model.group.found();
@@ -168,7 +171,7 @@ impl Model {
             }
             Step::Store => self.store(),
             Step::Page => self.page(),
-            Step::Crash { with_put } => self.crash(with_put),
+            Step::Crash { pieces } => self.crash(pieces),
             Step::Retry { at } => self.retry(at),
             Step::Seek { topic, to } => self.seek(topic, to),
         }
@@ -302,15 +305,14 @@ impl Model {
     /// What is on its way is stored, and what has changed is on its way.
     fn store(&mut self) {
         if let Some(put) = self.put.take() {
-            write(&mut self.disk, put.values);
+            put.pieces.into_iter().for_each(|piece| write(&mut self.disk, piece));
             self.group.stored(self.now, put.stored);
             self.confirmed.extend(put.confirms);
         }
         if self.group.has_changed() {
-            let mut values = Vec::new();
-            let stored = self.group.gather(&mut values);
+            let (pieces, stored) = self.group.gather(self.piece_bytes);
             let confirms = std::mem::take(&mut self.acked);
-            self.put = Some(Put { values, stored, confirms });
+            self.put = Some(Put { pieces, stored, confirms });
         }
     }
 
@@ -324,10 +326,11 @@ impl Model {
         self.group.paged(self.now, topic, asked, &page);
     }
 
-    /// Power goes, and comes back. What was on its way may have been stored, whole.
-    fn crash(&mut self, with_put: bool) {
-        if let Some(put) = self.put.take().filter(|_| with_put) {
-            write(&mut self.disk, put.values);
+    /// Power goes, and comes back. So many pieces of what was on its way have been stored, whole.
+    fn crash(&mut self, pieces: usize) {
+        if let Some(put) = self.put.take() {
+            let stored = put.pieces.into_iter().take(pieces);
+            stored.for_each(|piece| write(&mut self.disk, piece));
         }
         (self.held, self.acked, self.pages) = (Vec::new(), Vec::new(), VecDeque::new());
         let Some(value) = self.disk.get(&key::group(&name())) else {
@@ -503,10 +506,10 @@ proptest! {
 
     #[test]
     fn nothing_is_lost_nothing_settled_comes_again_and_keys_keep_their_order(
-        by_key: bool, steps in prop::collection::vec(step(), 0..150),
+        by_key: bool, in_pieces: bool, steps in prop::collection::vec(step(), 0..150),
     ) {
         let order = if by_key { GroupOrder::Key } else { GroupOrder::Any };
-        let mut model = Model::new(order);
+        let mut model = Model::new(order, if in_pieces { 100 } else { 1 << 20 });
         for step in &steps {
             model.step(step);
         }

@@ -52,6 +52,10 @@ pub use config::{Config, Faults, Lost};
 pub use memory::Memory;
 pub use run::{Chunk, Deliver, Frames, Run, Sent};
 
+/// Bytes of keys and values, with 48 for each, that every journal has to be able to store at once;
+/// groups need no more.
+pub const PUT_BYTES_MAX: usize = 2 * 1024 * 1024 - 16 * 1024;
+
 /// The caller's name for a request, repeated in its completions. The journal does not compare them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);

@@ -3,7 +3,7 @@
 //! One gathering is on its way at a time. What happens meanwhile goes with the next one, so that a
 //! busy journal costs few large writes rather than many small ones, and whoever waits is told when
 //! the gathering that holds theirs is stored. A large one goes in parts, none of which divides what
-//! one group has to store in one piece.
+//! a group has to store in one piece.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -18,14 +18,13 @@ use super::super::{Shard, owner::BUSY, stored::answer};
 use super::Answer;
 use crate::directory::owner;
 use crate::group::record::Letter;
-use crate::group::{Group, Stored, key};
+use crate::group::{Group, Piece, Stored, key, weights};
 use crate::journal::{self, Completion, Request, Ticket};
 use crate::timer::Timer;
 
 /// Bytes of one page of stored values.
 const LOAD_BYTES: usize = 1024 * 1024;
-/// Bytes of values from which on a gathering goes on in another part: a part has to fit into a
-/// segment of the journal, with what one group adds to it at most.
+/// Bytes of values that are put together into one part of a gathering, unless they are one piece.
 const PART_BYTES: usize = 256 * 1024;
 /// What is read at start, in this order: each needs what comes before it.
 const PREFIXES: [&str; 4] = [key::GROUPS, key::CURSORS, key::BLOCKS, key::RETURNS];
@@ -39,7 +38,7 @@ pub(super) struct Put {
     again_at: Instant,
     failure: Option<Code>,
     /// The parts that are not stored, the one on its way first.
-    parts: VecDeque<Vec<(Bytes, Option<Bytes>)>>,
+    parts: VecDeque<Piece>,
     stored: Vec<(u32, Stored)>,
     answers: Vec<Answer>,
 }
@@ -236,26 +235,19 @@ impl Shard {
             }
             return;
         }
-        let (mut parts, mut stored) = (VecDeque::new(), Vec::new());
-        let (mut values, mut bytes) = (Vec::new(), 0);
+        let (mut pieces, mut stored) = (Vec::new(), Vec::new());
         for id in std::mem::take(&mut self.groups.unsaved) {
             if let Some(hosted) = self.groups.all.get_mut(&id)
                 && hosted.group.has_changed()
             {
-                let from = values.len();
-                stored.push((id, hosted.group.gather(&mut values)));
-                bytes += values[from..].iter().map(weight).sum::<usize>();
-                if bytes >= PART_BYTES {
-                    parts.push_back(std::mem::take(&mut values));
-                    bytes = 0;
-                }
+                let (gathered, taken) = hosted.group.gather(PART_BYTES);
+                pieces.extend(gathered);
+                stored.push((id, taken));
             }
         }
         let erased = std::mem::take(&mut self.groups.erased);
-        values.extend(erased.into_iter().map(|key| (key, None)));
-        if !values.is_empty() {
-            parts.push_back(values);
-        }
+        pieces.extend(erased.into_iter().map(|key| vec![(key, None)]));
+        let parts = parts(pieces);
         let answers = std::mem::take(&mut self.groups.answers);
         if parts.is_empty() {
             return self.give_answers(answers);
@@ -324,9 +316,23 @@ impl Shard {
 /// How often dead letters that are too old are looked for.
 pub(super) const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 
-/// Bytes of a value and its key.
-fn weight((key, value): &(Bytes, Option<Bytes>)) -> usize {
-    key.len() + value.as_ref().map_or(0, Bytes::len)
+/// Joins pieces that follow each other as far as `PART_BYTES` go.
+fn parts(pieces: Vec<Piece>) -> VecDeque<Piece> {
+    let (mut parts, mut bytes) = (VecDeque::<Piece>::new(), 0);
+    for piece in pieces {
+        let size = weights(&piece);
+        match parts.back_mut().filter(|_| bytes + size <= PART_BYTES) {
+            Some(part) => {
+                part.extend(piece);
+                bytes += size;
+            }
+            None => {
+                parts.push_back(piece);
+                bytes = size;
+            }
+        }
+    }
+    parts
 }
 
 fn error_code(error: journal::Error) -> Code {
