@@ -10,7 +10,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use sampan_core::journal::{self, Completion, Ticket};
 use sampan_protocol::{AckLevel, Now, Topic};
 
-use super::desk::{Desk, FenceOnPanic, Told};
+use super::desk::{Desk, Told};
+use super::hand::{Asked, Hand, failed};
 use super::keep::Poke;
 use super::queue::{Bound, Queue};
 use super::reads::Ask;
@@ -34,6 +35,15 @@ pub(super) enum Order {
     Clean(Work),
     /// To tell where a topic stands once all before it is stored.
     Open { ticket: Ticket, topic_id: u64, topic: Topic },
+}
+
+impl Asked for Order {
+    fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Order::Store { ticket, .. } | Order::Open { ticket, .. } => Some(*ticket),
+            Order::Note(_) | Order::Clean(_) => None,
+        }
+    }
 }
 
 /// What the thread owns.
@@ -65,20 +75,25 @@ struct Item {
 impl<S: Storage> Commit<S> {
     /// Stores what comes until the queue is closed, or the storage fails.
     pub(super) fn run(mut self) {
-        let _guard = FenceOnPanic(self.desk.clone());
+        let mut hand = Hand::new(self.orders.clone(), self.desk.clone());
         let mut orders = Vec::new();
         while self.orders.take(BLOCK, &mut orders) {
-            if let Err(error) = self.commit(orders.drain(..)) {
-                return fail(&self.orders, &self.desk, error);
+            if let Err(error) = self.commit(orders.drain(..), &mut hand.tickets) {
+                return self.desk.fence(error.to_string());
             }
         }
         if let Err(error) = self.writer.close(now()) {
-            fail(&self.orders, &self.desk, error);
+            self.desk.fence(error.to_string());
         }
     }
 
-    /// Writes and syncs; an error means that nothing more can be stored.
-    fn commit(&mut self, orders: impl Iterator<Item = Order>) -> Result<(), Error> {
+    /// Writes and syncs; an error means that nothing more can be stored. What is not answered stays
+    /// in `hand`.
+    fn commit(
+        &mut self,
+        orders: impl Iterator<Item = Order>,
+        hand: &mut Vec<Ticket>,
+    ) -> Result<(), Error> {
         let (mut writes, mut items) = (Vec::new(), Vec::new());
         let (mut opens, mut work) = (Vec::new(), None);
         for order in orders {
@@ -97,9 +112,15 @@ impl<S: Storage> Commit<S> {
                 }
             }
         }
+        hand.extend(items.iter().filter_map(|item| item.ticket));
+        let answered = hand.len();
+        hand.extend(opens.iter().map(Ask::ticket));
         if !writes.is_empty() {
-            self.store(&writes, &mut items)?;
+            let stored = self.store(&writes, &mut items);
+            hand.drain(..answered);
+            stored?;
         }
+        hand.clear();
         for ask in opens {
             let any = Bound { items: usize::MAX, weight: usize::MAX };
             if let Err(ask) = self.asks.push(ask, 0, any) {
@@ -156,16 +177,6 @@ impl<S: Storage> Commit<S> {
     }
 }
 
-/// Fails everything that waits, and lets nothing more in.
-fn fail(orders: &Queue<Order>, desk: &Desk, error: Error) {
-    desk.fence(error.to_string());
-    let tickets = orders.shut().into_iter().filter_map(|order| match order {
-        Order::Store { ticket, .. } | Order::Open { ticket, .. } => Some(ticket),
-        Order::Note(_) | Order::Clean(_) => None,
-    });
-    desk.tell(tickets.map(|ticket| failed(ticket, journal::Error::Fenced)));
-}
-
 impl Item {
     fn new(ticket: Option<Ticket>, write: &Write) -> Self {
         let (early, messages, bytes) = match write {
@@ -211,10 +222,6 @@ fn is_fatal(error: &&Error) -> bool {
 
 fn stored(ticket: Ticket, level: AckLevel) -> Told {
     Told::Done(Completion::Stored { ticket, level })
-}
-
-pub(super) fn failed(ticket: Ticket, error: journal::Error) -> Told {
-    Told::Done(Completion::Failed { ticket, error })
 }
 
 /// Both clocks.

@@ -10,6 +10,7 @@
 
 mod commit;
 mod desk;
+mod hand;
 mod keep;
 mod queue;
 mod reads;

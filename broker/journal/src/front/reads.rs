@@ -6,8 +6,9 @@ use bytes::Bytes;
 use sampan_core::journal::{Completion, Ticket};
 use sampan_protocol::Topic;
 
-use super::commit::{failed, now};
-use super::desk::{Desk, FenceOnPanic, Told};
+use super::commit::now;
+use super::desk::{Desk, Told};
+use super::hand::{Asked, Hand, failed};
 use super::queue::{Bound, Queue};
 use crate::error::Error;
 use crate::reader::{Reader, Wanted};
@@ -37,6 +38,12 @@ impl Ask {
     }
 }
 
+impl Asked for Ask {
+    fn ticket(&self) -> Option<Ticket> {
+        Some(Ask::ticket(self))
+    }
+}
+
 /// What the thread owns.
 pub(super) struct Reads<S: Storage> {
     pub(super) reader: Reader<S>,
@@ -47,12 +54,14 @@ pub(super) struct Reads<S: Storage> {
 impl<S: Storage> Reads<S> {
     /// Answers until the queue is closed.
     pub(super) fn run(self) {
-        let _guard = FenceOnPanic(self.desk.clone());
+        let mut hand = Hand::new(self.asks.clone(), self.desk.clone());
         let mut asks = Vec::new();
         while self.asks.take(ROUND, &mut asks) {
+            hand.tickets.extend(asks.iter().rev().map(Ask::ticket));
             for ask in asks.drain(..) {
                 let ticket = ask.ticket();
                 let told = self.answer(ask).map_or_else(|e| failed(ticket, e.into()), Told::Done);
+                hand.tickets.pop();
                 self.desk.tell([told]);
             }
         }

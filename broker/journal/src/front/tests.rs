@@ -1,7 +1,7 @@
 //! A journal with its threads: what is told and in which order, what a failing disk does to it, and
 //! that it ends whole.
 
-mod held;
+mod watched;
 
 use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, Sender, channel};
