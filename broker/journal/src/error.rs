@@ -8,7 +8,7 @@ use std::io;
 #[non_exhaustive]
 pub enum Error {
     /// The storage reported an error. If it came while writing, all that follows is `Fenced`.
-    Storage(io::ErrorKind),
+    Storage(Reported),
     /// The storage reported an error earlier; the log takes nothing until it is opened again.
     Fenced,
     /// There is no space for it. Nothing was written; the same may succeed later.
@@ -25,11 +25,37 @@ pub enum Error {
     Damaged,
 }
 
+/// What a storage reported: an error of the system, or of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reported {
+    kind: io::ErrorKind,
+    /// The system's number of it.
+    number: Option<i32>,
+}
+
+impl From<&io::Error> for Reported {
+    fn from(error: &io::Error) -> Self {
+        Reported { kind: error.kind(), number: error.raw_os_error() }
+    }
+}
+
+impl From<Reported> for io::Error {
+    fn from(Reported { kind, number }: Reported) -> Self {
+        number.map_or_else(|| kind.into(), io::Error::from_raw_os_error)
+    }
+}
+
+impl fmt::Display for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        io::Error::from(*self).fmt(f)
+    }
+}
+
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full,
-            kind => Error::Storage(kind),
+            _ => Error::Storage((&error).into()),
         }
     }
 }
@@ -37,7 +63,7 @@ impl From<io::Error> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Error::Storage(kind) => return write!(f, "the storage failed: {kind}"),
+            Error::Storage(reported) => return write!(f, "the storage failed: {reported}"),
             Error::Fenced => "the storage failed earlier",
             Error::Full => "there is no space left",
             Error::WrongEpoch => "the topic's history has another epoch",
@@ -102,4 +128,16 @@ impl std::error::Error for OpenError {
             _ => None,
         }
     }
+}
+
+#[test]
+fn an_error_of_the_system_is_told_in_its_words() {
+    let error = Error::from(io::Error::from_raw_os_error(5));
+    let words = io::Error::from_raw_os_error(5);
+    assert_eq!(error.to_string(), format!("the storage failed: {words}"));
+    let Error::Storage(reported) = error else { panic!("{error:?}") };
+    assert_eq!(io::Error::from(reported).raw_os_error(), Some(5));
+    let error = Error::from(io::Error::from(io::ErrorKind::WriteZero));
+    assert_eq!(error.to_string(), "the storage failed: write zero");
+    assert_eq!(Error::from(io::Error::from_raw_os_error(28)), Error::Full);
 }

@@ -47,7 +47,7 @@ mod writer;
 
 pub use api::{Damage, Opening, Page, Standing, Stats, Write, Written};
 pub use checkpoint::Fault;
-pub use error::{Error, OpenError};
+pub use error::{Error, OpenError, Reported};
 pub use keeper::{Keeper, Work};
 pub use mark::{Checkpoint, Located};
 pub use open::Log;

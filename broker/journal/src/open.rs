@@ -126,12 +126,11 @@ fn skip<F>(state: &mut State<F>, next: u64) -> Option<(Bytes, Option<Bytes>)> {
 }
 
 pub(crate) fn storage_error(error: Error) -> OpenError {
-    let kind = match error {
-        Error::Storage(kind) => kind,
-        Error::Full => std::io::ErrorKind::StorageFull,
-        _ => std::io::ErrorKind::Other,
-    };
-    OpenError::Storage(kind.into())
+    OpenError::Storage(match error {
+        Error::Storage(reported) => reported.into(),
+        Error::Full => std::io::ErrorKind::StorageFull.into(),
+        _ => std::io::ErrorKind::Other.into(),
+    })
 }
 
 /// The numbers of the segments, ascending.

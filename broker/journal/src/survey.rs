@@ -1,5 +1,6 @@
 //! What is in a stopped store, whether all of it is valid, and what to do if it is not.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub struct SegmentReport {
     pub records: u64,
     /// Whether it has a valid index.
     pub is_indexed: bool,
+    /// Whether every checksum in it and in its index is right; `verify` alone knows.
+    pub is_right: Option<bool>,
 }
 
 /// One topic as `inspect` finds it.
@@ -106,6 +109,7 @@ pub fn inspect<S: Storage>(storage: &S) -> Result<Report, OpenError> {
         last_commit: segment.commits.1,
         records: segment.records,
         is_indexed: segment.filed,
+        is_right: None,
     });
     let segments = segments.collect();
     find_damage(&mut state, &found);
@@ -131,8 +135,8 @@ pub fn inspect<S: Storage>(storage: &S) -> Result<Report, OpenError> {
     Ok(Report { store_id, log, logs, segments, topics, values, torn_bytes, damaged })
 }
 
-/// Checks every checksum of a stopped store, without changing anything: what [`inspect`] tells, and
-/// all damage there is.
+/// Checks every checksum of a stopped store, without changing anything: what [`inspect`] tells, which
+/// segments are right, and all damage there is.
 ///
 /// # Errors
 /// As [`inspect`].
@@ -162,6 +166,10 @@ pub fn verify<S: Storage>(storage: &S) -> Result<Report, OpenError> {
     }
     damaged.retain(|damage| !report.damaged.contains(damage));
     report.damaged.append(&mut damaged);
+    let broken: BTreeSet<u64> = report.damaged.iter().map(|damage| damage.segment).collect();
+    for segment in &mut report.segments {
+        segment.is_right = Some(!broken.contains(&segment.number));
+    }
     Ok(report)
 }
 
@@ -211,10 +219,15 @@ impl fmt::Display for Report {
         for segment in &self.segments {
             let SegmentReport { number, bytes, first_commit, last_commit, records, .. } = segment;
             let index = if segment.is_indexed { "" } else { ", no index" };
+            let right = match segment.is_right {
+                Some(true) => ", every checksum right",
+                Some(false) => ", DAMAGED",
+                None => "",
+            };
             writeln!(
                 f,
                 "segment {number:016x}: {bytes} bytes, commits {first_commit} to {last_commit}, \
-                 {records} records{index}"
+                 {records} records{index}{right}"
             )?;
         }
         for topic in &self.topics {

@@ -119,7 +119,7 @@ impl<S: Storage> Writer<S> {
             return Ok(());
         }
         let synced = self.active.prepared.file.sync();
-        self.fencing(synced.map_err(|error| Error::Storage(error.kind())))?;
+        self.fencing(synced.map_err(|error| Error::Storage((&error).into())))?;
         let Unsynced { changes, runs, payload_bytes, records, blocks, time_ms } =
             std::mem::take(&mut self.unsynced);
         let (number, end) = (self.active.prepared.header.number, self.active.end);

@@ -143,6 +143,8 @@ struct SegmentLine {
     last_commit: u64,
     records: u64,
     indexed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    right: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -187,6 +189,7 @@ impl LogLine {
             last_commit: of.last_commit,
             records: of.records,
             indexed: of.is_indexed,
+            right: of.is_right,
         });
         let hole = |hole: &Hole| HoleLine { from: hole.from, to: hole.to };
         let topics = report.topics.iter().map(|of| TopicLine {

@@ -51,7 +51,12 @@ fn a_journal_at_rest_is_looked_at_checked_and_mended() {
     let topics = logs.iter().flat_map(|log| log["topics"].as_array().expect("a list"));
     let topic = topics.into_iter().find(|topic| topic["topic"] == "order.1").expect("listed");
     assert_eq!((&topic["next"], &topic["messages"]), (&4.into(), &3.into()));
-    assert_eq!(run(directory.path(), &["journal", "verify"]).0, 0);
+    let (code, found, told) = run(directory.path(), &["journal", "verify"]);
+    assert_eq!((code, told.as_str()), (0, ""), "{found}");
+    let segments = || found.lines().filter(|line| line.starts_with("segment "));
+    assert!(
+        segments().count() > 0 && segments().all(|line| line.ends_with("every checksum right"))
+    );
 
     let rotten = segments_with(directory.path(), b"will rot");
     let [(path, at)] = &rotten[..] else { panic!("one segment: {rotten:?}") };
@@ -59,7 +64,12 @@ fn a_journal_at_rest_is_looked_at_checked_and_mended() {
     bytes[*at] ^= 1;
     std::fs::write(path, bytes).expect("written");
     let (code, found, told) = run(directory.path(), &["journal", "verify"]);
-    assert!(code == 5 && found.contains("DAMAGED") && told.contains("damaged"), "{found} {told}");
+    assert!(code == 5 && told.contains("damaged"), "{found} {told}");
+    let name = path.file_stem().and_then(|name| name.to_str()).expect("text");
+    let of_it = |line: &&str| line.contains(name) && line.contains("DAMAGED");
+    let of_it: Vec<_> = found.lines().filter(of_it).collect();
+    let [segment, place] = &of_it[..] else { panic!("{found}") };
+    assert!(segment.ends_with(", DAMAGED") && place.contains("a broken block at byte "), "{found}");
     let (code, mended, told) = run(directory.path(), &["journal", "repair", "--json"]);
     assert!(code == 5 && mended.contains("moved_aside"), "{mended} {told}");
     assert!(path.with_extension("damaged").is_file(), "nothing is deleted");
