@@ -1,5 +1,6 @@
 //! What each fuzz target does with its bytes. No target may panic, whatever the bytes are.
 
+mod journal;
 mod session;
 
 use bytes::{Bytes, BytesMut};
@@ -9,6 +10,7 @@ use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
 use sampan_protocol::topic::{token, token_to_id};
 use sampan_protocol::{Error, Frame, FrameReader, Header, Kind, Pattern, Position, Topic};
 
+pub use journal::{journal_index, journal_segment};
 pub use session::{client_session, server_session};
 
 /// The frames in `chunks`, and the error that ends them.

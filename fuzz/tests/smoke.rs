@@ -3,8 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-const RUNS: usize = 100_000;
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
 }
@@ -45,12 +43,12 @@ impl Random {
     }
 }
 
-fn smoke(target: &str, run: fn(&[u8])) {
+fn smoke(target: &str, runs: usize, run: fn(&[u8])) {
     let seeds = corpus(target);
     assert!(!seeds.is_empty(), "{target} has no corpus");
     seeds.iter().for_each(|seed| run(seed));
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         let mut seed = seeds[random.below(seeds.len())].clone();
         random.damage(&mut seed);
         run(&seed);
@@ -58,11 +56,14 @@ fn smoke(target: &str, run: fn(&[u8])) {
 }
 
 macro_rules! targets {
-    ($($target:ident)*) => {
-        $(#[test]
+    ($($runs:literal: $($target:ident)*;)*) => {
+        $($(#[test]
         fn $target() {
-            smoke(stringify!($target), sampan_fuzz::$target);
-        })*
+            smoke(stringify!($target), $runs, sampan_fuzz::$target);
+        })*)*
     };
 }
-targets! { frame_reader attributes control_bodies topics positions server_session client_session }
+targets! {
+    100_000: frame_reader attributes control_bodies topics positions server_session client_session;
+    20_000: journal_segment journal_index;
+}

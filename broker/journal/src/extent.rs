@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use sampan_protocol::limits::NUMBER_MAX;
+
+use crate::segment::SEGMENT_BYTES_MAX;
+
 /// Bytes of a segment that one region spans at most, unless it is a single record.
 pub(crate) const REGION_BYTES: u64 = 64 * 1024;
 
@@ -27,6 +31,14 @@ pub(crate) struct Region {
 }
 
 impl Region {
+    /// Whether a segment may have it: what a checksum says to be right need not make sense.
+    pub(crate) fn is_possible(&self) -> bool {
+        let Region { from, to, at, length, count, bytes, .. } = *self;
+        let end = at.checked_add(length).is_some_and(|end| end <= SEGMENT_BYTES_MAX);
+        let offsets = (1..=NUMBER_MAX).contains(&to) && (1..=to).contains(&from);
+        end && offsets && count <= to - from + 1 && bytes <= length
+    }
+
     /// Adds what follows in the same segment.
     fn extend(&mut self, next: &Region) {
         self.to = next.to;
@@ -83,6 +95,15 @@ impl Extent {
     /// time on.
     pub(crate) fn is_kept(&self, from: u64, since_ms: u64) -> bool {
         if self.is_bare() { self.total.time_ms >= since_ms } else { self.total.to >= from }
+    }
+
+    /// Whether these may be its regions.
+    pub(crate) fn has(&self, regions: &[Region]) -> bool {
+        let Some((first, last)) = regions.first().zip(regions.last()) else { return false };
+        let next = regions.iter().skip(1);
+        regions.iter().zip(next).all(|(one, next)| one.to < next.from)
+            && (first.from, last.to) == (self.total.from, self.total.to)
+            && regions.iter().map(|region| region.count).sum::<u64>() == self.total.count
     }
 
     /// Ends the extent: what follows in the segment is another.

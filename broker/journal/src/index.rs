@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{IoSlice, Result};
 
 use bytes::{BufMut, Bytes};
+use sampan_protocol::limits::NUMBER_MAX;
 
 use crate::checksum::Seed;
 use crate::extent::{Extent, Region, Regions};
@@ -157,7 +158,7 @@ impl Index {
         let (records, mut input) = input.u64()?;
         let mut index =
             Index { segment, end, commits: (first, last), time_ms, records, ..Index::default() };
-        if version != VERSION {
+        if version != VERSION || last > NUMBER_MAX {
             return None;
         }
         for _ in 0..extents {
@@ -187,7 +188,9 @@ impl Index {
             index.values.insert(Bytes::copy_from_slice(key), value);
             input = rest;
         }
-        input.0.is_empty().then_some(index)
+        let possible = index.extents.iter().all(|(_, extent)| extent.total.is_possible())
+            && index.values.values().all(|value| value.is_possible());
+        (input.0.is_empty() && possible).then_some(index)
     }
 }
 
@@ -213,8 +216,9 @@ pub(crate) fn regions<S: Storage>(
     {
         return Ok(None);
     }
-    let regions = raw.chunks_exact(REGION_BYTES).map(|raw| Some(Input(raw).region()?.0));
-    Ok(regions.collect())
+    let region = |raw| Some(Input(raw).region()?.0).filter(Region::is_possible);
+    let regions: Option<Vec<Region>> = raw.chunks_exact(REGION_BYTES).map(region).collect();
+    Ok(regions.filter(|regions| extent.has(regions)))
 }
 
 fn value_bytes(key: &Bytes, value: &Value) -> usize {

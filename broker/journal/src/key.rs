@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use sampan_core::journal::Hole;
+use sampan_protocol::limits::NUMBER_MAX;
 
 /// What a value is about. The bytes are part of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +91,10 @@ pub(crate) fn number(number: u64) -> Bytes {
     Bytes::copy_from_slice(&number.to_le_bytes())
 }
 
-/// The number in a value.
+/// The number in a value, if it is one that may be.
 pub(crate) fn to_number(value: &[u8]) -> Option<u64> {
-    Some(u64::from_le_bytes(value.try_into().ok()?))
+    let number = u64::from_le_bytes(value.try_into().ok()?);
+    Some(number).filter(|number| *number <= NUMBER_MAX)
 }
 
 /// A value that is ranges of numbers, both ends included.
@@ -104,8 +106,10 @@ pub(crate) fn ranges(ranges: &[Hole]) -> Bytes {
 /// The ranges in a value.
 pub(crate) fn to_ranges(value: &[u8]) -> Option<Vec<Hole>> {
     let (pairs, rest) = value.as_chunks::<16>();
-    let range =
-        |pair: &[u8; 16]| Some(Hole { from: to_number(&pair[..8])?, to: to_number(&pair[8..])? });
+    let range = |pair: &[u8; 16]| {
+        let (from, to) = (to_number(&pair[..8])?, to_number(&pair[8..])?);
+        (from <= to).then_some(Hole { from, to })
+    };
     pairs.iter().map(range).collect::<Option<_>>().filter(|_| rest.is_empty())
 }
 
@@ -133,10 +137,11 @@ mod tests {
         assert_eq!(parse(&owner(b"k")), Some((Sort::Owner, 0, &b"k"[..])));
         assert_eq!((parse(b""), parse(b"t12"), parse(b"?1234")), (None, None, None));
         assert_eq!(to_number(&number(9)), Some(9));
-        assert_eq!(to_number(b"1"), None);
+        assert_eq!((to_number(b"1"), to_number(&number(NUMBER_MAX + 1))), (None, None));
         let holes = vec![Hole { from: 1, to: 2 }, Hole { from: 5, to: 5 }];
         assert_eq!(to_ranges(&ranges(&holes)), Some(holes));
         assert_eq!(to_ranges(&[0; 15]), None);
+        assert_eq!(to_ranges(&ranges(&[Hole { from: 2, to: 1 }])), None);
     }
 
     #[test]

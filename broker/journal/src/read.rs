@@ -81,7 +81,8 @@ impl<S: Storage> Shared<S> {
             let run = entries.run(bytes.slice(frames))?;
             Some(Piece { run, entries })
         });
-        pieces.collect::<Option<_>>().ok_or_else(|| self.missed(broken))
+        let pieces: Option<Vec<Piece>> = pieces.collect();
+        pieces.filter(|pieces| rise(pieces, region)).ok_or_else(|| self.missed(broken))
     }
 
     /// The body of a value.
@@ -172,6 +173,16 @@ fn find(bytes: &[u8], topic: u32, region: &Region, seed: Seed) -> Option<Found> 
         found.push((start..start + frames.len(), entries));
     }
     (count == region.count).then_some(found)
+}
+
+/// Whether the offsets of records only rise, and stay within their region.
+fn rise(pieces: &[Piece], region: &Region) -> bool {
+    let mut next = region.from;
+    pieces.iter().all(|Piece { run, .. }| {
+        let fits = (next..=region.to).contains(&run.from) && run.to <= region.to;
+        next = run.to.saturating_add(1);
+        fits
+    })
 }
 
 /// Gives all frames this topic id.

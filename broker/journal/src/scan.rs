@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use sampan_core::journal::Run;
+use sampan_protocol::limits::NUMBER_MAX;
 
 use crate::checksum::Seed;
 use crate::dedupe::Entries;
@@ -65,7 +66,7 @@ fn block(bytes: &[u8], at: u64, seed: Seed) -> Option<Whole<'_>> {
     let commit = head.head.from;
     let synced = commit.saturating_sub(1).saturating_sub(unsynced);
     let whole = Whole { commit, synced, time_ms: head.head.time_ms(), end, records };
-    (counted && next == end && end <= bytes.len() as u64).then_some(whole)
+    (counted && next == end && end <= bytes.len() as u64 && commit <= NUMBER_MAX).then_some(whole)
 }
 
 /// What a valid record does; `None` if it makes no sense.
@@ -152,7 +153,7 @@ fn take(out: &mut Scan, bytes: &Bytes, segment: u64, whole: &Whole<'_>) {
     out.records += whole.records.len() as u64;
     out.end = whole.end;
     for record in &whole.records {
-        match change(bytes, segment, whole.time_ms, record) {
+        match change(bytes, segment, whole.time_ms, record).filter(Change::is_possible) {
             Some(change) => out.changes.push(change),
             None => out.damaged.push((record.at, HEAD_BYTES as u64 + record.body.len() as u64)),
         }
@@ -168,7 +169,7 @@ fn behind(out: &mut Scan, bytes: &[u8], at: u64, seed: Seed, last: u64) -> Optio
         let kind = usize::try_from(next).ok().and_then(|next| bytes.get(next + 4));
         let head = kind.filter(|kind| **kind == BLOCK);
         let head = head.and_then(|_| Record::read(bytes, 0, next, seed));
-        if let Some(head) = head {
+        if let Some(head) = head.filter(|head| head.head.from <= NUMBER_MAX) {
             out.seen = out.seen.max(head.head.from);
         }
         let whole = head.and_then(|_| block(bytes, next, seed)).filter(|b| b.commit > last);

@@ -11,11 +11,13 @@ use bytes::Bytes;
 use sampan_core::class::Table;
 use sampan_core::journal::{Hole, Run};
 use sampan_protocol::Topic;
+use sampan_protocol::limits::NUMBER_MAX;
 
 use crate::api::{Damage, Stats};
 use crate::extent::{Extent, Region};
 use crate::key::{self, Sort};
 use crate::mark::Changed;
+use crate::segment::SEGMENT_BYTES_MAX;
 use crate::topic::Standings;
 
 /// Where a record is.
@@ -40,6 +42,15 @@ pub(crate) struct Value {
     pub(crate) body: Option<Bytes>,
 }
 
+impl Value {
+    /// Whether a segment may have it: what a checksum says to be right need not make sense.
+    pub(crate) fn is_possible(&self) -> bool {
+        let Place { at, bytes, .. } = self.place;
+        let end = at.checked_add(bytes).is_some_and(|end| end <= SEGMENT_BYTES_MAX);
+        end && self.mark <= NUMBER_MAX
+    }
+}
+
 /// One thing that a block did.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
@@ -55,6 +66,14 @@ impl Change {
         match self {
             Change::Run { region, .. } => region.at,
             Change::Value { value, .. } => value.place.at,
+        }
+    }
+
+    /// Whether it makes sense.
+    pub(crate) fn is_possible(&self) -> bool {
+        match self {
+            Change::Run { region, .. } => region.is_possible(),
+            Change::Value { value, .. } => value.is_possible(),
         }
     }
 }
@@ -234,8 +253,9 @@ impl<F> State<F> {
             Sort::Topic => {
                 let declared = body.and_then(|body| body.split_first_chunk::<8>());
                 let name = declared.and_then(|(_, name)| str::from_utf8(name).ok());
-                if let (Some((epoch, _)), Some(Ok(name))) = (declared, name.map(Topic::parse)) {
-                    self.topics.declare(topic, &name, u64::from_le_bytes(*epoch));
+                let epoch = declared.and_then(|(epoch, _)| key::to_number(epoch));
+                if let (Some(epoch), Some(Ok(name))) = (epoch, name.map(Topic::parse)) {
+                    self.topics.declare(topic, &name, epoch);
                 }
             }
             Sort::Floor => self.topics.entry(topic).raise(number.unwrap_or(1)),

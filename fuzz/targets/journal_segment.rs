@@ -1,0 +1,5 @@
+//! See `sampan_fuzz::journal_segment`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sampan_fuzz::journal_segment(data));
