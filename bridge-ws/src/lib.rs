@@ -12,6 +12,7 @@ mod counters;
 mod failure;
 mod forward;
 mod inbox;
+mod inflate;
 mod json;
 mod origins;
 mod parameter;

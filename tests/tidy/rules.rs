@@ -28,6 +28,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("clap", &["broker/src/cli/"]),
     ("crc32c", &["broker/journal/src/checksum.rs"]),
     ("dashmap", &["broker/src/shard/directory.rs"]),
+    ("flate2", &["bridge-ws/src/inflate.rs"]),
     ("hdrhistogram", &["benches/src/report.rs", "benches/src/tally.rs"]),
     ("humantime", &["broker/src/cli/"]),
     ("hyper", &["broker/src/http/listener.rs"]),

@@ -3,8 +3,10 @@
 //! No I/O and no clock. Law: give it one input, then carry out everything in [`Output`], then give
 //! it the next. [`Conversation::deadline`] says when it wants to be told the time.
 
+mod frames;
 mod outgoing;
 mod request;
+mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -12,15 +14,17 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use sampan_core::bucket::{Bucket, Rate};
-use sampan_protocol::control::{self, Welcome};
+use sampan_protocol::Code;
+use sampan_protocol::control::Welcome;
 use sampan_protocol::limits::CLIENT_BYTES_MAX;
-use sampan_protocol::{Code, Position};
 use serde_json::json;
 
+use self::frames::frames;
 use self::request::{Connect, Operation, Request};
+use self::tell::Teller;
 use crate::failure::Failure;
-use crate::json::{Acked, Away, Cache, Gone, History, Member, Members, Reply};
-use crate::session::{Answer, Event, Question, Session, timeout_ms};
+use crate::json::Cache;
+use crate::session::{Event, Session};
 
 pub(crate) use self::outgoing::Outgoing;
 
@@ -32,6 +36,8 @@ const PING_EVERY: Duration = Duration::from_secs(25);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// WebSocket frames of any sort that a client may send.
 const FRAMES: Rate = Rate { per_s: 500, burst: 2000 };
+/// Bytes of texts after which they are written before more is read.
+const TEXTS_BYTES: usize = 256 * 1024;
 /// Requests that make no sense after which a client is sent away.
 const STRIKES: u8 = 3;
 
@@ -79,6 +85,8 @@ pub(crate) struct Conversation {
     strikes: u8,
     heard: Instant,
     ping_at: Instant,
+    /// Whether the client inflates payloads itself.
+    inflates: bool,
 }
 
 #[derive(Debug)]
@@ -102,6 +110,7 @@ impl Conversation {
             strikes: 0,
             heard: now,
             ping_at: now + PING_EVERY,
+            inflates: false,
         }
     }
 
@@ -167,16 +176,58 @@ impl Conversation {
         }
     }
 
-    /// The broker has sent whole frames.
+    /// The broker has sent whole frames. Not before [`Conversation::go_on`] has done with those
+    /// before them.
+    ///
+    /// A fan-out brings the same bytes to many connections: the first that reads them keeps what
+    /// they become for the others.
     pub(crate) fn read(&mut self, chunk: Bytes, cache: &Cache, out: &mut Output) {
-        let (State::Greeting { session, .. } | State::Live { session }) = &mut self.state else {
-            return;
-        };
-        let mut events = Vec::new();
-        let read = session.read(chunk, &mut events);
-        let told = events.into_iter().try_for_each(|event| self.event(event, cache, out));
-        if let Err(failure) = told.and(read) {
-            self.close(&failure, out);
+        let inflates = self.inflates;
+        let Some(session) = self.session() else { return };
+        if let Some(texts) = cache.run(&chunk, inflates) {
+            return out.texts.put_run(&texts);
+        }
+        let run = (!chunk.is_unique()).then(|| chunk.clone());
+        session.push(chunk);
+        let Some(run) = run else { return };
+        let begin = out.texts.begin_run();
+        let (is_run, more) = self.tell(cache, out);
+        if is_run && !more {
+            cache.keep_run(run, inflates, out.texts.end_run(begin));
+        }
+    }
+
+    /// Turns what was read into texts, up to a bound. Whether there is more, once these are
+    /// written.
+    pub(crate) fn go_on(&mut self, cache: &Cache, out: &mut Output) -> bool {
+        self.tell(cache, out).1
+    }
+
+    /// Whether all that was read are deliveries, and whether there is more.
+    fn tell(&mut self, cache: &Cache, out: &mut Output) -> (bool, bool) {
+        let mut is_run = true;
+        while out.texts.bytes() < TEXTS_BYTES {
+            let Some(session) = self.session() else { return (false, false) };
+            let event = match session.next_event() {
+                Ok(Some(event)) => event,
+                Ok(None) => return (is_run, false),
+                Err(failure) => {
+                    self.close(&failure, out);
+                    return (false, false);
+                }
+            };
+            is_run &= matches!(event, Event::Delivered { .. });
+            if let Err(failure) = self.event(event, cache, out) {
+                self.close(&failure, out);
+            }
+        }
+        (is_run, true)
+    }
+
+    fn session(&mut self) -> Option<&mut Session> {
+        match &mut self.state {
+            State::Greeting { session, .. } | State::Live { session } => Some(session),
+            State::Fresh { .. } | State::Closed => None,
         }
     }
 
@@ -232,7 +283,7 @@ impl Conversation {
 
     fn connect(&mut self, connect: Connect, out: &mut Output) -> Result<(), Failure> {
         let State::Fresh { token, producer, .. } = &mut self.state else { return Ok(()) };
-        let Connect { token: given, client, resume } = connect;
+        let Connect { token: given, client, resume, inflates } = connect;
         let token = given.or_else(|| token.take()).ok_or_else(|| Failure::of(Code::BAD_TOKEN))?;
         let client = client.unwrap_or_else(|| "websocket".to_owned());
         if client.len() > CLIENT_BYTES_MAX {
@@ -244,6 +295,7 @@ impl Conversation {
             id: resumed.id,
             operation: Operation::Subscribe(resumed.subscribe),
         });
+        self.inflates = inflates;
         self.state = State::Greeting { session: Box::new(session), held: held.collect() };
         Ok(())
     }
@@ -272,86 +324,11 @@ impl Conversation {
     }
 
     fn event(&mut self, event: Event, cache: &Cache, out: &mut Output) -> Result<(), Failure> {
-        let texts = &mut out.texts;
         match event {
             Event::Live(welcome) => self.live(&welcome, out),
-            Event::Delivered { topic, frame } => {
-                let object = cache.object(&topic, &frame)?;
-                texts.put_json(0, "message", object.get());
-            }
-            Event::Gap { topic, gap } => texts.put(0, "gap", &Gone::new(&topic, &gap)),
-            Event::Published(ack) => {
-                for &(id, offset) in &ack.acks {
-                    texts.put(id, "published", &Acked::new(None, &ack, offset));
-                }
-            }
-            Event::Answered { number, answer } => answered(number, answer, cache, texts)?,
-            Event::Changed(changed) => {
-                let control::MembersChanged { topic, sequence, count, joined, left } = changed;
-                let joined: Vec<_> = joined.iter().map(Member::new).collect();
-                let body = json!({
-                    "topic": topic, "sequence": sequence, "count": count,
-                    "joined": joined, "left": left,
-                });
-                texts.put(0, "members_changed", &body);
-            }
-            Event::Expiring { expires_ms } => {
-                texts.put(0, "expiring", &json!({ "expires_ms": expires_ms }));
-            }
-            Event::Draining(away) => texts.put(0, "goaway", &Away::new(&away)),
             Event::Closed(failure) => return Err(failure),
+            other => Teller { cache, inflates: self.inflates }.tell(other, &mut out.texts)?,
         }
         Ok(())
     }
-}
-
-/// The frames of a request.
-fn frames(session: &mut Session, id: u64, operation: Operation) -> Result<Bytes, Failure> {
-    match operation {
-        Operation::Subscribe(start) => session.request(id, &start.subscribe()?),
-        Operation::Unsubscribe => session.unsubscribe(id),
-        Operation::Publish(publish) => publish.publish(|publish| session.publish(id, publish)),
-        Operation::Request(ask) => session.ask(
-            id,
-            &Question {
-                topic: &ask.topic,
-                event: ask.event.as_deref(),
-                content_type: Some("application/json"),
-                timeout_ms: timeout_ms(ask.timeout_ms),
-                payload: ask.payload.as_ref().map_or("null", |value| value.get()).as_bytes(),
-            },
-        ),
-        Operation::Presence(presence) => session.request(id, &presence),
-        Operation::History(history) => session.history(id, &history),
-        Operation::Refresh(refresh) => session.request(id, &refresh),
-        // Both are answered before they come here.
-        Operation::Connect(_) | Operation::Ping => Ok(Bytes::new()),
-    }
-}
-
-fn answered(id: u64, answer: Answer, cache: &Cache, texts: &mut Outgoing) -> Result<(), Failure> {
-    match answer {
-        Answer::Done => texts.put(id, "done", &json!({})),
-        Answer::Subscribed(subscribed) => {
-            let position = |at: &control::TopicPosition| {
-                let position = Position { epoch: at.epoch, offset: at.offset };
-                (at.topic.clone(), json!(position.to_string()))
-            };
-            let positions: serde_json::Map<_, _> =
-                subscribed.positions.iter().map(position).collect();
-            let body = json!({ "joined_ms": subscribed.joined_ms, "positions": positions });
-            texts.put(id, "subscribed", &body);
-        }
-        Answer::Page(page) => texts.put(id, "history", &History::new(&page, cache)?),
-        Answer::Members(members) => texts.put(id, "members", &Members::new(&members)),
-        Answer::Refreshed { expires_ms } => {
-            texts.put(id, "refreshed", &json!({ "expires_ms": expires_ms }));
-        }
-        Answer::Refused(failure) => texts.put(id, "error", &failure.told()),
-        Answer::Replied(reply) => {
-            let attributes = reply.attributes()?;
-            texts.put(id, "reply", &Reply::new(&attributes, reply.body_bytes()));
-        }
-    }
-    Ok(())
 }

@@ -3,16 +3,19 @@
 use std::fmt;
 
 use sampan_protocol::Code;
-use sampan_protocol::control::{self, PresenceAct};
+use sampan_protocol::control::{self, PresenceAct, Settlement};
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
-use crate::json::{Past, Publish, Start, is_shallow, present};
+use crate::json::{Consume, Handle, Past, Publish, Start, is_shallow, present};
 
 /// Requests of one list.
 const LIST_MAX: usize = 256;
+
+/// The act that acknowledges a job and all of its topic that the consumer holds before it.
+const THROUGH: &str = "ack_through";
 
 /// What a client asks for, under its id; 0 if it gave none.
 #[derive(Debug)]
@@ -32,6 +35,10 @@ pub(super) enum Operation {
     Presence(control::Presence),
     History(control::History),
     Refresh(control::Refresh),
+    Consume(Box<Consume>),
+    Pull { count: u64 },
+    Settle(Box<Settling>),
+    Leave,
     Ping,
 }
 
@@ -45,6 +52,8 @@ pub(super) struct Connect {
     pub(super) client: Option<String>,
     /// Subscriptions to be made at once, as `subscribe` takes them.
     pub(super) resume: Vec<Resumed>,
+    /// Whether payloads with content encoding `gzip` are wanted as they are.
+    pub(super) inflates: bool,
 }
 
 /// A subscription that a client had before.
@@ -64,6 +73,31 @@ pub(super) struct Ask {
     #[serde(default, deserialize_with = "present")]
     pub(super) payload: Option<Box<RawValue>>,
     pub(super) timeout_ms: Option<u64>,
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(super) struct Settling {
+    pub(super) handle: Handle,
+    pub(super) settlement: Settlement,
+    pub(super) is_cumulative: bool,
+    pub(super) delay_ms: Option<u64>,
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settle {
+    handle: String,
+    act: String,
+    delay_ms: Option<u64>,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pull {
+    count: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,10 +153,7 @@ impl Envelope<'_> {
         Ok(match name.as_str() {
             "connect" => Operation::Connect(Box::new(read(body)?)),
             "subscribe" => Operation::Subscribe(read(body)?),
-            "unsubscribe" => {
-                let Nothing {} = read(body)?;
-                Operation::Unsubscribe
-            }
+            "unsubscribe" => nothing(body, Operation::Unsubscribe)?,
             "publish" => Operation::Publish(Box::new(read(body)?)),
             "request" => Operation::Request(Box::new(read(body)?)),
             "presence" => Operation::Presence(read::<Presence>(body)?.body()?),
@@ -131,10 +162,14 @@ impl Envelope<'_> {
                 let Refresh { token } = read(body)?;
                 Operation::Refresh(control::Refresh { token })
             }
-            "ping" => {
-                let Nothing {} = read(body)?;
-                Operation::Ping
+            "consume" => Operation::Consume(Box::new(read(body)?)),
+            "pull" => {
+                let Pull { count } = read(body)?;
+                Operation::Pull { count }
             }
+            "settle" => Operation::Settle(Box::new(read::<Settle>(body)?.settling()?)),
+            "leave" => nothing(body, Operation::Leave)?,
+            "ping" => nothing(body, Operation::Ping)?,
             _ => return Err(Failure::new(Code::UNKNOWN_KIND, "there is no such operation")),
         })
     }
@@ -143,6 +178,28 @@ impl Envelope<'_> {
 fn read<'a, T: Deserialize<'a>>(body: &'a RawValue) -> Result<T, Failure> {
     serde_json::from_str(body.get())
         .map_err(|error| Failure::new(Code::MALFORMED, &error.to_string()))
+}
+
+fn nothing(body: &RawValue, operation: Operation) -> Result<Operation, Failure> {
+    let Nothing {} = read(body)?;
+    Ok(operation)
+}
+
+impl Settle {
+    fn settling(self) -> Result<Settling, Failure> {
+        let Settle { handle, act, delay_ms, reason } = self;
+        let is_cumulative = act == THROUGH;
+        let settlement = if is_cumulative {
+            Settlement::Ack
+        } else {
+            let named = Settlement::ALL.iter().find(|settlement| settlement.name() == act);
+            *named.ok_or_else(|| {
+                let reason = "act is one of ack, ack_through, nak, release, reject and extend";
+                Failure::new(Code::BAD_FIELD, reason)
+            })?
+        };
+        Ok(Settling { handle: handle.parse()?, settlement, is_cumulative, delay_ms, reason })
+    }
 }
 
 impl Presence {

@@ -13,6 +13,9 @@ use super::message::Message;
 use crate::failure::Failure;
 use crate::session::{Ack, Named, Page};
 
+/// Bytes of a page in JSON, beyond which it ends early: little may become much when it is inflated.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// What has happened to a publish.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Acked {
@@ -59,15 +62,22 @@ pub(crate) struct History<'a> {
 
 impl<'a> History<'a> {
     /// The page, with messages as all connections share them.
-    pub(crate) fn new(page: &'a Page, cache: &Cache) -> Result<Self, Failure> {
-        let object = |frame| cache.object(&page.topic, frame).map(Object);
-        Ok(History {
-            topic: &page.topic.name,
-            epoch: page.topic.epoch,
-            floor: page.floor,
-            next: page.next,
-            messages: page.messages.iter().map(object).collect::<Result<_, _>>()?,
-        })
+    ///
+    /// # Errors
+    /// When a message makes no sense.
+    pub(crate) fn new(page: &'a Page, cache: &Cache, inflates: bool) -> Result<Self, Failure> {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        for frame in &page.messages {
+            let object = cache.object_for(&page.topic, frame, inflates)?;
+            bytes += object.get().len();
+            if bytes > PAGE_BYTES_MAX && !messages.is_empty() {
+                break;
+            }
+            messages.push(Object(object));
+        }
+        let Page { topic, floor, next, .. } = page;
+        let (floor, next) = (*floor, *next);
+        Ok(History { topic: &topic.name, epoch: topic.epoch, floor, next, messages })
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use sampan_protocol::Frame;
 use serde_json::value::RawValue;
 
 use super::message::object;
+use super::runs::Runs;
 use crate::failure::Failure;
 use crate::session::Named;
 
@@ -15,12 +17,16 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Messages that are kept.
 const MESSAGES_MAX: usize = 16 * 1024;
 
-/// Topic id, epoch, offset: no two messages of a broker's life share it.
-type Key = (u64, u64, u64);
+/// Topic id, epoch, offset, and whether it is still compressed: no two messages of a broker's life
+/// share it.
+type Key = (u64, u64, u64, bool);
 
 /// The JSON of the newest messages. The oldest go first.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(Mutex<Kept>);
+pub(crate) struct Cache {
+    kept: Mutex<Kept>,
+    runs: Runs,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -30,22 +36,45 @@ struct Kept {
 }
 
 impl Cache {
-    /// The JSON object of a DELIVER frame.
+    /// The JSON object of a DELIVER frame, its payload inflated.
     ///
     /// # Errors
     /// When the frame's attributes make no sense.
     pub(crate) fn object(&self, topic: &Named, frame: &Frame) -> Result<Arc<RawValue>, Failure> {
-        let key = (topic.id, topic.epoch, frame.header.number);
+        self.object_for(topic, frame, false)
+    }
+
+    /// The JSON object of a DELIVER frame for readers that inflate or do not.
+    ///
+    /// # Errors
+    /// As [`Cache::object`].
+    pub(crate) fn object_for(
+        &self,
+        topic: &Named,
+        frame: &Frame,
+        inflates: bool,
+    ) -> Result<Arc<RawValue>, Failure> {
+        let key = (topic.id, topic.epoch, frame.header.number, inflates);
         if let Some(object) = self.kept().objects.get(&key) {
             return Ok(object.clone());
         }
-        let object: Arc<RawValue> = object(topic, frame)?.into();
+        let object: Arc<RawValue> = object(topic, topic.epoch, frame, inflates)?.into();
         self.kept().put(key, object.clone());
         Ok(object)
     }
 
+    /// What was kept for these very bytes of the broker, for readers that inflate or do not.
+    pub(crate) fn run(&self, chunk: &Bytes, inflates: bool) -> Option<Arc<[Bytes]>> {
+        self.runs.get(chunk, inflates)
+    }
+
+    /// Keeps what deliveries become, for the other readers that get the same bytes.
+    pub(crate) fn keep_run(&self, chunk: Bytes, inflates: bool, texts: Arc<[Bytes]>) {
+        self.runs.put(chunk, inflates, texts);
+    }
+
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

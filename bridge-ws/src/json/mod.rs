@@ -2,17 +2,23 @@
 
 mod answer;
 mod cache;
+mod consume;
 mod depth;
+mod handle;
+mod header;
 mod message;
 mod past;
 mod payload;
 mod publish;
+mod runs;
 mod start;
 
 pub(crate) use answer::{Acked, Away, Gone, History, Member, Members};
 pub(crate) use cache::Cache;
+pub(crate) use consume::Consume;
 pub(crate) use depth::is_shallow;
-pub(crate) use message::Reply;
+pub(crate) use handle::Handle;
+pub(crate) use message::{Job, object, reply};
 pub(crate) use past::Past;
 pub(crate) use publish::{Publish, present};
 pub(crate) use start::Start;

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::header::{Header, given};
 use super::payload::is_json;
 use crate::failure::Failure;
 use crate::session;
@@ -32,6 +33,11 @@ pub(crate) struct Publish {
     payload_base64: Option<String>,
     /// Content type of the payload; `application/json` if `payload` is given without one.
     content_type: Option<String>,
+    /// Content encoding of `payload_base64`, such as `gzip`.
+    content_encoding: Option<String>,
+    /// Headers of the application: names and values, at most 16.
+    #[serde(default)]
+    headers: Vec<Header<'static>>,
     /// What the ack must say; the topic's default if absent.
     ack: Option<Level>,
     /// A repeat under the same key is acknowledged as a duplicate and not delivered.
@@ -114,11 +120,16 @@ impl Publish {
             }
             _ => return Err(bad("give one of payload and payload_base64")),
         };
+        if self.content_encoding.is_some() && self.payload_base64.is_none() {
+            return Err(bad("what has a content encoding is given as payload_base64"));
+        }
         with(&session::Publish {
             topic: &self.topic,
             event: self.event.as_deref(),
             key: self.key.as_deref(),
             content_type,
+            content_encoding: self.content_encoding.as_deref(),
+            headers: given(&self.headers)?,
             idempotency_key: self.idempotency_key.as_deref(),
             version: self.version,
             level: self.ack.and_then(Level::level),
@@ -152,6 +163,8 @@ mod tests {
             r#""payload":1,"payload_base64":"""#,
             r#""payload_base64":"x""#,
             r#""event":"e""#,
+            r#""payload":"x","content_encoding":"gzip""#,
+            r#""payload":1,"headers":[["a",{"base64":"?"}]]"#,
         ] {
             assert_eq!(of(bad).map_err(|f| f.code), Err(Code::BAD_FIELD), "{bad}");
         }

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use sampan_protocol::control::{self, Gap, GoAway, MembersChanged, Subscribed, Welcome};
+use sampan_protocol::frame::flag;
 use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
 use sampan_protocol::{AckLevel, Code, Frame, FrameReader, Kind, Topic};
 
 use super::broken;
 use crate::failure::Failure;
+
+/// Settlements that one answer may mean.
+const SETTLED_MAX: u64 = 65_536;
 
 /// A topic as TOPIC names it.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +32,10 @@ pub(crate) enum Event {
     Published(Ack),
     /// A message.
     Delivered { topic: Arc<Named>, frame: Frame },
+    /// A message of a group, for one of this session's consumers.
+    Job(Job),
+    /// Settlements are stored: the number of the first and of the last of a run.
+    Settled { first: u64, last: u64, late: bool },
     /// Offsets that will not come.
     Gap { topic: Arc<Named>, gap: Gap },
     /// A change in a watched topic's presence.
@@ -73,6 +81,44 @@ impl Answer {
         let Some(code) = attributes.code else { return Ok(Answer::Replied(frame)) };
         let code = Code(u16::try_from(code).map_err(|_| broken("a code out of range"))?);
         Ok(Answer::Refused(Failure::new(code, attributes.reason.unwrap_or(code.text()))))
+    }
+}
+
+/// A message of a group.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) topic: Arc<Named>,
+    /// Number of the consumer that it is for.
+    pub(crate) consumer: u64,
+    /// How often it has been handed out, this time included.
+    pub(crate) attempt: u64,
+    pub(crate) epoch: u64,
+    /// Header, attributes and payload as of a DELIVER.
+    pub(crate) frame: Frame,
+}
+
+impl Job {
+    pub(super) fn decode(topic: Arc<Named>, frame: Frame) -> Result<Self, Failure> {
+        let attributes = frame.attributes()?;
+        let (Some(consumer), Some(attempt), Some(epoch)) =
+            (attributes.consumer, attributes.attempt, attributes.epoch)
+        else {
+            return Err(broken("a job without consumer, attempt or epoch"));
+        };
+        Ok(Job { topic, consumer, attempt, epoch, frame })
+    }
+}
+
+impl Event {
+    /// What a SETTLED means.
+    pub(super) fn settled(frame: &Frame) -> Result<Event, Failure> {
+        let last = frame.header.number;
+        let count = frame.attributes()?.count.unwrap_or(1);
+        let first = last.checked_sub(count).map(|before| before + 1);
+        let first = first.filter(|_| (1..=SETTLED_MAX).contains(&count));
+        let first = first.ok_or_else(|| broken("an answer to settlements that nobody sent"))?;
+        let late = frame.header.flags & flag::LATE != 0;
+        Ok(Event::Settled { first, last, late })
     }
 }
 

@@ -5,10 +5,12 @@
 //! are numbered by the peer, so that nothing is kept for them. Reconnects are the peer's own.
 
 mod event;
+mod groups;
 mod publishes;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -19,10 +21,12 @@ use sampan_protocol::frame::{Header, flag};
 use sampan_protocol::limits::{NUMBER_MAX, PAYLOAD_BYTES_MAX};
 use sampan_protocol::{AckLevel, Code, Error, Frame, FrameReader, Kind, Topic, VERSION};
 
+use self::event::Job;
 use self::publishes::Publishes;
 use crate::failure::Failure;
 
 pub(crate) use self::event::{Ack, Answer, Event, Named, Page};
+pub(crate) use self::groups::{Act, Settle};
 
 /// Topics whose names one session knows. A session that meets more is closed.
 const TOPICS_MAX: usize = 65_536;
@@ -34,6 +38,8 @@ const PAGES_MAX: usize = 16;
 pub(crate) struct Session {
     topics: HashMap<u64, Arc<Named>>,
     publishes: Publishes,
+    /// What the broker has sent and nobody has read.
+    unread: FrameReader,
     /// Topics of the pages that were asked for, by request.
     pages: BTreeMap<u64, Topic>,
 }
@@ -45,6 +51,8 @@ pub(crate) struct Publish<'a> {
     pub(crate) event: Option<&'a str>,
     pub(crate) key: Option<&'a str>,
     pub(crate) content_type: Option<&'a str>,
+    pub(crate) content_encoding: Option<&'a str>,
+    pub(crate) headers: Vec<(&'a str, Cow<'a, [u8]>)>,
     pub(crate) idempotency_key: Option<&'a str>,
     pub(crate) version: Option<u64>,
     pub(crate) level: Option<AckLevel>,
@@ -68,6 +76,7 @@ pub(crate) struct Question<'a> {
     pub(crate) topic: &'a str,
     pub(crate) event: Option<&'a str>,
     pub(crate) content_type: Option<&'a str>,
+    pub(crate) content_encoding: Option<&'a str>,
     pub(crate) timeout_ms: u64,
     pub(crate) payload: &'a [u8],
 }
@@ -89,6 +98,7 @@ impl Session {
         let session = Session {
             topics: HashMap::new(),
             publishes: Publishes::default(),
+            unread: FrameReader::new(PAYLOAD_BYTES_MAX),
             pages: BTreeMap::new(),
         };
         Ok((session, hello))
@@ -132,9 +142,13 @@ impl Session {
         put_text(&mut attributes, Tag::Event, publish.event);
         put_text(&mut attributes, Tag::Key, publish.key);
         put_text(&mut attributes, Tag::ContentType, publish.content_type);
+        put_text(&mut attributes, Tag::ContentEncoding, publish.content_encoding);
         put_text(&mut attributes, Tag::IdempotencyKey, publish.idempotency_key);
         if let Some(version) = publish.version {
             attribute::put_number(&mut attributes, Tag::Version, version);
+        }
+        for (name, value) in &publish.headers {
+            attribute::put_header(&mut attributes, name, value)?;
         }
         check(&attributes, publish.payload)?;
         let level = publish.level.map_or(0, AckLevel::number);
@@ -152,6 +166,7 @@ impl Session {
         put_text(&mut attributes, Tag::Topic, Some(ask.topic));
         put_text(&mut attributes, Tag::Event, ask.event);
         put_text(&mut attributes, Tag::ContentType, ask.content_type);
+        put_text(&mut attributes, Tag::ContentEncoding, ask.content_encoding);
         attribute::put_number(&mut attributes, Tag::Deadline, ask.timeout_ms);
         check(&attributes, ask.payload)?;
         let header = Header::new(Kind::Request).number(number);
@@ -163,12 +178,29 @@ impl Session {
     /// # Errors
     /// When they make no sense, which is a fault of this program.
     pub(crate) fn read(&mut self, chunk: Bytes, events: &mut Vec<Event>) -> Result<(), Failure> {
-        let mut reader = FrameReader::new(PAYLOAD_BYTES_MAX);
-        reader.push(chunk);
-        while let Some(frame) = reader.next_frame()? {
-            events.extend(self.frame(frame)?);
+        self.push(chunk);
+        while let Some(event) = self.next_event()? {
+            events.push(event);
         }
         Ok(())
+    }
+
+    /// Takes whole frames of the broker, for [`Session::next_event`].
+    pub(crate) fn push(&mut self, chunk: Bytes) {
+        self.unread.push(chunk);
+    }
+
+    /// The next thing that the frames mean.
+    ///
+    /// # Errors
+    /// As [`Session::read`].
+    pub(crate) fn next_event(&mut self) -> Result<Option<Event>, Failure> {
+        while let Some(frame) = self.unread.next_frame()? {
+            if let Some(event) = self.frame(frame)? {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
     }
 
     fn frame(&mut self, frame: Frame) -> Result<Option<Event>, Failure> {
@@ -188,6 +220,11 @@ impl Session {
                 Some(Event::Gap { topic, gap: control::decode(&frame)? })
             }
             Kind::Published => return self.published(&frame),
+            Kind::Job => {
+                let topic = self.named(frame.header.topic_id)?;
+                Some(Event::Job(Job::decode(topic, frame)?))
+            }
+            Kind::Settled => Some(Event::settled(&frame)?),
             Kind::PublishRefused => {
                 let refused: control::PublishRefused = control::decode(&frame)?;
                 let control::PublishRefused { code, retry_after_ms, reason } = refused;
@@ -224,7 +261,7 @@ impl Session {
                 let control::Close { code, retry_after_ms, reason } = control::decode(&frame)?;
                 Some(Event::Closed(Failure { code: Code(code), retry_after_ms, reason }))
             }
-            // What only responders, authorizers and consumers are told, and the client's own kinds.
+            // What only responders and authorizers are told, and the client's own kinds.
             _ => None,
         })
     }

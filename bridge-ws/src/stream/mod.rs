@@ -135,7 +135,8 @@ impl Stream {
                 out.push_str(&format!("retry: {}\n", self.chance % (within + 1)));
                 named(out, "goaway", &Away::new(&away));
             }
-            Event::Live(_) | Event::Answered { .. } | Event::Published(_) | Event::Changed(_) => {}
+            // Nothing else is asked for on a stream.
+            _ => {}
         }
         Ok(())
     }

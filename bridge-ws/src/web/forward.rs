@@ -74,6 +74,7 @@ async fn answered(
         topic,
         event: None,
         content_type: Some("application/json"),
+        content_encoding: None,
         timeout_ms: TIMEOUT_MS,
         payload: body.as_bytes(),
     };

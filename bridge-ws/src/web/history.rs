@@ -70,7 +70,7 @@ async fn history(
     let (mut call, _) = Call::open(&bridge, &caller).await?;
     let frame = call.session.history(1, &body)?;
     let Answer::Page(page) = call.answer(frame).await? else { return Err(unexpected()) };
-    let body = serde_json::to_vec(&History::new(&page, &bridge.cache)?);
+    let body = serde_json::to_vec(&History::new(&page, &bridge.cache, false)?);
     let body = body.map_err(|_| unexpected())?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }

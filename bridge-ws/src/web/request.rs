@@ -1,10 +1,11 @@
 //! `POST /v1/request/{topic}`: bytes in, bytes out.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use sampan_protocol::Code;
@@ -15,6 +16,7 @@ use super::caller::{Asked, Body, Caller};
 use super::route::{Content, Route, TOPIC};
 use crate::bridge::Bridge;
 use crate::failure::Failure;
+use crate::inflate::{Inflated, inflate};
 use crate::parameter::Parameter;
 use crate::session::{Answer, Question, TIMEOUT_MS, timeout_ms};
 
@@ -51,15 +53,16 @@ async fn request(
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Response, Failure> {
-    let content_type = match headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str) {
-        None => None,
-        Some(Ok(text)) => Some(text),
-        Some(Err(_)) => return Err(Failure::new(Code::BAD_FIELD, "the content type is no text")),
+    let text = |name: HeaderName| match headers.get(name).map(HeaderValue::to_str) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text)),
+        Some(Err(_)) => Err(Failure::new(Code::BAD_FIELD, "content type and encoding are texts")),
     };
     let question = Question {
         topic: &topic,
         event: options.event.as_deref(),
-        content_type,
+        content_type: text(header::CONTENT_TYPE)?,
+        content_encoding: text(header::CONTENT_ENCODING)?,
         timeout_ms: timeout_ms(options.timeout_ms),
         payload: &body,
     };
@@ -76,8 +79,9 @@ pub(super) async fn ask(
     call.allow(Duration::from_millis(question.timeout_ms));
     let frame = call.session.ask(1, question)?;
     let Answer::Replied(reply) = call.answer(frame).await? else { return Err(unexpected()) };
-    let content_type = reply.attributes()?.content_type;
-    let content_type = content_type.unwrap_or("application/octet-stream");
+    let attributes = reply.attributes()?;
+    let Inflated { encoding, bytes } = inflate(attributes.content_encoding, reply.body_bytes())?;
+    let content_type = attributes.content_type.unwrap_or("application/octet-stream");
     let content_type = HeaderValue::from_str(content_type).map_err(|_| unexpected())?;
     let headers = [
         (header::CONTENT_TYPE, content_type),
@@ -85,5 +89,14 @@ pub(super) async fn ask(
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
     ];
-    Ok((headers, reply.body()).into_response())
+    let body = match bytes {
+        Cow::Borrowed(_) => reply.body(),
+        Cow::Owned(inflated) => inflated.into(),
+    };
+    let mut response = (headers, body).into_response();
+    if let Some(encoding) = encoding {
+        let encoding = HeaderValue::from_str(encoding).map_err(|_| unexpected())?;
+        response.headers_mut().insert(header::CONTENT_ENCODING, encoding);
+    }
+    Ok(response)
 }

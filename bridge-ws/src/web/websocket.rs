@@ -3,6 +3,7 @@
 //! One task per connection, which reads, writes and waits in one loop; what it holds beside the
 //! socket's own buffers is the inbox, which is bounded.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -13,6 +14,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::{Error, RequestExt};
 use bytes::Bytes;
+use futures_util::SinkExt;
 use sampan_protocol::Code;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -29,7 +31,9 @@ use crate::failure::Failure;
 const READ_BUFFER_BYTES: usize = 2 * 1024;
 /// Bytes of one frame to a client. A page of history in its longest JSON form fits.
 const WRITE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long one frame may take on its way out. Whoever reads nothing for as long has stopped.
+/// Bytes that are gathered before they are written.
+const WRITE_BUFFER_BYTES: usize = 64 * 1024;
+/// How long frames may take on their way out. Whoever reads nothing for as long has stopped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the other end has to answer a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,7 +62,7 @@ pub(super) async fn upgrade(
     let talk = Conversation::new(Instant::now().into_std(), token, producer);
     Ok(upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BYTES_MAX)
         .max_frame_size(BODY_BYTES_MAX)
         .max_message_size(BODY_BYTES_MAX)
@@ -83,7 +87,7 @@ struct Peer {
 /// What has come.
 enum Came {
     Client(Option<Result<Message, Error>>),
-    Broker(Result<std::collections::VecDeque<Bytes>, Failure>),
+    Broker(Result<VecDeque<Bytes>, Failure>),
     Time,
 }
 
@@ -95,15 +99,27 @@ impl Peer {
         loop {
             let came = self.next().await;
             let mut out = Output::default();
-            if !self.handle(came, &mut out) {
+            let Some(chunks) = self.handle(came, &mut out) else {
                 // The session ends now, whatever the other end does.
                 self.attached = None;
                 return self.part().await;
-            }
-            if self.carry_out(out).await.is_err() {
+            };
+            if self.pass(chunks, out).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// Carries out what there is, and what the broker's chunks ask for. What they become is written
+    /// before there is too much of it.
+    async fn pass(&mut self, chunks: VecDeque<Bytes>, mut out: Output) -> Result<(), Over> {
+        for chunk in chunks {
+            self.talk.read(chunk, &self.bridge.cache, &mut out);
+            while self.talk.go_on(&self.bridge.cache, &mut out) {
+                self.carry_out(std::mem::take(&mut out)).await?;
+            }
+        }
+        self.carry_out(out).await
     }
 
     async fn next(&mut self) -> Came {
@@ -122,14 +138,15 @@ impl Peer {
         }
     }
 
-    /// Tells the conversation. Whether the connection is still there.
-    fn handle(&mut self, came: Came, out: &mut Output) -> bool {
-        let Peer { talk, bridge, .. } = self;
+    /// Tells the conversation. The broker's chunks are left to be read; `None` when the connection is
+    /// gone.
+    fn handle(&mut self, came: Came, out: &mut Output) -> Option<VecDeque<Bytes>> {
+        let talk = &mut self.talk;
         let now = Instant::now().into_std();
         match came {
-            Came::Client(None | Some(Ok(Message::Close(_)))) => return false,
+            Came::Client(None | Some(Ok(Message::Close(_)))) => return None,
             Came::Client(Some(Err(error))) => {
-                let Some((status, reason)) = broken(error) else { return false };
+                let (status, reason) = broken(error)?;
                 talk.broken(status, &reason, out);
             }
             Came::Client(Some(Ok(message))) => {
@@ -143,13 +160,11 @@ impl Peer {
                     }
                 }
             }
-            Came::Broker(Ok(chunks)) => {
-                chunks.into_iter().for_each(|chunk| talk.read(chunk, &bridge.cache, out));
-            }
+            Came::Broker(Ok(chunks)) => return Some(chunks),
             Came::Broker(Err(failure)) => talk.close(&failure, out),
             Came::Time => talk.time(now, out),
         }
-        true
+        Some(VecDeque::new())
     }
 
     async fn carry_out(&mut self, mut out: Output) -> Result<(), Over> {
@@ -166,21 +181,29 @@ impl Peer {
                 Err(failure) => self.talk.close(&failure, &mut out),
             }
         }
-        for text in out.texts.take() {
-            self.write(Message::Text(text.into())).await?;
-        }
-        if out.ping {
-            self.write(Message::Ping(Bytes::new())).await?;
-        }
+        let texts = out.texts.take().into_iter().filter_map(text);
+        let ping = out.ping.then(|| Message::Ping(Bytes::new()));
+        self.write(texts.chain(ping)).await?;
         match out.close {
             None => Ok(()),
             Some(closing) => self.close(closing).await,
         }
     }
 
-    async fn write(&mut self, message: Message) -> Result<(), Over> {
-        match timeout(WRITE_TIMEOUT, self.socket.send(message)).await {
-            Ok(sent) => sent.map_err(|_| Over),
+    /// Writes messages, as far as they fit in one piece.
+    async fn write(&mut self, messages: impl Iterator<Item = Message>) -> Result<(), Over> {
+        let mut messages = messages.peekable();
+        if messages.peek().is_none() {
+            return Ok(());
+        }
+        let written = async {
+            for message in messages {
+                self.socket.feed(message).await?;
+            }
+            self.socket.flush().await
+        };
+        match timeout(WRITE_TIMEOUT, written).await {
+            Ok(written) => written.map_err(|_| Over),
             Err(_) => {
                 count(&self.bridge.counters.bridge_sockets_stuck);
                 Err(Over)
@@ -194,8 +217,8 @@ impl Peer {
         // The session ends now; its last frames have been read.
         self.attached = None;
         let Closing { status: code, reason } = closing;
-        self.write(Message::Close(Some(CloseFrame { code, reason: short(&reason).into() })))
-            .await?;
+        let close = Message::Close(Some(CloseFrame { code, reason: short(&reason).into() }));
+        self.write(std::iter::once(close)).await?;
         self.part().await;
         Err(Over)
     }
@@ -232,6 +255,11 @@ fn broken(error: Error) -> Option<(u16, String)> {
         _ => return None,
     };
     Some((status, error.to_string()))
+}
+
+/// A frame of text. What the bridge says is UTF-8.
+fn text(text: Bytes) -> Option<Message> {
+    text.try_into().ok().map(Message::Text)
 }
 
 /// A reason as long as a close frame may carry.
