@@ -6,9 +6,10 @@ DENY_VERSION := 0.20.2
 FUZZ_SECONDS ?= 60
 SIM_FRESH ?= 20
 REAL_INPUT ?= target/catalog.txt
+NODE_FOLDERS := $(dir $(wildcard sdk/typescript/package.json tests/node/package.json))
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 
-.PHONY: help run test unit smoke lint fmt clippy doc deny audit sim real crash bench fuzz setup setup-deny
+.PHONY: help run test unit smoke node lint fmt clippy doc deny audit sim real crash bench fuzz setup setup-deny setup-node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,13 +17,21 @@ help: ## list the targets
 run: setup ## build the broker and start it with no configuration
 	$(CARGO) run --release $(LOCKED) --package sampan -- serve
 
-test: unit smoke ## everything: units, simulations, end to end, architecture rules, doc tests, fuzz corpus
+test: unit smoke node ## everything: units, simulations, end to end, architecture rules, doc tests, fuzz corpus, clients
 
 unit: setup
 	$(CARGO) test --workspace $(LOCKED) --no-fail-fast
 
 smoke: setup
 	$(CARGO) test --manifest-path fuzz/Cargo.toml $(LOCKED) --no-fail-fast
+
+node: setup setup-node ## the clients in JavaScript, in Node and a browser, with a real broker
+	$(CARGO) build --package sampan $(LOCKED)
+	@set -e; for folder in $(NODE_FOLDERS); do \
+		cd $(CURDIR)/$$folder; \
+		[ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; \
+		SAMPAN=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/sampan npm test; \
+	done
 
 lint: fmt clippy doc ## formatting, clippy and rustdoc, warnings denied
 
@@ -69,6 +78,9 @@ fuzz: setup ## every fuzz target for FUZZ_SECONDS; needs a nightly toolchain
 
 setup:
 	@sh scripts/setup.sh
+
+setup-node:
+	@sh scripts/setup-node.sh
 
 # Only checked through, never shipped: a quick build of it is worth more than a fast program.
 setup-deny: setup

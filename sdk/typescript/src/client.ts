@@ -1,0 +1,370 @@
+/** The client handle. */
+
+import { SampanError } from "./error.js";
+import { Driver, type TokenProvider } from "./driver.js";
+import { type Ack, type Message, type PublishOptions, ackOf, encoded, messageOf, outgoing, publishText } from "./message.js";
+import { Listeners } from "./listeners.js";
+import { GZIP_FROM, byteLength, canGzip, gzip, json, payloadOf } from "./payload.js";
+import { Presence } from "./presence.js";
+import type { State } from "./session/output.js";
+import { type MessageListener, type SubscribeOptions, Subscription } from "./subscription.js";
+import { checkedTopic } from "./topic.js";
+import type { Fetch } from "./transport/http.js";
+import { type WebSocketConstructor, httpBase } from "./transport/transport.js";
+import type { Via, WireAck, WireMessage, WirePage } from "./wire.js";
+
+/** Payloads by the name of their event. */
+export type EventMap = Record<string, any>;
+
+/** How a client is set up. */
+export interface Options {
+  /** Where the broker is: `https://host`, `http://localhost:3001`; `ws:` and `wss:` mean the same. */
+  url: string;
+  /**
+   * The access token, or what gives one: asked before the first connection, before the token expires
+   * and once after a refusal.
+   */
+  token: string | TokenProvider;
+  /** Name and version of the application, at most 128 bytes; it appears in the broker's logs. */
+  client?: string;
+  /** The WebSocket to be used; `false` for none. Default: the global one, if there is one. */
+  WebSocket?: WebSocketConstructor | false;
+  /** The `fetch` to be used where no WebSocket can be made; `false` for none. Default: the global one. */
+  fetch?: Fetch | false;
+  /** Publishes that may wait for their ack. Default 4,096. */
+  pendingMax?: number;
+  /** Length of the publishes that may wait for their ack. Default 8 MiB. */
+  pendingBytesMax?: number;
+  /** Whether payloads over 1 KiB are compressed where the platform can. Default false. */
+  gzip?: boolean;
+  /** Seed of the jitter, for tests that repeat. Default: random. */
+  seed?: number;
+}
+
+/** The session at this moment. */
+export interface Status {
+  readonly state: State;
+  /** Whether requests reach the broker. */
+  readonly connected: boolean;
+  /** How, while connected. */
+  readonly via: Via | undefined;
+  /** Id of the session. */
+  readonly session: string | undefined;
+  /** The user of the token. */
+  readonly user: string | undefined;
+  /** The role of the token. */
+  readonly role: string | undefined;
+  /** Why the connection was lost or the client is closed. */
+  readonly error: SampanError | undefined;
+  /** When the next attempt is made, milliseconds from when this was told. */
+  readonly retryInMs: number | undefined;
+}
+
+/** The answer to a request. */
+export interface Reply<T = unknown> {
+  readonly event: string | undefined;
+  readonly contentType: string | undefined;
+  readonly payload: T;
+}
+
+/** Which kept messages are read. */
+export interface HistoryOptions {
+  /** Messages of a page, at most 1,000. Default 100. */
+  limit?: number;
+  /** Begins with this offset. */
+  from?: number;
+  /** Begins with the first message at or after this time. */
+  since?: Date | number;
+  /** Begins with the last so many messages. Default: a page of them. */
+  last?: number;
+}
+
+/** A page of kept messages. */
+export interface Page<T = unknown> {
+  readonly epoch: number;
+  /** First offset still kept. */
+  readonly floor: number;
+  /** Offset that the topic's next message will get. */
+  readonly next: number;
+  /** Messages by rising offset; none at the end. */
+  readonly messages: readonly Message<T>[];
+}
+
+const PAYLOAD_BYTES_MAX = 1 << 20;
+const TIMEOUT_MS = 15_000;
+const FLUSH_MS = 5000;
+
+/**
+ * A session with a broker, which survives everything but {@link Sampan.close} and a refusal that no
+ * retry can cure.
+ *
+ * ```ts
+ * interface Events { "order:updated": { status: string } }
+ * const client = new Sampan<Events>({ url: "http://localhost:3001", token });
+ * client.on("order:updated", ({ status }) => console.log(status));
+ * client.join("order.42");
+ * await client.connect();
+ * ```
+ */
+export class Sampan<Events extends EventMap = EventMap> {
+  readonly #driver: Driver;
+  readonly #statuses = new Listeners<(status: Status) => void>();
+  readonly #expiring = new Listeners<(expiresMs: number) => void>();
+  readonly #events = new Map<string, Listeners<(payload: never, message: never) => void>>();
+  readonly #gzips: boolean;
+  readonly #name = `ts-${randomName()}`;
+  readonly #unacked = new Set<Promise<WireAck>>();
+  #keys = 0;
+  #status: Status;
+  /** Publishes that are being compressed hold up those after them, so that the order stays. */
+  #compressing: Promise<unknown> | undefined;
+
+  constructor(options: Options) {
+    const { token, client = "@sampan/client", pendingMax = 4096, pendingBytesMax = 8 << 20 } = options;
+    const WebSocket = options.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined);
+    const fetch = options.fetch ?? (globalThis.fetch ? (url, init) => globalThis.fetch(url, init) : undefined);
+    const ways: Via[] = [];
+    if (WebSocket) ways.push("websocket");
+    if (fetch) ways.push("sse");
+    if (ways.length === 0) {
+      throw new SampanError("invalid", "there is no WebSocket and no fetch here: give one of them");
+    }
+    const isFixed = typeof token === "string";
+    const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
+    const setup = { token: isFixed ? token : undefined, renewable: !isFixed, client, ways, pendingMax, pendingBytesMax, seed };
+    this.#gzips = (options.gzip ?? false) && canGzip();
+    this.#status = this.#statusNow(undefined, undefined, "idle");
+    this.#driver = new Driver(
+      {
+        setup,
+        base: httpBase(options.url),
+        WebSocket: WebSocket || undefined,
+        fetch: fetch || undefined,
+        provider: isFixed ? undefined : token,
+      },
+      {
+        state: (state, cause, retryInMs) => this.#tellStatus(this.#statusNow(cause, retryInMs, state)),
+        welcome: () => {},
+        expiring: (expiresMs) => this.#expiring.tell(expiresMs),
+        message: (message) => this.#tellEvent(message),
+      },
+    );
+  }
+
+  // The connection.
+
+  /** Starts connecting, unless that has been done; resolves when the broker has welcomed the session. */
+  connect(): Promise<void> {
+    const connected = new Promise<void>((resolve, reject) => {
+      const look = ({ connected, state, error }: Status) => {
+        if (!connected && state !== "closed") return;
+        stop();
+        if (connected) resolve();
+        else reject(error);
+      };
+      const stop = this.onStatus(look);
+      look(this.#status);
+    });
+    this.#driver.with((session, now) => session.open(now));
+    return connected;
+  }
+
+  /**
+   * Waits until what was published is acked, then ends the session for good. What is not acked in time
+   * fails.
+   */
+  async close(flushMs = FLUSH_MS): Promise<void> {
+    await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, flushMs))]).catch(() => {});
+    this.end();
+  }
+
+  /** Ends the session for good, now. What is open fails. */
+  end(): void {
+    this.#driver.with((session) => session.close());
+  }
+
+  /** The session at this moment. */
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** Tells every change of the status; the function that ends it. */
+  onStatus(listener: (status: Status) => void): () => void {
+    return this.#statuses.add(listener);
+  }
+
+  /** Tells that a token that was given as text expires soon; {@link Sampan.refresh} takes the next. */
+  onExpiring(listener: (expiresMs: number) => void): () => void {
+    return this.#expiring.add(listener);
+  }
+
+  /** Takes a fresh token of the same user, for the live session and for later connections. */
+  refresh(token: string): void {
+    this.#driver.with((session, now) => session.gotToken(now, token));
+  }
+
+  // Messages.
+
+  /**
+   * Publishes, and waits for the ack. Without a connection the message waits for the next one, and it
+   * is sent again until it is acked or refused. Publishes keep the order of these calls.
+   *
+   * @throws {SampanError} `full` while too many wait; `refused`, `too_large`, `invalid`, `closed`.
+   */
+  async publish(topic: string, payload: unknown, options: PublishOptions = {}): Promise<Ack> {
+    const head = outgoing(topic, options);
+    const body = encoded(payload, this.#driver.session.welcome?.payload_bytes_max ?? PAYLOAD_BYTES_MAX);
+    const isUnacked = options.ack === "none";
+    head.idempotency_key ??= isUnacked ? undefined : `${this.#name}-${(this.#keys += 1)}`;
+    const send = (text: string): Promise<Ack> => (isUnacked ? this.#publishOnce(text) : this.#publishUntilAcked(text));
+    const isText = head.content_type !== undefined && typeof payload === "string";
+    const isLarge = this.#gzips && !isText && body.length > GZIP_FROM;
+    if (!isLarge && !this.#compressing) return send(publishText(head, body));
+    const before = this.#compressing;
+    const made = isLarge ? compressed(head, body) : Promise.resolve(publishText(head, body));
+    const turn = Promise.all([made, before]).then(([text]) => ({ outcome: send(text) }));
+    const done = turn.then(
+      () => {},
+      () => {},
+    );
+    this.#compressing = done;
+    void done.then(() => {
+      if (this.#compressing === done) this.#compressing = undefined;
+    });
+    return (await turn).outcome;
+  }
+
+  async #publishUntilAcked(text: string): Promise<Ack> {
+    const { outcome } = this.#driver.call<WireAck>((session, now) => session.publish(now, text));
+    this.#unacked.add(outcome);
+    try {
+      return ackOf(await outcome);
+    } finally {
+      this.#unacked.delete(outcome);
+    }
+  }
+
+  async #publishOnce(text: string): Promise<Ack> {
+    this.#driver.with((session) => session.publishUnacked(text));
+    return { position: "0:0", epoch: 0, offset: 0, duplicate: false, level: "routed", stale: false };
+  }
+
+  /** Waits until every publish made so far is acked or refused. */
+  async flush(): Promise<void> {
+    await this.#compressing;
+    await Promise.allSettled([...this.#unacked]);
+  }
+
+  /** Publishes that wait for their ack. */
+  get pending(): number {
+    return this.#driver.session.pending;
+  }
+
+  /** Subscribes to a topic or pattern. With a listener it is told; without one the messages are iterated. */
+  subscribe<T = unknown>(topic: string, options?: SubscribeOptions, listener?: MessageListener<T>): Subscription<T>;
+  subscribe<T = unknown>(topic: string, listener: MessageListener<T>): Subscription<T>;
+  subscribe<T = unknown>(
+    topic: string,
+    options: SubscribeOptions | MessageListener<T> = {},
+    listener?: MessageListener<T>,
+  ): Subscription<T> {
+    if (typeof options === "function") return new Subscription(this.#driver, topic, {}, options);
+    return new Subscription(this.#driver, topic, options, listener);
+  }
+
+  /** Subscribes for the listeners of {@link Sampan.on} alone. */
+  join(topic: string, options: SubscribeOptions = {}): Subscription {
+    return new Subscription(this.#driver, topic, options, () => {});
+  }
+
+  /**
+   * Tells every message with this event, of all subscriptions, once; the function that ends it.
+   * Listeners may be added before connecting, and stay over reconnects.
+   */
+  on<K extends keyof Events & string>(
+    event: K,
+    listener: (payload: Events[K], message: Message<Events[K]>) => void,
+  ): () => void {
+    let listeners = this.#events.get(event);
+    if (!listeners) this.#events.set(event, (listeners = new Listeners()));
+    return listeners.add(listener as (payload: never, message: never) => void);
+  }
+
+  /** Asks whoever serves the topic. @throws {SampanError} what the responder or the broker said. */
+  async request<T = unknown>(
+    topic: string,
+    payload: unknown = null,
+    { event, timeoutMs = TIMEOUT_MS }: { event?: string; timeoutMs?: number } = {},
+  ): Promise<Reply<T>> {
+    json(payload);
+    const body = { topic: checkedTopic(topic), event, payload };
+    const wire = await this.#ask<{ event?: string; content_type?: string }>("request", body, timeoutMs);
+    return { event: wire.event, contentType: wire.content_type, payload: payloadOf(wire) as T };
+  }
+
+  /** Reads one page of kept messages. */
+  async history<T = unknown>(topic: string, options: HistoryOptions = {}): Promise<Page<T>> {
+    const { since, ...rest } = options;
+    const body = { topic: checkedTopic(topic), ...rest, ...(since === undefined ? {} : { since: Number(since) }) };
+    const { epoch, floor, next, messages } = await this.#ask<WirePage>("history", body, TIMEOUT_MS);
+    return { epoch, floor, next, messages: messages.map(messageOf) as Message<T>[] };
+  }
+
+  /** Reads kept messages page by page, up to those that are newest when it gets there. */
+  async *pages<T = unknown>(topic: string, options: HistoryOptions = { from: 1 }): AsyncGenerator<Page<T>> {
+    for (let page = await this.history<T>(topic, options); page.messages.length > 0; ) {
+      yield page;
+      const from = (page.messages.at(-1)?.offset ?? 0) + 1;
+      page = await this.history<T>(topic, { limit: options.limit, from });
+    }
+  }
+
+  /** The presence of one topic. */
+  presence(topic: string): Presence {
+    return new Presence(this.#driver, topic);
+  }
+
+  #ask<T>(name: "request" | "history", body: Record<string, unknown>, timeoutMs: number): Promise<T> {
+    return this.#driver.call<T>((session, now) => session.ask(now, { name, body, timeoutMs })).outcome;
+  }
+
+  #tellEvent(wire: WireMessage): void {
+    const listeners = wire.event === undefined ? undefined : this.#events.get(wire.event);
+    if (!listeners) return;
+    const message = messageOf(wire);
+    listeners.tell(message.payload as never, message as never);
+  }
+
+  #tellStatus(status: Status): void {
+    this.#status = status;
+    this.#statuses.tell(status);
+  }
+
+  #statusNow(cause: SampanError | undefined, retryInMs: number | undefined, state: State): Status {
+    const connected = state === "live" || state === "draining";
+    const session = state === "idle" ? undefined : this.#driver.session;
+    const { session: id, user, role } = session?.welcome ?? {};
+    const error = connected ? undefined : (cause ?? this.#status?.error);
+    const via = connected ? session?.via : undefined;
+    return { state, connected, via, session: connected ? id : undefined, user, role, error, retryInMs };
+  }
+}
+
+/** The JSON of a publish whose payload is compressed, where that makes it smaller. */
+async function compressed(head: ReturnType<typeof outgoing>, body: Uint8Array | string): Promise<string> {
+  const isJson = typeof body === "string";
+  const bytes = isJson ? new TextEncoder().encode(body) : body;
+  const small = await gzip(bytes);
+  // Base64 adds a third.
+  if (small.length * 4 >= (isJson ? byteLength(body) * 3 : bytes.length * 4)) return publishText(head, body);
+  const content_type = head.content_type ?? (isJson ? "application/json" : undefined);
+  return publishText({ ...head, content_type, content_encoding: "gzip" }, small);
+}
+
+/** A name that no other client has. */
+function randomName(): string {
+  const bytes = new Uint8Array(12);
+  if (globalThis.crypto?.getRandomValues) globalThis.crypto.getRandomValues(bytes);
+  else bytes.forEach((_, at) => (bytes[at] = Math.floor(Math.random() * 256)));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,546 @@
+/**
+ * The client's end of a session: a state machine without sockets and timers.
+ *
+ * Law: give it one input, then carry out everything in {@link Session.take}, then give it the next.
+ * {@link Session.deadline} says when it wants to be told the time. Times are milliseconds that only rise.
+ */
+
+import { Chance } from "../chance.js";
+import { Code, reaction } from "../code.js";
+import type { Refusal } from "../error.js";
+import { SampanError } from "../error.js";
+import type { Asked, Start, Told, Via, Welcome, WireAway } from "../wire.js";
+import type { Output, State } from "./output.js";
+import { Publishes } from "./publishes.js";
+import { type Question, Requests } from "./requests.js";
+import { Registrations, type What } from "./standing.js";
+
+/** How long connecting and greeting may take together. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+/** A session that lived this long sets the backoff back to its start. */
+export const STABLE_AFTER_MS = 10_000;
+/** How often a renewal that waits for replies looks again. */
+const RENEWAL_STEP_MS = 250;
+/** How long a ping may go unanswered. */
+export const PONG_TIMEOUT_MS = 15_000;
+/** Silence before a ping, if the broker does not say. */
+const PING_EVERY_MS = 25_000;
+/** When a WebSocket is tried again after a fallback; doubles up to the maximum. */
+export const PROBE_MIN_MS = 30_000;
+const PROBE_MAX_MS = 600_000;
+
+/** How a session is set up. */
+export interface Setup {
+  /** The first token, if there is one. */
+  token: string | undefined;
+  /** Whether fresh tokens can be had. */
+  renewable: boolean;
+  /** Name and version of the software. */
+  client: string;
+  /** Ways to the broker, the best first. */
+  ways: readonly Via[];
+  pendingMax: number;
+  pendingBytesMax: number;
+  /** Decides the jitter. */
+  seed: number;
+}
+
+/** How a connection ended. */
+export interface Lost {
+  /** What the broker said, if it said something. */
+  refusal?: Refusal;
+  /** What the transport says, for a person. */
+  reason: string;
+}
+
+type Phase =
+  | { state: "idle" | "token" }
+  | { state: "waiting"; until: number }
+  | { state: "connecting" | "greeting"; until: number }
+  | { state: "live"; since: number }
+  | { state: "draining"; since: number; renew: number; until: number }
+  | { state: "closed"; error: SampanError };
+
+/** One client's session. */
+export class Session {
+  #phase: Phase = { state: "idle" };
+  #out: Output[] = [];
+  #number = 0;
+  #connection = 0;
+  #attempt = 0;
+  #token: string | undefined;
+  #tokenWanted = false;
+  #tokenRenewed = false;
+  #welcome: Welcome | undefined;
+  /** The way in use, as an index into the ways. */
+  #way = 0;
+  #probeAt = Infinity;
+  #probeInMs = PROBE_MIN_MS;
+  #pingAt = Infinity;
+  #deadAt = Infinity;
+  readonly #setup: Setup;
+  readonly #chance: Chance;
+  readonly #publishes: Publishes;
+  readonly #requests = new Requests();
+  readonly #standing: Registrations;
+
+  constructor(setup: Setup) {
+    this.#setup = setup;
+    this.#token = setup.token;
+    this.#chance = new Chance(setup.seed);
+    this.#publishes = new Publishes(setup.pendingMax, setup.pendingBytesMax);
+    this.#standing = new Registrations(() => this.#nextNumber(), this.#chance);
+  }
+
+  /** Where the session stands. */
+  get state(): State {
+    const { state } = this.#phase;
+    return state === "token" ? "connecting" : state;
+  }
+
+  /** Why the session is closed, if it is. */
+  get closed(): SampanError | undefined {
+    return this.#phase.state === "closed" ? this.#phase.error : undefined;
+  }
+
+  /** The greeting of the last connection. */
+  get welcome(): Welcome | undefined {
+    return this.#welcome;
+  }
+
+  /** The way in use. */
+  get via(): Via {
+    return this.#setup.ways[this.#way] ?? "websocket";
+  }
+
+  /** The number of the connection in use. */
+  get connection(): number {
+    return this.#connection;
+  }
+
+  /** Publishes that wait for their ack. */
+  get pending(): number {
+    return this.#publishes.size;
+  }
+
+  /** The token in use. */
+  get token(): string {
+    return this.#token ?? "";
+  }
+
+  /** Whether requests reach the broker. */
+  get isLive(): boolean {
+    return this.#phase.state === "live" || this.#phase.state === "draining";
+  }
+
+  /** What is to be done, in this order. */
+  take(): Output[] {
+    const out = this.#out;
+    this.#out = [];
+    return out;
+  }
+
+  /** When {@link Session.time} must be called next; `Infinity` for never. */
+  deadline(): number {
+    const phase = this.#phase;
+    const own = phase.state === "draining" ? phase.renew : "until" in phase ? phase.until : Infinity;
+    const standing = this.isLive ? Math.min(this.#standing.deadline(), this.#pingAt, this.#probeAt) : Infinity;
+    return Math.min(own, standing, this.#deadAt, this.#requests.deadline());
+  }
+
+  // What the application does.
+
+  /** Starts connecting. Does nothing on a session that was opened before. */
+  open(now: number): void {
+    if (this.#phase.state === "idle") this.#connect(now);
+  }
+
+  /** Publishes; answers the number under which the outcome is told. @throws {SampanError} */
+  publish(now: number, body: string): number {
+    this.#check();
+    const number = this.#nextNumber();
+    this.#publishes.add(number, body);
+    if (this.isLive) this.#send(this.#publishes.take(now));
+    return number;
+  }
+
+  /** Publishes once, now, without an ack. @throws {SampanError} `lost` without a connection. */
+  publishUnacked(body: string): void {
+    this.#check();
+    if (!this.isLive) throw new SampanError("lost", "there is no connection");
+    this.#send([{ id: 0, name: "publish", body }]);
+  }
+
+  /** Asks; answers the number under which the outcome is told. @throws {SampanError} */
+  ask(now: number, question: Question): number {
+    this.#check();
+    const number = this.#nextNumber();
+    this.#requests.add(now, number, question);
+    if (this.isLive) this.#send(this.#requests.take(now));
+    return number;
+  }
+
+  /** Registers what stands until it is cancelled. @throws {SampanError} */
+  stand(what: What): number {
+    this.#check();
+    const number = this.#nextNumber();
+    this.#standing.add(number, what);
+    if (this.isLive) {
+      this.#send(this.#standing.ask(number, this.via));
+      this.#endNotOffered();
+    }
+    return number;
+  }
+
+  /** Takes a registration back. Nothing more is told about it. */
+  cancel(number: number): void {
+    this.#sendIfLive(this.#standing.remove(number));
+  }
+
+  /** The reader of a subscription has too much: what follows stays with the broker. */
+  hold(number: number): void {
+    this.#sendIfLive(this.#standing.hold(number, this.#welcome?.now_ms ?? 0));
+  }
+
+  /** The reader has room again. */
+  release(number: number): void {
+    this.#sendIfLive(this.#standing.release(number, this.isLive ? this.via : undefined));
+  }
+
+  /** From where a subscription could go on, in another client too. */
+  resume(number: number): Start {
+    return this.#standing.resume(number);
+  }
+
+  /** Ends the session at once. What is open fails. */
+  close(): void {
+    if (this.#phase.state === "closed") return;
+    this.#finish(new SampanError("closed", "the client is closed", { code: Code.CLOSED }));
+  }
+
+  // What the shell reports.
+
+  /** The transport of this connection is there. */
+  connected(connection: number): void {
+    const phase = this.#phase;
+    if (connection !== this.#connection || phase.state !== "connecting") return;
+    this.#phase = { state: "greeting", until: phase.until };
+    const { client } = this.#setup;
+    this.#send([{ id: 0, name: "connect", body: JSON.stringify({ token: this.token, client }) }]);
+    this.#tellState();
+  }
+
+  /** The transport of this connection is gone, or could not be made. */
+  lost(now: number, connection: number, lost: Lost): void {
+    if (connection === this.#connection && this.#hasTransport) this.#end(now, lost);
+  }
+
+  /** The broker has said something on this connection. */
+  told(now: number, connection: number, told: Told): void {
+    if (connection !== this.#connection || !this.#hasTransport) return;
+    this.heard(now, connection);
+    if (told.welcome) return this.#welcomed(now, told.welcome);
+    if (told.close) return this.#closedByBroker(now, told.close);
+    if (this.isLive) this.#live(now, told);
+  }
+
+  /** There is a sign of life on this connection. */
+  heard(now: number, connection: number): void {
+    if (connection !== this.#connection || !this.isLive) return;
+    this.#pingAt = now + (this.#welcome?.ping_every_ms || PING_EVERY_MS);
+    this.#deadAt = Infinity;
+  }
+
+  /** A fresh token; also one that was not asked for. */
+  gotToken(now: number, token: string): void {
+    this.#tokenWanted = false;
+    this.#token = token;
+    if (this.#phase.state === "token") return this.#connect(now);
+    if (this.isLive) this.#ownRequest(now, { name: "refresh", body: { token }, timeoutMs: CONNECT_TIMEOUT_MS });
+  }
+
+  /** No token could be had; the next attempt follows with backoff. */
+  noToken(now: number, reason: string): void {
+    this.#tokenWanted = false;
+    if (this.#phase.state === "token") this.#wait(now, { reason });
+  }
+
+  /** Whether a WebSocket can be made by now. */
+  probed(now: number, works: boolean): void {
+    if (!this.isLive || this.#way === 0) return;
+    if (works) {
+      [this.#way, this.#probeAt, this.#probeInMs] = [0, Infinity, PROBE_MIN_MS];
+      return this.#renew(now, "a WebSocket can be made again");
+    }
+    this.#probeInMs = Math.min(this.#probeInMs * 2, PROBE_MAX_MS);
+    this.#probeAt = now + this.#probeInMs;
+  }
+
+  /** The time has come. */
+  time(now: number): void {
+    for (const [number, error] of this.#requests.expired(now)) this.#put({ do: "fail", number, error });
+    const phase = this.#phase;
+    if (phase.state === "waiting" && phase.until <= now) return this.#connect(now);
+    if ((phase.state === "connecting" || phase.state === "greeting") && phase.until <= now) {
+      return this.#end(now, { reason: "the broker did not answer in time" });
+    }
+    if (phase.state === "draining" && phase.renew <= now) return this.#drained(now, phase);
+    if (!this.isLive) return;
+    if (this.#deadAt <= now) return this.#end(now, { reason: "nothing was heard from the broker in time" });
+    this.#send(this.#standing.askAgain(now, this.via));
+    if (this.#pingAt <= now) {
+      [this.#pingAt, this.#deadAt] = [Infinity, now + PONG_TIMEOUT_MS];
+      this.#send([{ id: this.#nextNumber(), name: "ping", body: "{}" }]);
+    }
+    if (this.#probeAt <= now) {
+      this.#probeAt = Infinity;
+      this.#put({ do: "probe" });
+    }
+  }
+
+  // The connection.
+
+  get #hasTransport(): boolean {
+    return this.isLive || this.#phase.state === "connecting" || this.#phase.state === "greeting";
+  }
+
+  #connect(now: number): void {
+    if (this.#token !== undefined) {
+      this.#connection += 1;
+      this.#phase = { state: "connecting", until: now + CONNECT_TIMEOUT_MS };
+      this.#put({ do: "connect", connection: this.#connection, via: this.via });
+    } else if (this.#setup.renewable) {
+      this.#phase = { state: "token" };
+      this.#wantToken();
+    } else {
+      return this.#finish(SampanError.refused({ code: Code.BAD_TOKEN, reason: "there is no token" }, false, "closed"));
+    }
+    this.#tellState();
+  }
+
+  #wantToken(): void {
+    if (this.#tokenWanted) return;
+    this.#tokenWanted = true;
+    this.#put({ do: "token" });
+  }
+
+  #welcomed(now: number, welcome: Welcome): void {
+    if (this.#phase.state !== "greeting") return;
+    const resumed = this.#welcome !== undefined;
+    this.#phase = { state: "live", since: now };
+    this.#welcome = welcome;
+    this.#tokenRenewed = false;
+    this.#probeAt = this.#way > 0 ? now + this.#probeInMs : Infinity;
+    this.heard(now, this.#connection);
+    this.#put({ do: "welcome", welcome, via: this.via, resumed });
+    this.#tellState();
+    for (const number of this.#publishes.connected(now)) {
+      const reason = "the broker may no longer know whether this publish arrived";
+      this.#put({ do: "fail", number, error: new SampanError("lost", reason, { mayHaveHappened: true }) });
+    }
+    this.#send(this.#standing.askAll(this.via));
+    this.#endNotOffered();
+    this.#send(this.#publishes.take(now));
+    this.#send(this.#requests.take(now));
+  }
+
+  #closedByBroker(now: number, refusal: Refusal): void {
+    this.#end(now, { refusal, reason: refusal.reason ?? "" });
+  }
+
+  /** The connection is over. */
+  #end(now: number, lost: Lost): void {
+    const phase = this.#phase;
+    const wasLive = this.isLive;
+    const isStable = "since" in phase && now - phase.since >= STABLE_AFTER_MS;
+    if (isStable) this.#attempt = 0;
+    this.#put({ do: "disconnect" });
+    this.#disconnected(lost.reason);
+    const code = lost.refusal?.code;
+    if (code === undefined) {
+      const isLast = this.#way + 1 >= this.#setup.ways.length;
+      // Where the best way cannot be gone, the next one is tried before any wait.
+      if (!wasLive && !isLast) {
+        this.#way += 1;
+        return this.#connect(now);
+      }
+      if (!wasLive) this.#way = 0;
+      return this.#wait(now, lost);
+    }
+    const isToken = code === Code.BAD_TOKEN || code === Code.TOKEN_EXPIRED;
+    if (isToken && this.#setup.renewable && !this.#tokenRenewed) {
+      this.#tokenRenewed = true;
+      this.#token = undefined;
+      return this.#connect(now);
+    }
+    const mayReturn = code >= 300 && code < 600 && code !== Code.TOKEN_EXPIRED;
+    if (mayReturn) return this.#wait(now, lost);
+    this.#finish(SampanError.refused(lost.refusal ?? { code }, false, "closed"));
+  }
+
+  /** Waits for the next attempt: the broker's hint plus full jitter, or not at all. */
+  #wait(now: number, { refusal, reason }: Lost): void {
+    const isAtOnce = refusal !== undefined && reaction(refusal.code) === "reconnect" && this.#attempt === 0;
+    const jitter = isAtOnce ? 0 : this.#chance.backoff(this.#attempt);
+    this.#attempt += 1;
+    const retryInMs = (refusal?.retry_after_ms ?? 0) + jitter;
+    this.#phase = { state: "waiting", until: now + retryInMs };
+    const lost = () => new SampanError("lost", `the connection was lost: ${reason}`);
+    const cause = refusal ? SampanError.refused(refusal) : lost();
+    this.#put({ do: "state", state: "waiting", cause, retryInMs });
+  }
+
+  /** What a lost connection takes with it. */
+  #disconnected(reason: string): void {
+    [this.#pingAt, this.#deadAt, this.#probeAt] = [Infinity, Infinity, Infinity];
+    for (const [number, error] of this.#requests.lost(reason)) this.#put({ do: "fail", number, error });
+    this.#standing.disconnected(this.#welcome?.now_ms ?? 0);
+  }
+
+  /** Closes the client for good. */
+  #finish(error: SampanError): void {
+    if (this.#hasTransport) this.#put({ do: "disconnect" });
+    this.#phase = { state: "closed", error };
+    const { code } = error;
+    const closed = (mayHaveHappened: boolean) =>
+      new SampanError("closed", error.message, { code, mayHaveHappened });
+    const fail = (number: number, error: SampanError) => this.#put({ do: "fail", number, error });
+    for (const [number, error] of this.#requests.clear(closed)) fail(number, error);
+    for (const [number, wasSent] of this.#publishes.clear()) fail(number, closed(wasSent));
+    for (const number of this.#standing.clear()) fail(number, closed(false));
+    this.#put({ do: "state", state: "closed", cause: error });
+  }
+
+  #renew(now: number, reason: string): void {
+    this.#put({ do: "disconnect" });
+    this.#disconnected(reason);
+    this.#connect(now);
+  }
+
+  #goingAway(now: number, { reconnect_within_ms: within, close_after_ms: close }: WireAway): void {
+    const phase = this.#phase;
+    if (phase.state !== "live") return;
+    const renewIn = this.#chance.within(Math.min(within, close));
+    const until = now + Math.max(close, renewIn);
+    this.#phase = { state: "draining", since: phase.since, renew: now + renewIn, until };
+    this.#tellState();
+  }
+
+  #drained(now: number, phase: Extract<Phase, { state: "draining" }>): void {
+    if (now < phase.until && this.#requests.awaitsReply) {
+      phase.renew = Math.min(now + RENEWAL_STEP_MS, phase.until);
+      return;
+    }
+    this.#renew(now, "moving as asked");
+  }
+
+  // What the broker says on a live connection.
+
+  #live(now: number, told: Told): void {
+    const id = told.id ?? 0;
+    if (told.message) {
+      const numbers = this.#standing.places.deliver(told.message);
+      if (numbers.length > 0) this.#put({ do: "message", numbers, message: told.message });
+    } else if (told.gap) {
+      for (const { number, from } of this.#standing.places.gap(told.gap)) {
+        this.#put({ do: "gap", number, gap: { ...told.gap, from } });
+      }
+    } else if (told.published) {
+      if (this.#publishes.settle(id) === undefined) return;
+      this.#put({ do: "answer", number: id, value: told.published });
+      this.#send(this.#publishes.take(now));
+    } else if (told.error) {
+      this.#refused(now, id, told.error);
+    } else if (told.subscribed) {
+      this.#ready(this.#standing.subscribed(id, told.subscribed), told.subscribed);
+    } else if (told.members) {
+      this.#members(id, told.members);
+    } else if (told.members_changed) {
+      const change = told.members_changed;
+      const { reached, broken } = this.#standing.changed(change);
+      for (const number of reached) this.#put({ do: "change", number, change });
+      for (const number of broken) this.#send(this.#standing.ask(number, this.via));
+    } else if (told.goaway) {
+      this.#goingAway(now, told.goaway);
+    } else if (told.expiring) {
+      if (this.#setup.renewable) this.#wantToken();
+      else this.#put({ do: "expiring", expiresMs: told.expiring.expires_ms });
+    } else if (told.done && this.#standing.done(id) !== undefined) {
+      this.#ready(this.#standing.done(id), undefined);
+    } else {
+      this.#answered(id, told.reply ?? told.history ?? told.refreshed);
+    }
+  }
+
+  #answered(id: number, value: unknown): void {
+    if (value !== undefined && this.#requests.settle(id)) this.#put({ do: "answer", number: id, value });
+  }
+
+  #ready(number: number | undefined, value: unknown): void {
+    if (number !== undefined) this.#put({ do: "answer", number, value });
+  }
+
+  #members(id: number, members: NonNullable<Told["members"]>): void {
+    const number = this.#standing.members(id, members);
+    if (number === undefined) return this.#answered(id, members);
+    this.#ready(number, undefined);
+    this.#put({ do: "members", number, members });
+  }
+
+  #refused(now: number, id: number, refusal: Refusal): void {
+    const tries = this.#publishes.settle(id);
+    if (tries !== undefined) {
+      // The first one of several may have arrived.
+      this.#put({ do: "fail", number: id, error: SampanError.refused(refusal, tries > 1) });
+      this.#send(this.#publishes.take(now));
+    } else if (this.#requests.settle(id)) {
+      this.#put({ do: "fail", number: id, error: SampanError.refused(refusal, MAYBE.has(refusal.code)) });
+    } else {
+      const refused = this.#standing.refused(now, id, refusal);
+      if (refused?.error) this.#put({ do: "fail", number: refused.number, error: refused.error });
+    }
+  }
+
+  // Small things.
+
+  #endNotOffered(): void {
+    for (const number of this.#standing.notOffered(this.via)) {
+      this.#standing.remove(number);
+      const error = new SampanError("unavailable", "this needs a WebSocket, and none can be made");
+      this.#put({ do: "fail", number, error });
+    }
+  }
+
+  /** A request of the session's own, whose outcome nobody waits for. */
+  #ownRequest(now: number, question: Question): void {
+    this.#requests.add(now, this.#nextNumber(), question);
+    this.#send(this.#requests.take(now));
+  }
+
+  #check(): void {
+    if (this.#phase.state === "closed") throw this.#phase.error;
+  }
+
+  #nextNumber(): number {
+    return (this.#number += 1);
+  }
+
+  #send(asked: Asked[]): void {
+    if (asked.length > 0) this.#put({ do: "send", asked });
+  }
+
+  #sendIfLive(asked: Asked[]): void {
+    if (this.isLive) this.#send(asked);
+  }
+
+  #tellState(): void {
+    this.#put({ do: "state", state: this.state });
+  }
+
+  #put(output: Output): void {
+    this.#out.push(output);
+  }
+}
+
+/** Refusals after which a request may have had its effect all the same. */
+const MAYBE: ReadonlySet<number> = new Set([303, 306]);

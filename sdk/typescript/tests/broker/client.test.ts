@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import test, { after, before } from "node:test";
+
+import { type Message, Sampan, SampanError } from "@sampan/client";
+import { Broker, until } from "./harness.js";
+
+const broker = new Broker();
+before(() => broker.start());
+after(() => broker.remove());
+
+/** Clients of both ways to the broker. */
+const WAYS = { websocket: {}, sse: { WebSocket: false as const } };
+
+for (const [way, options] of Object.entries(WAYS)) {
+  const client = async (user = "till") => {
+    const made = new Sampan({ url: broker.url, token: broker.token(user), ...options });
+    await made.connect();
+    assert.equal(made.status.via, way);
+    return made;
+  };
+
+  test(`${way}: what is published reaches a listener, with its ack`, async () => {
+    const [publisher, reader] = [await client(), await client()];
+    const seen: Message[] = [];
+    const subscription = reader.subscribe("order.1-" + way, (message) => seen.push(message));
+    await subscription.ready;
+    const ack = await publisher.publish("order.1-" + way, { status: "packed" }, { event: "order:updated", key: "k" });
+    assert.deepEqual([ack.offset, ack.duplicate, ack.level], [1, false, "synced"]);
+    await until(() => seen.length === 1, "the message");
+    const [message] = seen;
+    assert.deepEqual(message?.payload, { status: "packed" });
+    assert.deepEqual([message?.event, message?.key, message?.position], ["order:updated", "k", ack.position]);
+    publisher.end();
+    reader.end();
+  });
+
+  test(`${way}: bytes, texts and JSON arrive as what they are`, async () => {
+    const made = await client();
+    const topic = `user.${way}.forms`;
+    const payloads = [Uint8Array.of(0, 255, 7), "สวัสดี 🛶", null, [1, { a: "\n" }]];
+    for (const payload of payloads) await made.publish(topic, payload);
+    await made.publish(topic, "plain text", { contentType: "text/plain" });
+    const seen: unknown[] = [];
+    for await (const { payload } of made.subscribe(topic, { from: { last: 5 } })) {
+      if (seen.push(payload) === 5) break;
+    }
+    assert.deepEqual(seen, [...payloads, "plain text"]);
+    made.end();
+  });
+
+  test(`${way}: a subscription starts where it is asked to`, async () => {
+    const made = await client();
+    const topic = `order.from-${way}`;
+    const acks = [];
+    for (let n = 1; n <= 5; n += 1) acks.push(await made.publish(topic, n));
+    const after = acks[2]?.position ?? "";
+    for (const [from, expected] of [
+      ["start", [1, 2, 3, 4, 5]],
+      [{ last: 2 }, [4, 5]],
+      [{ after }, [4, 5]],
+      [{ since: 0 }, [1, 2, 3, 4, 5]],
+    ] as const) {
+      const seen: unknown[] = [];
+      for await (const { payload } of made.subscribe(topic, { from })) {
+        if (seen.push(payload) === expected.length) break;
+      }
+      assert.deepEqual(seen, expected, JSON.stringify(from));
+    }
+    made.end();
+  });
+
+  test(`${way}: the past is read page by page`, async () => {
+    const made = await client();
+    const topic = `user.${way}.pages`;
+    await Promise.all(Array.from({ length: 25 }, (_, n) => made.publish(topic, n)));
+    const seen: unknown[] = [];
+    let pages = 0;
+    for await (const page of made.pages(topic, { from: 1, limit: 10 })) {
+      pages += 1;
+      seen.push(...page.messages.map(({ payload }) => payload));
+    }
+    assert.equal(pages, 3);
+    assert.deepEqual(seen, Array.from({ length: 25 }, (_, n) => n));
+    made.end();
+  });
+
+  test(`${way}: a refusal says whose fault it is`, async () => {
+    const made = new Sampan({ url: broker.url, token: broker.token("ann", "customer"), ...options });
+    await made.connect();
+    const refused = await made.publish("order.1", {}).catch((error: unknown) => error);
+    assert.ok(refused instanceof SampanError);
+    const { kind, code, codeName, fault, retryable } = refused;
+    assert.deepEqual([kind, code, codeName, fault, retryable], ["refused", 200, "NOT_GRANTED", "user", false]);
+    await assert.rejects(made.subscribe("admin.>").ready, { code: 200 });
+    await assert.rejects(made.request("chat.send_message", {}, { timeoutMs: 2000 }), { code: 302, retryable: true });
+    assert.equal(made.status.connected, true);
+    made.end();
+  });
+
+  test(`${way}: a bad token closes the client for good`, async () => {
+    const made = new Sampan({ url: broker.url, token: "nonsense", ...options });
+    await assert.rejects(made.connect(), { kind: "closed", code: 601, fault: "user" });
+    await assert.rejects(made.publish("order.1", {}), { kind: "closed" });
+  });
+
+  test(`${way}: a broker that crashes costs no message and doubles none`, { timeout: 120_000 }, async () => {
+    const own = await new Broker().start();
+    const [token, topic] = [own.token("till"), "order.crash"];
+    const reader = new Sampan({ url: own.url, token, ...options, seed: 1 });
+    const publisher = new Sampan({ url: own.url, token, ...options, seed: 2 });
+    const [seen, events]: [number[], number[]] = [[], []];
+    reader.on("tick", (payload: number) => events.push(payload));
+    const subscription = reader.subscribe<number>("order.>", ({ payload }) => seen.push(payload));
+    await Promise.all([reader.connect(), publisher.connect(), subscription.ready]);
+    const acks: Promise<unknown>[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      for (let n = 0; n < 100; n += 1) acks.push(publisher.publish(topic, round * 100 + n, { event: "tick" }));
+      await until(() => seen.length > round * 100, "the first of the round");
+      await own.kill();
+      await until(() => !reader.status.connected, "the loss");
+      await own.start();
+    }
+    await Promise.all(acks);
+    await until(() => seen.length >= 300, "all messages");
+    const expected = Array.from({ length: 300 }, (_, n) => n);
+    assert.deepEqual(seen, expected);
+    assert.deepEqual(events, expected);
+    await Promise.all([reader.close(), publisher.close()]);
+    await own.remove();
+  });
+}

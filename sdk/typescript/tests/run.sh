@@ -1,0 +1,9 @@
+#!/bin/sh
+# Builds the package and its tests, and runs them. Node 20 has a WebSocket behind a flag only.
+set -eu
+cd "$(dirname "$0")/.."
+export NODE_OPTIONS="${NODE_OPTIONS:-} --experimental-websocket --no-warnings"
+npx tsc -p tsconfig.json
+rm -rf build
+npx tsc -p tests/tsconfig.json
+exec node --test --test-reporter=spec "$@" build/tests/
