@@ -12,6 +12,10 @@ const PURE: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Folders of other crates that are held to the same.
+const PURE_FOLDERS: &[&str] =
+    &["broker/services/src/chat/model/", "broker/services/src/chat/rules/"];
+
 /// What pure code would reach the world through: runtimes, sockets, disks, threads, clocks, chance.
 const WORLD: &str =
     "tokio async_std smol mio rayon crossbeam parking_lot sled dashmap rustix libc nix
@@ -33,6 +37,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("humantime", &["broker/src/cli/"]),
     ("hyper", &["broker/src/http/listener.rs"]),
     ("hyper_util", &["broker/src/http/listener.rs"]),
+    ("infer", &["broker/services/src/chat/rules/sniff.rs"]),
+    ("jiff", &["broker/services/src/moment.rs"]),
     ("jsonwebtoken", &["broker/src/auth/keys.rs", "broker/src/auth/mint.rs"]),
     ("libc", &["broker/src/udp/"]),
     ("prometheus_client", &["broker/src/http/metrics.rs"]),
@@ -57,6 +63,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sqlx", &["broker/services/src/store/sql/"]),
     ("toml", &["broker/src/config/"]),
     ("tungstenite", &["bridge-ws/src/web/websocket.rs"]),
+    ("unicode_normalization", &["broker/services/src/chat/rules/text.rs"]),
     ("ureq", &["broker/src/auth/jwks/fetch.rs"]),
     ("uuid", &["broker/services/src/id.rs"]),
 ];
@@ -96,17 +103,22 @@ pub(crate) fn pure_crates_name_no_world(sources: &[Source]) -> Vec<String> {
         let manifest = format!("{folder}Cargo.toml");
         let foreign = dependencies(sources, folder).into_iter().filter(|d| !allowed.contains(d));
         out.extend(foreign.map(|name| format!("{manifest}: {name} is not pure")));
-        for source in below(sources, &format!("{folder}src/")) {
-            let named = WORLD.split_whitespace().flat_map(|word| words(&source.code, word));
-            out.extend(named.map(|at| source.finding(at, "a pure crate names the world")));
-            for (map, commas) in [("HashMap<", 2), ("HashSet<", 1)] {
-                let random = words(&source.code, map)
-                    .filter(|at| separators(&source.code[at + map.len()..]) < commas);
-                out.extend(random.map(|at| source.finding(at, "a map with a random hasher")));
-            }
-        }
+        out.extend(below(sources, &format!("{folder}src/")).flat_map(worldly));
     }
+    out.extend(PURE_FOLDERS.iter().flat_map(|folder| below(sources, folder)).flat_map(worldly));
     out
+}
+
+/// Where a source names the world.
+fn worldly(source: &Source) -> Vec<String> {
+    let named = WORLD.split_whitespace().flat_map(|word| words(&source.code, word));
+    let named = named.map(|at| source.finding(at, "pure code names the world"));
+    let random = [("HashMap<", 2), ("HashSet<", 1)].into_iter().flat_map(|(map, commas)| {
+        let maps = words(&source.code, map);
+        let random = maps.filter(move |at| separators(&source.code[at + map.len()..]) < commas);
+        random.map(|at| source.finding(at, "a map with a random hasher"))
+    });
+    named.chain(random).collect()
 }
 
 /// Commas of the list of generic arguments whose inside starts `code`.

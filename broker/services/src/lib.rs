@@ -4,8 +4,11 @@
 //! backend team can use too. Rules (`*/rules`) are free of I/O and clocks; stores and the service
 //! frame are the shell around them.
 
+pub mod chat;
 mod id;
+mod moment;
 pub mod outbox;
+mod refusal;
 mod role;
 pub mod service;
 mod services;
@@ -13,5 +16,7 @@ pub mod store;
 pub mod users;
 
 pub use id::Id;
+pub use moment::Moment;
+pub use refusal::Refusal;
 pub use role::Role;
 pub use services::{SCHEMAS, Services, Settings};

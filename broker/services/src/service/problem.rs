@@ -2,6 +2,7 @@
 
 use sampan_client::Code;
 
+use crate::refusal::Refusal;
 use crate::store;
 
 macro_rules! problems {
@@ -57,6 +58,21 @@ impl Problem {
     #[must_use]
     pub fn not_allowed(reason: &str) -> Self {
         Problem::new(Code::NOT_GRANTED, reason)
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let make = match refusal {
+            Refusal::Field { field, why } => return Problem::field(field, why),
+            Refusal::NotAllowed(_) => Problem::not_allowed,
+            Refusal::NotFound(_) => Problem::not_found,
+            Refusal::Conflict(_) => Problem::conflict,
+            Refusal::Differs(_) => Problem::differs,
+            Refusal::Closed(_) => Problem::closed,
+            Refusal::Full(_) => Problem::full,
+        };
+        make(&refusal.to_string())
     }
 }
 

@@ -1,0 +1,4 @@
+//! Live chat: conversations, messages, agents, and who answers whom.
+
+pub mod model;
+pub mod rules;

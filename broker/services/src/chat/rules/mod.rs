@@ -1,0 +1,9 @@
+//! What holds in a chat, whatever stores it: pure functions of what is known and the time.
+
+pub mod content;
+pub mod lifecycle;
+pub mod receipts;
+pub mod revision;
+pub mod sniff;
+pub mod text;
+pub mod typing;
