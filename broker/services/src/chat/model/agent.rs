@@ -64,6 +64,9 @@ pub struct Agent {
     /// When a chat was last given to the agent.
     #[serde(default)]
     pub last_assigned_at: Option<Moment>,
+    /// Since when the agent is offline, by choice or because its last session ended.
+    #[serde(default)]
+    pub offline_since: Option<Moment>,
     /// When a session of the agent was last seen to live.
     #[serde(default)]
     pub last_seen_at: Option<Moment>,
