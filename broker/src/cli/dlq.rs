@@ -3,13 +3,13 @@
 use std::io::Write;
 
 use clap::Subcommand;
-use sampan_client::admin::{Count, DeadLetter, Letters};
+use sampan_client::admin::{DeadLetter, Letters, Outcome};
 use sampan_client::{Client, Topic};
 
 use super::connection::Connection;
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::json::LetterLine;
-use super::output::Output;
+use super::output::{Output, tell};
 use super::text::printable;
 
 /// Letters that are asked for at a time.
@@ -76,15 +76,22 @@ impl Chosen {
         if self.all { Letters::All } else { Letters::Ids(self.ids.clone()) }
     }
 
-    /// Says for how many it was done.
-    fn tell(&self, count: u64, what: &str) -> Result<(), Failure> {
+    /// Says for how many it was done, and for which it was not.
+    fn tell(&self, outcome: &Outcome, what: &str) -> Result<(), Failure> {
         let mut output = Output::new()?;
         if self.json {
-            output.json(&Count { count })?;
+            output.json(outcome)?;
         } else {
-            writeln!(output, "{count} {what}")?;
+            writeln!(output, "{} {what}", outcome.count)?;
+            for letter in &outcome.failed {
+                writeln!(output, "{} failed: {}", letter.id, letter.reason)?;
+            }
         }
-        Ok(output.flush()?)
+        output.flush()?;
+        match outcome.failures() {
+            0 => Ok(()),
+            failed => Err(Failure::Told(Exit::Refused, format!("{failed} could not be {what}"))),
+        }
     }
 }
 
@@ -97,8 +104,8 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
             let discard = async |client: &Client| {
                 Ok(client.dead_letters(&chosen.group).discard(chosen.letters()).await?)
             };
-            let count = chosen.connection.with(discard).await?;
-            chosen.tell(count, "discarded")
+            let outcome = chosen.connection.with(discard).await?;
+            chosen.tell(&outcome, "discarded")
         }
     }
 }
@@ -106,7 +113,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
 async fn list(listed: &Listed) -> Result<(), Failure> {
     let work = async |client: &Client| {
         let (letters, mut output) = (client.dead_letters(&listed.group), Output::new()?);
-        let (mut after, mut more) = (None, true);
+        let (mut after, mut more, mut unreadable) = (None, true, Vec::new());
         while more {
             let page = letters.list(after, PAGE).await?;
             let wanted =
@@ -119,8 +126,14 @@ async fn list(listed: &Listed) -> Result<(), Failure> {
                 }
             }
             output.flush()?;
-            after = page.letters.last().map(|letter| letter.id);
+            unreadable.extend(page.unreadable);
+            after = page.through;
             more = page.more && after.is_some();
+        }
+        if !unreadable.is_empty() {
+            let ids: Vec<String> = unreadable.iter().map(u64::to_string).collect();
+            let (count, ids) = (ids.len(), ids.join(" "));
+            tell(format_args!("sampan: {count} cannot be read, only discarded: {ids}"));
         }
         Ok(())
     };
@@ -161,8 +174,8 @@ async fn retry(chosen: &Chosen, to: Option<String>) -> Result<(), Failure> {
             None => dead.retry(letters).await?,
         })
     };
-    let count = chosen.connection.with(work).await?;
-    chosen.tell(count, if to.is_some() { "published" } else { "put back" })
+    let outcome = chosen.connection.with(work).await?;
+    chosen.tell(&outcome, if to.is_some() { "published" } else { "put back" })
 }
 
 fn head(output: &mut Output, letter: &DeadLetter) -> std::io::Result<()> {

@@ -3,7 +3,7 @@
 use sampan_bridge_ws::{Forward, Parameter, Settings, Web, web};
 use sampan_client::admin::{
     Count, DELETE, DISCARD, DeadLetter, DiscardQuestion, GROUPS, GroupQuestion, GroupsAnswer, LIST,
-    ListAnswer, PAYLOAD, PEEK, RETRY, RetryQuestion, SEEK, SeekQuestion,
+    ListAnswer, Outcome, PAYLOAD, PEEK, RETRY, RetryQuestion, SEEK, SeekQuestion,
 };
 
 use super::system::{REVOKE, RevokeReply, RevokeRequest, TOPICS, TopicsReply};
@@ -60,12 +60,12 @@ fn forwards() -> Vec<Forward> {
             .with(&LETTER),
         Forward::bytes("/v1/dead-letters/payload", PAYLOAD, "The payload of a dead letter")
             .with(&LETTER),
-        Forward::post::<RetryQuestion, Count>(
+        Forward::post::<RetryQuestion, Outcome>(
             "/v1/dead-letters/retry",
             RETRY,
             "Puts dead letters back, or publishes them elsewhere",
         ),
-        Forward::post::<DiscardQuestion, Count>(
+        Forward::post::<DiscardQuestion, Outcome>(
             "/v1/dead-letters/discard",
             DISCARD,
             "Removes dead letters",

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use sampan_client::admin::{
-    Count, DELETE, DISCARD, DeadLetter, DiscardQuestion, FailedAttempt, GROUPS, GroupQuestion,
-    GroupStatus, GroupTopic, GroupsAnswer, GroupsQuestion, LIST, LetterQuestion, Letters,
-    ListAnswer, ListQuestion, PAYLOAD, PEEK, RETRY, RetryQuestion, SEEK, SeekQuestion, SeekTo,
+    self, Count, DELETE, DISCARD, DeadLetter, DiscardQuestion, FailedAttempt, FailedLetter, GROUPS,
+    GroupQuestion, GroupStatus, GroupTopic, GroupsAnswer, GroupsQuestion, LIST, LetterQuestion,
+    Letters, ListAnswer, ListQuestion, PAYLOAD, PEEK, RETRY, RetryQuestion, SEEK, SeekQuestion,
+    SeekTo,
 };
 use sampan_client::{Code, Topic};
 use sampan_core::group::{Letter, Seek, Status};
-use sampan_core::shard::{Manage, Managed, Which};
+use sampan_core::shard::{LetterPage, Manage, Managed, Outcome, Which};
 use sampan_protocol::attribute::Attributes;
 use serde::de::DeserializeOwned;
 use tracing::info;
@@ -21,6 +22,8 @@ use crate::shard::Broker;
 const TOPICS_MAX: usize = 2000;
 /// Dead letters that one answer lists.
 const LETTERS_MAX: u32 = 1000;
+/// What is said of a dead letter whose stored form is not as it was written.
+const UNREADABLE: &str = "What is stored of the dead letter cannot be read.";
 
 /// Whether a question is one of these.
 pub(super) fn is_about_groups(topic: &str) -> bool {
@@ -48,9 +51,10 @@ pub(super) async fn answer(
         LIST => {
             let ListQuestion { group, after, max } = read(payload)?;
             let max = usize::try_from(max.clamp(1, LETTERS_MAX)).unwrap_or(1);
-            let (letters, more) = letters(broker, &group, after, max).await?;
+            let LetterPage { letters, unreadable, through, more } =
+                letters(broker, &group, after, max).await?;
             let letters = letters.into_iter().map(|(id, letter)| shown(id, &letter)).collect();
-            return json(&ListAnswer { letters, more });
+            return json(&ListAnswer { letters, unreadable, through, more });
         }
         PEEK | PAYLOAD => {
             let LetterQuestion { group, id } = read(payload)?;
@@ -86,6 +90,7 @@ pub(super) async fn answer(
     info!(by = user, ?manage, "a group is looked after");
     match ask(broker, manage).await? {
         Managed::Done(count) => json(&Count { count }),
+        Managed::Each(outcome) => json(&told(outcome)),
         _ => Err(unexpected()),
     }
 }
@@ -100,19 +105,31 @@ async fn letters(
     group: &str,
     after: Option<u64>,
     max: usize,
-) -> Result<(Vec<(u64, Letter)>, bool), Refusal> {
+) -> Result<LetterPage, Refusal> {
     match ask(broker, Manage::Letters { group: name(group)?, after, max }).await? {
-        Managed::Letters { letters, more } => Ok((letters, more)),
+        Managed::Letters(page) => Ok(page),
         _ => Err(unexpected()),
     }
 }
 
 /// The dead letter with this id.
 async fn letter(broker: &Arc<Broker>, group: &str, id: u64) -> Result<Letter, Refusal> {
-    let (found, _) = letters(broker, group, id.checked_sub(1), 1).await?;
-    let found = found.into_iter().find(|(found, _)| *found == id);
-    let unknown = Code::UNKNOWN_DEAD_LETTER;
-    found.map(|(_, letter)| letter).ok_or_else(|| Refusal(unknown, unknown.text().to_owned()))
+    let page = letters(broker, group, id.checked_sub(1), 1).await?;
+    let found = page.letters.into_iter().find(|(found, _)| *found == id);
+    let missing = match page.unreadable.contains(&id) {
+        true => Refusal(Code::MALFORMED, UNREADABLE.to_owned()),
+        false => Refusal(Code::UNKNOWN_DEAD_LETTER, Code::UNKNOWN_DEAD_LETTER.text().to_owned()),
+    };
+    found.map(|(_, letter)| letter).ok_or(missing)
+}
+
+fn told(outcome: Outcome) -> admin::Outcome {
+    let failed = |(id, code): (u64, Code)| {
+        let reason = if code == Code::MALFORMED { UNREADABLE } else { code.text() };
+        FailedLetter { id, code: code.0, reason: reason.to_owned() }
+    };
+    let Outcome { count, failed: list, more_failed } = outcome;
+    admin::Outcome { count, failed: list.into_iter().map(failed).collect(), more_failed }
 }
 
 fn which(letters: Letters) -> Which {

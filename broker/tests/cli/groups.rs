@@ -157,6 +157,7 @@ fn dead_letters_are_listed_shown_tried_again_and_discarded() {
     assert_eq!(broker.run(&["dlq", "list", "g", "--json"]).json(), Vec::<Value>::new());
     let unknown = broker.run(&["dlq", "discard", "g", "7000"]);
     assert_eq!(unknown.code, 5, "{unknown:?}");
+    assert!(unknown.stdout.starts_with("0 discarded\n7000 failed: "), "{unknown:?}");
     assert_eq!(broker.run(&["dlq", "list", "nobody"]).code, 5);
 }
 

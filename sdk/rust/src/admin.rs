@@ -17,9 +17,9 @@ pub const LIST: &str = "sys.dlq.list";
 pub const PEEK: &str = "sys.dlq.peek";
 /// The payload of one dead letter as it is: [`LetterQuestion`].
 pub const PAYLOAD: &str = "sys.dlq.payload";
-/// Puts dead letters back, or publishes them elsewhere: [`RetryQuestion`], answered by [`Count`].
+/// Puts dead letters back, or publishes them elsewhere: [`RetryQuestion`], answered by [`Outcome`].
 pub const RETRY: &str = "sys.dlq.retry";
-/// Removes dead letters: [`DiscardQuestion`], answered by [`Count`].
+/// Removes dead letters: [`DiscardQuestion`], answered by [`Outcome`].
 pub const DISCARD: &str = "sys.dlq.discard";
 
 /// Which groups.
@@ -137,7 +137,13 @@ pub struct ListQuestion {
 pub struct ListAnswer {
     /// Letters, by id.
     pub letters: Vec<DeadLetter>,
-    /// Whether there are more above the last one.
+    /// Ids of those whose stored form cannot be read. They can only be discarded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<u64>,
+    /// The highest id that the page accounts for: the next page is asked for after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<u64>,
+    /// Whether there are more above it.
     pub more: bool,
 }
 
@@ -232,6 +238,45 @@ pub struct DiscardQuestion {
     pub group: String,
     /// Which ones.
     pub letters: Letters,
+}
+
+/// What has become of dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Outcome {
+    /// For how many it was done.
+    pub count: u64,
+    /// Those for which it was not; 1,000 of them at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<FailedLetter>,
+    /// How many more those are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_failed: u64,
+}
+
+/// A dead letter for which something could not be done; it is where it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FailedLetter {
+    /// The letter.
+    pub id: u64,
+    /// Why, as a code of `spec/codes.md`.
+    pub code: u16,
+    /// The same in words.
+    pub reason: String,
+}
+
+impl Outcome {
+    /// Letters for which it was not done.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failed.len() as u64 + self.more_failed
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// For how many it was done.

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 
 use crate::admin::{
     self, Count, DeadLetter, DiscardQuestion, GroupQuestion, GroupStatus, GroupsAnswer,
-    GroupsQuestion, LetterQuestion, Letters, ListAnswer, ListQuestion, RetryQuestion, SeekQuestion,
-    SeekTo,
+    GroupsQuestion, LetterQuestion, Letters, ListAnswer, ListQuestion, Outcome, RetryQuestion,
+    SeekQuestion, SeekTo,
 };
 use crate::error::invalid;
 use crate::{Client, Error};
@@ -87,7 +87,8 @@ impl Client {
 /// reason and attempts.
 ///
 /// # Errors
-/// All methods: `Refused` with UNKNOWN_GROUP or UNKNOWN_DEAD_LETTER; as for [`Client::request`].
+/// All methods: `Refused` with UNKNOWN_GROUP; as for [`Client::request`]. `peek`: UNKNOWN_DEAD_LETTER,
+/// or MALFORMED if its stored form cannot be read.
 #[derive(Clone, Debug)]
 pub struct DeadLetters {
     client: Client,
@@ -96,7 +97,7 @@ pub struct DeadLetters {
 
 impl DeadLetters {
     /// A page of letters with ids above `after`, at most `max`; the answer says whether there are
-    /// more.
+    /// more, and after which id.
     ///
     /// # Errors
     /// See [`DeadLetters`].
@@ -115,36 +116,35 @@ impl DeadLetters {
         Ok((letter, self.client.bytes_of(admin::PAYLOAD, &question).await?))
     }
 
-    /// Puts letters back: each is due at once, with all its attempts before it. Answers how many.
+    /// Puts letters back: each is due at once, with all its attempts before it. One that cannot go
+    /// back keeps no other from it.
     ///
     /// # Errors
-    /// See [`DeadLetters`]. An id that is not there keeps no other from going back; with any other
-    /// refusal those before it are back.
-    pub async fn retry(&self, letters: Letters) -> Result<u64, Error> {
+    /// See [`DeadLetters`].
+    pub async fn retry(&self, letters: Letters) -> Result<Outcome, Error> {
         self.back(letters, None).await
     }
 
-    /// Publishes letters to another topic, each once, and removes them. Answers how many.
+    /// Publishes letters to another topic, each once, and removes them. One that is refused there
+    /// stays, and keeps no other from it.
     ///
     /// # Errors
     /// As for [`DeadLetters::retry`].
-    pub async fn retry_to(&self, letters: Letters, topic: &Topic) -> Result<u64, Error> {
+    pub async fn retry_to(&self, letters: Letters, topic: &Topic) -> Result<Outcome, Error> {
         self.back(letters, Some(topic.as_str().to_owned())).await
     }
 
-    /// Removes letters. Answers how many.
+    /// Removes letters.
     ///
     /// # Errors
     /// As for [`DeadLetters::retry`].
-    pub async fn discard(&self, letters: Letters) -> Result<u64, Error> {
+    pub async fn discard(&self, letters: Letters) -> Result<Outcome, Error> {
         let question = DiscardQuestion { group: self.group.clone(), letters };
-        let answer: Count = self.client.question(admin::DISCARD, &question).await?;
-        Ok(answer.count)
+        self.client.question(admin::DISCARD, &question).await
     }
 
-    async fn back(&self, letters: Letters, to: Option<String>) -> Result<u64, Error> {
+    async fn back(&self, letters: Letters, to: Option<String>) -> Result<Outcome, Error> {
         let question = RetryQuestion { group: self.group.clone(), letters, to };
-        let answer: Count = self.client.question(admin::RETRY, &question).await?;
-        Ok(answer.count)
+        self.client.question(admin::RETRY, &question).await
     }
 }

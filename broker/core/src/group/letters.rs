@@ -112,6 +112,16 @@ impl Group {
         Ok(())
     }
 
+    /// Whether it is not yet known where the group reads on in a topic.
+    pub(crate) fn is_seeking(&self, topic_id: u64) -> bool {
+        self.topics.get(&topic_id).is_some_and(|cursor| cursor.since_ms.is_some())
+    }
+
+    /// Whether what happens to dead letters has to wait until what has happened is stored.
+    pub(crate) fn is_full(&self) -> bool {
+        self.changed.is_full()
+    }
+
     /// The topics that the group reads, and what its owners were asked to keep for it.
     pub(crate) fn topics(&self) -> Vec<Arc<Entry>> {
         self.topics.values().map(|cursor| cursor.entry.clone()).collect()

@@ -53,7 +53,7 @@ use crate::session::{Session, SessionKey};
 use crate::timer::{Timer, Timers};
 use crate::trie::Trie;
 
-pub use self::groups::{Manage, Managed, Which};
+pub use self::groups::{LetterPage, Manage, Managed, Outcome, Which};
 
 /// Shards that one broker may have: interest is kept as bits of a word.
 pub const SHARDS_MAX: u8 = 64;

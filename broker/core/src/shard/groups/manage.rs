@@ -63,6 +63,14 @@ pub enum Manage {
     },
 }
 
+/// A group that is on its way to another place, and the task that waits for that.
+#[derive(Debug)]
+pub(super) struct Seeking {
+    id: u64,
+    group: Topic,
+    topic_id: u64,
+}
+
 /// Which dead letters are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -79,13 +87,47 @@ pub enum Managed {
     Groups(Vec<Status>),
     /// It is done and stored, for so many.
     Done(u64),
-    /// Dead letters with their ids, and whether there are more.
-    Letters {
-        /// The letters, by id.
-        letters: Vec<(u64, Letter)>,
-        /// Whether there are more above the last one.
-        more: bool,
-    },
+    /// It is done and stored for some dead letters, and was refused for others.
+    Each(Outcome),
+    /// A page of dead letters.
+    Letters(LetterPage),
+}
+
+/// What has become of dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// For how many it was done.
+    pub count: u64,
+    /// The ids for which it was not, and why.
+    pub failed: Vec<(u64, Code)>,
+    /// How many more those are.
+    pub more_failed: u64,
+}
+
+/// Dead letters by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterPage {
+    /// The letters with their ids.
+    pub letters: Vec<(u64, Letter)>,
+    /// Ids of those whose stored form cannot be read.
+    pub unreadable: Vec<u64>,
+    /// The highest id that the page accounts for.
+    pub through: Option<u64>,
+    /// Whether there are more above it.
+    pub more: bool,
+}
+
+/// Failures that an outcome names.
+const FAILED_MAX: usize = 1000;
+
+impl Outcome {
+    pub(super) fn fail(&mut self, id: u64, code: Code) {
+        if self.failed.len() < FAILED_MAX {
+            self.failed.push((id, code));
+        } else {
+            self.more_failed += 1;
+        }
+    }
 }
 
 impl Shard {
@@ -95,7 +137,7 @@ impl Shard {
             _ if self.groups.loading.is_some() => Err(Code::BUSY),
             Manage::Groups(name) => self.statuses(name.as_ref()),
             Manage::Seek { group, topic, to } => match self.seek(now, &group, &topic, to) {
-                Ok(()) => return self.answer_later(Asker::Task(id), Say::Done),
+                Ok(topic_id) => return self.groups.seeks.push(Seeking { id, group, topic_id }),
                 Err(code) => Err(code),
             },
             Manage::Delete(group) => match self.delete(&group) {
@@ -129,10 +171,28 @@ impl Shard {
         }
     }
 
-    fn seek(&mut self, now: Now, group: &Topic, topic: &Topic, to: Seek) -> Result<(), Code> {
+    fn seek(&mut self, now: Now, group: &Topic, topic: &Topic, to: Seek) -> Result<u64, Code> {
+        if self.groups.seeks.len() >= TASKS_MAX {
+            return Err(Code::BUSY);
+        }
         let entry = self.directory.find(topic).ok_or(Code::UNKNOWN_TOPIC)?;
         let hosted = self.groups.named(group).filter(|hosted| hosted.forming.is_none());
-        hosted.ok_or(Code::UNKNOWN_GROUP)?.group.seek(now, entry.id, to)
+        hosted.ok_or(Code::UNKNOWN_GROUP)?.group.seek(now, entry.id, to)?;
+        Ok(entry.id)
+    }
+
+    /// Has those answered with the next gathering whose new place is known by now. Where a time is, an
+    /// owner has to say first.
+    pub(super) fn answer_seeks(&mut self) {
+        for seek in std::mem::take(&mut self.groups.seeks) {
+            let id = self.groups.names.get(&seek.group);
+            let hosted = id.and_then(|id| self.groups.all.get(id));
+            match hosted.map(|hosted| hosted.group.is_seeking(seek.topic_id)) {
+                Some(true) => self.groups.seeks.push(seek),
+                Some(false) => self.answer_later(Asker::Task(seek.id), Say::Done),
+                None => self.tell_asker(Asker::Task(seek.id), Err(Code::UNKNOWN_GROUP)),
+            }
+        }
     }
 
     /// Ends a group in this shard; its stored values are another matter.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use sampan_protocol::Topic;
 use sampan_protocol::session::server;
 
-pub use self::manage::{Manage, Managed, Which};
+pub use self::manage::{LetterPage, Manage, Managed, Outcome, Which};
 pub(super) use self::store::Reading;
 use crate::group::Group;
 use crate::message::{Message, Origin};
@@ -47,6 +47,8 @@ pub(super) struct Groups {
     /// How far the reading of what was stored has come; nothing once it is over.
     loading: Option<store::Loading>,
     waiting: Vec<Message>,
+    /// Groups on their way to another place.
+    seeks: Vec<manage::Seeking>,
     /// What operators have asked for, the first one being worked on.
     tasks: VecDeque<task::Task>,
     /// Whether a pass is to gather, although nothing has happened to a group.
@@ -123,6 +125,7 @@ impl Groups {
             put: None,
             loading: Some(store::Loading::default()),
             waiting: Vec::new(),
+            seeks: Vec::new(),
             tasks: VecDeque::new(),
             again: true,
             wiped: BTreeSet::new(),

@@ -235,6 +235,7 @@ impl Shard {
             }
             return;
         }
+        self.answer_seeks();
         let (mut pieces, mut stored) = (Vec::new(), Vec::new());
         for id in std::mem::take(&mut self.groups.unsaved) {
             if let Some(hosted) = self.groups.all.get_mut(&id)

@@ -8,7 +8,7 @@ use sampan_protocol::frame::{Frame, Header, Kind};
 use sampan_protocol::{Code, Now, Topic};
 
 use super::super::Shard;
-use super::manage::Managed;
+use super::manage::{LetterPage, Managed, Outcome};
 use super::store::Reading;
 use super::{Asker, Say};
 use crate::group::{Back, Letter, key};
@@ -27,8 +27,10 @@ pub(super) struct Task {
     /// What is still to be read: ids, or all above a key.
     ids: Option<Vec<u64>>,
     after: Option<Bytes>,
-    /// What has been done, and what went wrong.
-    count: u64,
+    /// The id that is being read.
+    id: Option<u64>,
+    /// What has been done, and what ended it early.
+    outcome: Outcome,
     error: Option<Code>,
     state: State,
     /// Messages that are being published anew: letters by sequence.
@@ -92,7 +94,10 @@ impl Shard {
                 }
             },
             (_, Some(ids)) => match ids.pop() {
-                Some(id) => (key::letter(group, id), None),
+                Some(id) => {
+                    task.id = Some(id);
+                    (key::letter(group, id), None)
+                }
                 None => return self.end_task(None),
             },
             (_, None) => (key::letters(group), task.after.clone()),
@@ -121,41 +126,48 @@ impl Shard {
                 self.answer_later(Asker::Nobody, Say::Stored);
             }
             Act::List { max } => {
-                let read = values
-                    .iter()
-                    .filter_map(|(key, value)| Some((key::parts(key)?.2?, Letter::decode(value)?)));
-                let letters: Vec<(u64, Letter)> = read.take(max).collect();
-                let more = more || letters.len() < values.len();
-                self.finish_task(Ok(Managed::Letters { letters, more }));
+                let mut page =
+                    LetterPage { more: more || max < values.len(), ..LetterPage::default() };
+                for (key, value) in values.iter().take(max) {
+                    let Some(id) = key::parts(key).and_then(|parts| parts.2) else { continue };
+                    page.through = Some(id);
+                    match Letter::decode(value) {
+                        Some(letter) => page.letters.push((id, letter)),
+                        None => page.unreadable.push(id),
+                    }
+                }
+                self.counters.groups.values_refused += page.unreadable.len() as u64;
+                self.finish_task(Ok(Managed::Letters(page)));
             }
             act => {
                 let mut goes_on = one_by_one || more;
                 for (key, value) in values {
-                    let number = key::parts(key).and_then(|parts| parts.2);
-                    let letter = Letter::decode(value);
-                    let (Some(id), Some(letter)) = (number, letter) else {
-                        self.counters.groups.values_refused += 1;
-                        continue;
-                    };
-                    match self.act(now, &act, id, &letter) {
+                    let Some(id) = key::parts(key).and_then(|parts| parts.2) else { continue };
+                    match self.act(now, &act, id, Letter::decode(value).as_ref()) {
                         Ok(true) => {}
                         Ok(false) => {
                             goes_on = false;
                             break;
                         }
-                        Err(code) => return self.end_task(Some(code)),
+                        Err(Code::UNKNOWN_GROUP) => {
+                            return self.end_task(Some(Code::UNKNOWN_GROUP));
+                        }
+                        // The others are done all the same.
+                        Err(code) => self.letter_failed(id, code),
                     }
                 }
                 let Some(task) = self.groups.tasks.front_mut() else { return };
-                if one_by_one && values.is_empty() {
-                    // The others are done all the same.
-                    task.error = Some(Code::UNKNOWN_DEAD_LETTER);
+                if let (Some(id), true) = (task.id.take(), values.is_empty()) {
+                    task.outcome.fail(id, Code::UNKNOWN_DEAD_LETTER);
                 }
+                let name = &task.group;
+                let group = self.groups.names.get(name).and_then(|id| self.groups.all.get(id));
+                let is_full = group.is_some_and(|hosted| hosted.group.is_full());
                 if !task.publishing.is_empty() {
                     task.state = State::Publishes { is_last: !goes_on };
                 } else if !goes_on {
                     self.end_task(None);
-                } else if matches!(act, Act::Retry { .. }) {
+                } else if is_full || act != Act::Expire {
                     // What waits to be stored is bounded.
                     task.state = State::Stores;
                     self.answer_later(Asker::Nobody, Say::Stored);
@@ -166,18 +178,23 @@ impl Shard {
     }
 
     /// Does what is to be done with one dead letter; whether there is more to do.
-    fn act(&mut self, now: Now, act: &Act, id: u64, letter: &Letter) -> Result<bool, Code> {
+    fn act(&mut self, now: Now, act: &Act, id: u64, letter: Option<&Letter>) -> Result<bool, Code> {
         let Some(name) = self.groups.tasks.front().map(|task| task.group.clone()) else {
             return Ok(false);
         };
-        let is_old = || {
+        if letter.is_none() {
+            self.counters.groups.values_refused += 1;
+        }
+        if *act == Act::Expire {
+            // What cannot be read is left to operators.
+            let Some(letter) = letter else { return Ok(true) };
             let age = u64::try_from(self.config.limits.letters_age.as_millis()).unwrap_or(u64::MAX);
-            letter.moved_ms.saturating_add(age) <= now.unix_ms
-        };
-        if *act == Act::Expire && !is_old() {
-            return Ok(false);
+            if letter.moved_ms.saturating_add(age) > now.unix_ms {
+                return Ok(false);
+            }
         }
         if let Act::Retry { target } = act {
+            let letter = letter.ok_or(Code::MALFORMED)?;
             let topic = target.as_ref().unwrap_or(&letter.topic);
             let entry = self.directory.resolve(topic).map_err(|_| Code::BUSY)?;
             let group = &mut self.groups.named(&name).ok_or(Code::UNKNOWN_GROUP)?.group;
@@ -197,7 +214,7 @@ impl Shard {
             group.counted.dead_expired += u64::from(*act == Act::Expire);
         }
         if let Some(task) = self.groups.tasks.front_mut() {
-            task.count += 1;
+            task.outcome.count += 1;
         }
         Ok(true)
     }
@@ -241,9 +258,10 @@ impl Shard {
             let Some(task) = self.groups.tasks.front_mut() else { return };
             let Some(id) = task.publishing.remove(&sequence) else { continue };
             if let Err(code) = result {
-                return self.end_task(Some(code));
+                task.outcome.fail(id, code);
+                continue;
             }
-            task.count += 1;
+            task.outcome.count += 1;
             if let Some(hosted) = self.groups.named(&name) {
                 hosted.group.discard(id);
             }
@@ -276,9 +294,17 @@ impl Shard {
         }
         let result = match task.error.or(error) {
             Some(code) => Err(code),
-            None => Ok(Managed::Done(task.count)),
+            None if matches!(task.act, Act::Wipe { .. }) => Ok(Managed::Done(0)),
+            None => Ok(Managed::Each(std::mem::take(&mut task.outcome))),
         };
         self.finish_task(result);
+    }
+
+    /// What was asked could not be done with one dead letter.
+    fn letter_failed(&mut self, id: u64, code: Code) {
+        if let Some(task) = self.groups.tasks.front_mut() {
+            task.outcome.fail(id, code);
+        }
     }
 
     fn finish_task(&mut self, result: Result<Managed, Code>) {
@@ -301,5 +327,6 @@ pub(super) fn task(
     after: Option<Bytes>,
 ) -> Task {
     let (state, publishing) = (State::Waits, BTreeMap::new());
-    Task { asker, act, group, ids, after, count: 0, error: None, state, publishing }
+    let (id, outcome, error) = (None, Outcome::default(), None);
+    Task { asker, act, group, ids, after, id, outcome, error, state, publishing }
 }

@@ -18,7 +18,7 @@ use crate::directory::owner;
 use crate::grant::Role;
 use crate::group::{Letter, Seek, Status};
 use crate::journal;
-use crate::shard::{Manage, Managed, Which};
+use crate::shard::{LetterPage, Manage, Managed, Outcome, Which};
 
 const ACK: u8 = 1;
 const NAK: u8 = 2;
@@ -120,10 +120,15 @@ impl World {
         let name = group.parse().expect("a name");
         let list = Manage::Letters { group: name, after: None, max: 100 };
         match self.manage(group, list) {
-            Ok(Managed::Letters { letters, more: false }) => letters,
+            Ok(Managed::Letters(LetterPage { letters, more: false, .. })) => letters,
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// What is answered when something was done for so many letters, and not for these.
+fn each(count: u64, failed: &[(u64, Code)]) -> Result<Managed, Code> {
+    Ok(Managed::Each(Outcome { count, failed: failed.to_vec(), more_failed: 0 }))
 }
 
 fn consume(group: &str, pattern: &str, window: u32) -> Consume {
@@ -295,7 +300,7 @@ fn a_dead_letter_survives_a_crash_and_can_be_retried_published_elsewhere_and_dis
     // Back to the group.
     let which = Which::Ids(vec![ids[0], ids[1]]);
     let retry = Manage::Retry { group: group(), which, target: None };
-    assert_eq!(world.manage("billing", retry), Ok(Managed::Done(2)));
+    assert_eq!(world.manage("billing", retry), each(2, &[]));
     world.crash();
     let mut again = world.client(0, "w", Role::Service);
     world.consume(&mut again, "billing", "order.*", 10);
@@ -307,16 +312,16 @@ fn a_dead_letter_survives_a_crash_and_can_be_retried_published_elsewhere_and_dis
     // To another topic.
     let (which, target) = (Which::Ids(vec![ids[2]]), Some("repair.1".parse().expect("a name")));
     let retry = Manage::Retry { group: group(), which, target };
-    assert_eq!(world.manage("billing", retry), Ok(Managed::Done(1)));
+    assert_eq!(world.manage("billing", retry), each(1, &[]));
     let mut reader = world.client(0, "r", Role::Service);
     world.subscribe(&mut reader, "repair.1", Start::Last(9));
     world.sleep(SECOND);
     assert_eq!(super::payloads(&world.receive(&mut reader)), ["2"]);
     // Away.
     let discard = || Manage::Discard { group: group(), which: Which::All };
-    assert_eq!(world.manage("billing", discard()), Ok(Managed::Done(1)));
+    assert_eq!(world.manage("billing", discard()), each(1, &[]));
     let unknown = Manage::Discard { group: group(), which: Which::Ids(vec![ids[3]]) };
-    assert_eq!(world.manage("billing", unknown), Err(Code::UNKNOWN_DEAD_LETTER));
+    assert_eq!(world.manage("billing", unknown), each(0, &[(ids[3], Code::UNKNOWN_DEAD_LETTER)]));
     assert_eq!(world.letters("billing"), []);
     world.crash();
     world.sleep(SECOND);
