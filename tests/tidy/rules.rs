@@ -38,7 +38,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("hyper", &["broker/src/http/listener.rs"]),
     ("hyper_util", &["broker/src/http/listener.rs"]),
     ("infer", &["broker/services/src/chat/rules/sniff.rs"]),
-    ("jiff", &["broker/services/src/moment.rs"]),
+    ("jiff", &["broker/services/src/chat/rules/hours.rs", "broker/services/src/moment.rs"]),
     ("jsonwebtoken", &["broker/src/auth/keys.rs", "broker/src/auth/mint.rs"]),
     ("libc", &["broker/src/udp/"]),
     ("prometheus_client", &["broker/src/http/metrics.rs"]),

@@ -12,6 +12,7 @@ mod refusal;
 mod role;
 pub mod service;
 mod services;
+pub mod signature;
 pub mod store;
 pub mod users;
 

@@ -155,5 +155,5 @@ fn speaks(agent: &Agent, language: &str) -> bool {
 mod tests;
 
 #[cfg(test)]
-#[path = "routing_model.rs"]
+#[path = "routing_model_tests.rs"]
 mod model;

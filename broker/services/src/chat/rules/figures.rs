@@ -1,0 +1,197 @@
+//! The figures a shop is run by: first response, resolution, engagement and content, by day and
+//! agent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The goal of the first response.
+pub const FIRST_RESPONSE_GOAL: Duration = Duration::from_secs(120);
+
+/// Something that counts. Whoever wrote a reply has it on record, whoever has the chat now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A customer began a conversation or came back to one.
+    Began,
+    /// A customer wrote.
+    CustomerWrote,
+    /// An agent replied first, after so long.
+    FirstReply(Duration),
+    /// An agent replied, after so long; first replies among them.
+    Reply(Duration),
+    /// A conversation was resolved, so long after it began.
+    Resolved(Duration),
+    /// A customer rated.
+    Rated(u8),
+}
+
+/// A sum with its number and what was slowest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Times {
+    /// How many.
+    pub count: u64,
+    /// Milliseconds in all.
+    pub sum_ms: u64,
+    /// Milliseconds of the slowest.
+    pub max_ms: u64,
+}
+
+impl Times {
+    fn add(&mut self, took: Duration) {
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.join(&Times { count: 1, sum_ms: ms, max_ms: ms });
+    }
+
+    fn join(&mut self, other: &Times) {
+        self.count += other.count;
+        self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
+        self.max_ms = self.max_ms.max(other.max_ms);
+    }
+
+    /// Mean seconds; `None` of nothing.
+    #[must_use]
+    pub fn mean_s(&self) -> Option<f64> {
+        ratio(self.sum_ms, self.count).map(|ms| ms / 1_000.0)
+    }
+}
+
+/// The figures of a day, an agent, or both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Figures {
+    /// Conversations that customers began or came back to.
+    pub conversations: u64,
+    /// Messages of customers.
+    pub customer_messages: u64,
+    /// First responses.
+    pub first_response: Times,
+    /// Of these within two minutes.
+    pub first_response_in_goal: u64,
+    /// All replies.
+    pub reply: Times,
+    /// Resolutions.
+    pub resolution: Times,
+    /// Ratings of one to five.
+    pub ratings: [u64; 5],
+}
+
+impl Figures {
+    /// Counts a fact.
+    pub fn add(&mut self, fact: Fact) {
+        match fact {
+            Fact::Began => self.conversations += 1,
+            Fact::CustomerWrote => self.customer_messages += 1,
+            Fact::FirstReply(took) => {
+                self.first_response.add(took);
+                self.first_response_in_goal += u64::from(took <= FIRST_RESPONSE_GOAL);
+            }
+            Fact::Reply(took) => self.reply.add(took),
+            Fact::Resolved(took) => self.resolution.add(took),
+            Fact::Rated(rating) => {
+                let at = usize::from(rating).wrapping_sub(1);
+                if let Some(count) = self.ratings.get_mut(at) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+
+    /// Counts all that another has counted.
+    pub fn join(&mut self, other: &Figures) {
+        self.conversations += other.conversations;
+        self.customer_messages += other.customer_messages;
+        self.first_response.join(&other.first_response);
+        self.first_response_in_goal += other.first_response_in_goal;
+        self.reply.join(&other.reply);
+        self.resolution.join(&other.resolution);
+        for (count, more) in self.ratings.iter_mut().zip(other.ratings) {
+            *count += more;
+        }
+    }
+
+    /// Mean rating; `None` without any.
+    #[must_use]
+    pub fn satisfaction(&self) -> Option<f64> {
+        let sum = (1..).zip(self.ratings).map(|(rating, count): (u64, u64)| rating * count).sum();
+        ratio(sum, self.ratings.iter().sum())
+    }
+
+    /// Messages of customers per conversation; `None` without any.
+    #[must_use]
+    pub fn engagement(&self) -> Option<f64> {
+        ratio(self.customer_messages, self.conversations)
+    }
+
+    /// Share of first responses within the goal; `None` without any.
+    #[must_use]
+    pub fn in_goal(&self) -> Option<f64> {
+        ratio(self.first_response_in_goal, self.first_response.count)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a shop are far below 2^53")]
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// Figures by day and agent. What belongs to no agent is under the empty name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Book(BTreeMap<(String, String), Figures>);
+
+impl Book {
+    /// Counts a fact of a day, such as `2026-11-23`.
+    pub fn add(&mut self, day: &str, agent: Option<&str>, fact: Fact) {
+        let key = (day.to_owned(), agent.unwrap_or("").to_owned());
+        self.0.entry(key).or_default().add(fact);
+    }
+
+    /// The figures from one day to another, both included, of one agent or of all.
+    #[must_use]
+    pub fn sum(&self, from: &str, to: &str, agent: Option<&str>) -> Figures {
+        let mut out = Figures::default();
+        for ((day, name), figures) in &self.0 {
+            let is_meant = agent.is_none_or(|agent| agent == name);
+            if is_meant && (from..=to).contains(&day.as_str()) {
+                out.join(figures);
+            }
+        }
+        out
+    }
+
+    /// All of them, by day and agent.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, &str, &Figures)> {
+        self.0.iter().map(|((day, agent), figures)| (day.as_str(), agent.as_str(), figures))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_by_day_and_by_the_agent_who_replied() {
+        let seconds = Duration::from_secs;
+        let mut book = Book::default();
+        book.add("2026-11-22", None, Fact::Began);
+        book.add("2026-11-22", None, Fact::CustomerWrote);
+        book.add("2026-11-22", None, Fact::CustomerWrote);
+        book.add("2026-11-22", Some("a"), Fact::FirstReply(seconds(60)));
+        book.add("2026-11-23", Some("a"), Fact::FirstReply(seconds(180)));
+        book.add("2026-11-23", Some("b"), Fact::Reply(seconds(10)));
+        book.add("2026-11-23", Some("b"), Fact::Resolved(seconds(600)));
+        for rating in [5, 4, 9, 0] {
+            book.add("2026-11-23", Some("b"), Fact::Rated(rating));
+        }
+        let all = book.sum("2026-11-22", "2026-11-23", None);
+        assert_eq!(all.first_response.mean_s(), Some(120.0));
+        assert_eq!((all.in_goal(), all.engagement()), (Some(0.5), Some(2.0)));
+        assert_eq!((all.satisfaction(), all.resolution.mean_s()), (Some(4.5), Some(600.0)));
+        let a = book.sum("2026-11-23", "2026-11-23", Some("a"));
+        assert_eq!((a.first_response.count, a.reply.count), (1, 0));
+        assert_eq!(a.first_response.max_ms, 180_000);
+        assert_eq!(book.sum("2026-11-24", "2026-11-25", None), Figures::default());
+        assert_eq!(Figures::default().satisfaction(), None);
+        assert_eq!(book.rows().count(), 4);
+    }
+}
