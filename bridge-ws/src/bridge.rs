@@ -1,15 +1,18 @@
 //! What all connections of the bridge share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sampan_protocol::Code;
 use sampan_protocol::link::Broker;
 use tokio::sync::Semaphore;
 
-use crate::counters::Counters;
+use crate::counters::{Counters, count};
 use crate::failure::Failure;
 use crate::json::Cache;
 use crate::origins::Origins;
+use crate::throttle::Throttle;
 use crate::tickets::Tickets;
 
 /// How the bridge is set up.
@@ -32,9 +35,24 @@ pub(crate) struct Bridge {
     pub(crate) origins: Origins,
     pub(crate) cache: Cache,
     pub(crate) tickets: Tickets,
+    pub(crate) throttle: Arc<Throttle>,
     /// Room for WebSockets and streams of events.
     pub(crate) sockets: Arc<Semaphore>,
     pub(crate) counters: Arc<Counters>,
+}
+
+impl Bridge {
+    /// Whether a token from this address is looked at.
+    ///
+    /// # Errors
+    /// When too many bad ones came from there.
+    pub(crate) fn admit(&self, address: IpAddr) -> Result<(), Failure> {
+        let admitted = self.throttle.admit(Instant::now(), address);
+        if admitted.is_err() {
+            count(&self.counters.bridge_addresses_throttled);
+        }
+        admitted
+    }
 }
 
 /// Random bytes of the system, fit for secrets.

@@ -49,6 +49,8 @@ counters! {
     bridge_streams_ended: "Streams of events ended",
     /// Streams of events cut off because nothing could be written for too long.
     bridge_streams_stuck: "Streams of events cut off because the peer took nothing",
+    /// Attempts that were refused because of bad tokens from their address.
+    bridge_addresses_throttled: "Attempts refused because of bad tokens from their address",
     /// Requests of pages from elsewhere than the allowed origins.
     bridge_origins_refused: "Requests of origins that are not allowed",
 }

@@ -18,6 +18,7 @@ mod origins;
 mod parameter;
 mod session;
 mod stream;
+mod throttle;
 mod tickets;
 mod web;
 
@@ -26,4 +27,4 @@ pub use counters::Counters;
 pub use forward::Forward;
 pub use origins::{NotAnOrigin, Origins};
 pub use parameter::Parameter;
-pub use web::{Web, web};
+pub use web::{Heard, Socket, Unwritten, Web, web};

@@ -62,7 +62,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("socket2", &["sdk/rust/src/endpoint.rs"]),
     ("sqlx", &["broker/services/src/store/sql/"]),
     ("toml", &["broker/src/config/"]),
-    ("tungstenite", &["bridge-ws/src/web/websocket.rs"]),
+    ("tungstenite", &["bridge-ws/src/web/socket.rs"]),
     ("unicode_normalization", &["broker/services/src/chat/rules/text.rs"]),
     ("ureq", &["broker/src/auth/jwks/fetch.rs"]),
     ("uuid", &["broker/services/src/id.rs"]),

@@ -12,6 +12,7 @@ mod proxy;
 mod publish;
 mod request;
 mod route;
+mod socket;
 mod sse;
 mod websocket;
 
@@ -25,6 +26,7 @@ use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
 use tokio::sync::Semaphore;
 
 use self::route::Route;
+pub use self::socket::{Heard, Socket, Unwritten};
 use crate::bridge::{Bridge, Settings};
 use crate::counters::Counters;
 use crate::json::Cache;
@@ -51,6 +53,7 @@ pub fn web(settings: Settings) -> Web {
         origins: settings.origins,
         cache: Cache::default(),
         tickets: Tickets::default(),
+        throttle: Arc::default(),
         sockets: Arc::new(Semaphore::new(settings.sockets_max.min(Semaphore::MAX_PERMITS))),
         counters: counters.clone(),
     });

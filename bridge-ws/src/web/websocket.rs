@@ -7,36 +7,24 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::RequestExt;
+use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::{Error, RequestExt};
 use bytes::Bytes;
-use futures_util::SinkExt;
 use sampan_protocol::Code;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::BODY_BYTES_MAX;
 use super::caller::{address, bearer};
+use super::socket::{Heard, Socket, Unwritten};
 use crate::attached::Attached;
 use crate::bridge::{Bridge, random};
 use crate::conversation::{Closing, Conversation, Output, status};
 use crate::counters::{Counters, count};
 use crate::failure::Failure;
-
-/// Bytes that are read at a time. Every connection keeps as many.
-const READ_BUFFER_BYTES: usize = 2 * 1024;
-/// Bytes of one frame to a client. A page of history in its longest JSON form fits.
-const WRITE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Bytes that are gathered before they are written.
-const WRITE_BUFFER_BYTES: usize = 64 * 1024;
-/// How long frames may take on their way out. Whoever reads nothing for as long has stopped.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the other end has to answer a close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Answers the upgrade. The origin has been checked.
 pub(super) async fn upgrade(
@@ -53,6 +41,7 @@ pub(super) async fn upgrade(
         request.extract_parts().await.map_err(IntoResponse::into_response)?;
     let (parts, _) = request.into_parts();
     let address = address(&parts).map_err(refuse)?;
+    bridge.admit(address.ip()).map_err(refuse)?;
     let token = bearer(&parts.headers).ok();
     let producer = u64::from_le_bytes(random().map_err(refuse)?);
     let Ok(room) = bridge.sockets.clone().try_acquire_owned() else {
@@ -60,24 +49,19 @@ pub(super) async fn upgrade(
         return Err(refuse(Failure::of(Code::OVERLOADED)));
     };
     let talk = Conversation::new(Instant::now().into_std(), token, producer);
-    Ok(upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(WRITE_BYTES_MAX)
-        .max_frame_size(BODY_BYTES_MAX)
-        .max_message_size(BODY_BYTES_MAX)
-        .on_upgrade(move |socket| async move {
-            count(&bridge.counters.bridge_sockets_opened);
-            let peer = Peer { bridge: bridge.clone(), socket, address, talk, attached: None };
-            peer.run(room).await;
-            count(&bridge.counters.bridge_sockets_ended);
-        }))
+    Ok(Socket::limit(upgrade, BODY_BYTES_MAX).on_upgrade(move |socket| async move {
+        count(&bridge.counters.bridge_sockets_opened);
+        let socket = Socket::new(socket);
+        let peer = Peer { bridge: bridge.clone(), socket, address, talk, attached: None };
+        peer.run(room).await;
+        count(&bridge.counters.bridge_sockets_ended);
+    }))
 }
 
 /// One client.
 struct Peer {
     bridge: Arc<Bridge>,
-    socket: WebSocket,
+    socket: Socket,
     address: SocketAddr,
     talk: Conversation,
     /// The session, once the client has asked for one.
@@ -86,37 +70,52 @@ struct Peer {
 
 /// What has come.
 enum Came {
-    Client(Option<Result<Message, Error>>),
+    Client(Heard),
     Broker(Result<VecDeque<Bytes>, Failure>),
     Time,
 }
 
-/// The connection is over.
-struct Over;
-
 impl Peer {
     async fn run(mut self, _room: OwnedSemaphorePermit) {
-        loop {
+        let counters = self.bridge.counters.clone();
+        let ended = loop {
             let came = self.next().await;
             let mut out = Output::default();
             let Some(chunks) = self.handle(came, &mut out) else {
                 // The session ends now, whatever the other end does.
                 self.attached = None;
-                return self.part().await;
+                self.socket.part().await;
+                break Ok(());
             };
-            if self.pass(chunks, out).await.is_err() {
-                return;
+            match self.pass(chunks, out).await {
+                Ok(None) => {}
+                Ok(Some(Closing { status, reason })) => {
+                    count(closed(&counters, status));
+                    // The session ends now; its last frames have been read.
+                    self.attached = None;
+                    break self.socket.close(status, &reason).await;
+                }
+                Err(unwritten) => break Err(unwritten),
             }
+        };
+        if ended == Err(Unwritten::Stuck) {
+            count(&counters.bridge_sockets_stuck);
         }
     }
 
     /// Carries out what there is, and what the broker's chunks ask for. What they become is written
-    /// before there is too much of it.
-    async fn pass(&mut self, chunks: VecDeque<Bytes>, mut out: Output) -> Result<(), Over> {
+    /// before there is too much of it. How the connection is to be closed, if it is.
+    async fn pass(
+        &mut self,
+        chunks: VecDeque<Bytes>,
+        mut out: Output,
+    ) -> Result<Option<Closing>, Unwritten> {
         for chunk in chunks {
             self.talk.read(chunk, &self.bridge.cache, &mut out);
             while self.talk.go_on(&self.bridge.cache, &mut out) {
-                self.carry_out(std::mem::take(&mut out)).await?;
+                if let Some(closing) = self.carry_out(std::mem::take(&mut out)).await? {
+                    return Ok(Some(closing));
+                }
             }
         }
         self.carry_out(out).await
@@ -132,7 +131,7 @@ impl Peer {
             }
         };
         tokio::select! {
-            message = socket.recv(), if is_listening => Came::Client(message),
+            heard = socket.hear(), if is_listening => Came::Client(heard),
             chunks = broker => Came::Broker(chunks),
             () = sleep_until(deadline.into()) => Came::Time,
         }
@@ -144,16 +143,13 @@ impl Peer {
         let talk = &mut self.talk;
         let now = Instant::now().into_std();
         match came {
-            Came::Client(None | Some(Ok(Message::Close(_)))) => return None,
-            Came::Client(Some(Err(error))) => {
-                let (status, reason) = broken(error)?;
-                talk.broken(status, &reason, out);
-            }
-            Came::Client(Some(Ok(message))) => {
+            Came::Client(Heard::Gone) => return None,
+            Came::Client(Heard::Broken(status, reason)) => talk.broken(status, &reason, out),
+            Came::Client(heard) => {
                 if talk.heard(now, out) {
-                    match message {
-                        Message::Text(text) => talk.text(&text, out),
-                        Message::Binary(_) => {
+                    match heard {
+                        Heard::Text(text) => talk.text(&text, out),
+                        Heard::Binary(_) => {
                             talk.broken(status::UNSUPPORTED, "only text is spoken here", out);
                         }
                         _ => {}
@@ -167,7 +163,7 @@ impl Peer {
         Some(VecDeque::new())
     }
 
-    async fn carry_out(&mut self, mut out: Output) -> Result<(), Over> {
+    async fn carry_out(&mut self, mut out: Output) -> Result<Option<Closing>, Unwritten> {
         if !out.frames.is_empty() {
             let attached = match self.attached.take() {
                 Some(attached) => Ok(attached),
@@ -183,52 +179,14 @@ impl Peer {
         }
         let texts = out.texts.take().into_iter().filter_map(text);
         let ping = out.ping.then(|| Message::Ping(Bytes::new()));
-        self.write(texts.chain(ping)).await?;
-        match out.close {
-            None => Ok(()),
-            Some(closing) => self.close(closing).await,
-        }
+        self.socket.write(texts.chain(ping)).await?;
+        Ok(out.close)
     }
+}
 
-    /// Writes messages, as far as they fit in one piece.
-    async fn write(&mut self, messages: impl Iterator<Item = Message>) -> Result<(), Over> {
-        let mut messages = messages.peekable();
-        if messages.peek().is_none() {
-            return Ok(());
-        }
-        let written = async {
-            for message in messages {
-                self.socket.feed(message).await?;
-            }
-            self.socket.flush().await
-        };
-        match timeout(WRITE_TIMEOUT, written).await {
-            Ok(written) => written.map_err(|_| Over),
-            Err(_) => {
-                count(&self.bridge.counters.bridge_sockets_stuck);
-                Err(Over)
-            }
-        }
-    }
-
-    /// Says good-bye and waits a little for the answer, so that the last words are not cut off.
-    async fn close(&mut self, closing: Closing) -> Result<(), Over> {
-        count(closed(&self.bridge.counters, closing.status));
-        // The session ends now; its last frames have been read.
-        self.attached = None;
-        let Closing { status: code, reason } = closing;
-        let close = Message::Close(Some(CloseFrame { code, reason: short(&reason).into() }));
-        self.write(std::iter::once(close)).await?;
-        self.part().await;
-        Err(Over)
-    }
-
-    /// Reads on until the other end has hung up, which also answers a close of its own.
-    async fn part(&mut self) {
-        let parted = async { while let Some(Ok(_)) = self.socket.recv().await {} };
-        // Who does not hang up is cut off.
-        let _ = timeout(CLOSE_TIMEOUT, parted).await;
-    }
+/// A frame of text. What the bridge says is UTF-8.
+fn text(text: Bytes) -> Option<Message> {
+    text.try_into().ok().map(Message::Text)
 }
 
 /// The counter of a close code.
@@ -241,32 +199,4 @@ fn closed(counters: &Counters, code: u16) -> &AtomicU64 {
         status::TOO_BIG => &counters.bridge_sockets_too_big,
         _ => &counters.bridge_sockets_code,
     }
-}
-
-/// The close code of what the client has sent; `None` if the connection is lost.
-fn broken(error: Error) -> Option<(u16, String)> {
-    use tungstenite::error::{Error, ProtocolError};
-    let error = error.into_inner().downcast::<Error>().ok()?;
-    let status = match &*error {
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
-        Error::Protocol(_) | Error::AttackAttempt => status::PROTOCOL,
-        Error::Capacity(_) => status::TOO_BIG,
-        Error::Utf8(_) => status::NOT_TEXT,
-        _ => return None,
-    };
-    Some((status, error.to_string()))
-}
-
-/// A frame of text. What the bridge says is UTF-8.
-fn text(text: Bytes) -> Option<Message> {
-    text.try_into().ok().map(Message::Text)
-}
-
-/// A reason as long as a close frame may carry.
-fn short(reason: &str) -> &str {
-    let mut end = reason.len().min(123);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    &reason[..end]
 }
