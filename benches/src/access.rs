@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use sampan_client::{Endpoint, Options, Token, Trust};
 
 use crate::Error;
+use crate::broker::Broker;
 
 /// Address, token and certificate of a broker.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// Where the broker is: `quic://HOST:PORT`.
     pub url: String,
+    /// Its HTTP address, `HOST:PORT`, for subscribers that come through the bridge.
+    pub http: String,
     /// A token that may publish to, subscribe to and serve `bench.>`; a service's has no rate limit.
     pub token: Token,
     /// Which certificates are accepted.
@@ -29,10 +32,44 @@ pub enum Target {
         /// Makes the access to the broker at this URL from its data directory.
         access: AccessFn,
     },
+    /// Another server of Socket.IO, a child process that is ended with the run. It says where it
+    /// listens in a line `listening http=HOST:PORT` on standard error, lets a client into a room
+    /// by the event `order:track`, which it answers with `{ok: true}`, and sends the text of
+    /// `publish` (room, text) to all in the room as the event `bench`.
+    Peer {
+        /// The program and its arguments.
+        command: Vec<String>,
+    },
 }
 
-/// From a data directory and the URL of its broker to an access with the broker's own secret.
-pub type AccessFn = Box<dyn Fn(&Path, &str) -> Result<Access, Error> + Send>;
+/// From a data directory, and the URL and the HTTP address of its broker, to an access with the broker's own secret.
+pub type AccessFn = Box<dyn Fn(&Path, &str, &str) -> Result<Access, Error> + Send>;
+
+impl Target {
+    /// The access to it, and the child process where it is one of the run's own.
+    pub(crate) async fn open(self) -> Result<(Access, Option<Broker>), Error> {
+        match self {
+            Target::Running(access) => Ok((access, None)),
+            Target::Own { program, access } => {
+                let broker = Broker::start(&program).await?;
+                let access = access(broker.data(), &broker.url, &broker.http)?;
+                Ok((access, Some(broker)))
+            }
+            Target::Peer { command } => {
+                let broker = Broker::start_peer(&command).await?;
+                Ok((Access::peer(broker.http.clone()), Some(broker)))
+            }
+        }
+    }
+
+    /// The same for work that only a broker does.
+    pub(crate) async fn open_broker(self) -> Result<(Access, Option<Broker>), Error> {
+        if matches!(self, Target::Peer { .. }) {
+            return Err(Error::Invalid("a peer has rooms only".to_owned()));
+        }
+        self.open().await
+    }
+}
 
 impl Access {
     /// Client options that share a socket.
@@ -43,6 +80,24 @@ impl Access {
             connect_timeout: CONNECT_TIMEOUT,
             ..Options::new(self.url.clone(), self.token.clone())
         }
+    }
+
+    /// The access to a peer, which asks for no token.
+    pub(crate) fn peer(http: String) -> Self {
+        let token = Token::Static(String::new());
+        Access { url: String::new(), http, token, trust: Trust::System }
+    }
+
+    pub(crate) fn is_peer(&self) -> bool {
+        self.url.is_empty()
+    }
+
+    /// A token, for a client that is none of the SDK's.
+    pub(crate) async fn bearer(&self) -> Result<String, Error> {
+        Ok(match &self.token {
+            Token::Static(token) => token.clone(),
+            Token::Provider(provider) => provider.token().await?,
+        })
     }
 
     /// The local address from which the broker is reached: loopback where it is there, so that no
@@ -79,6 +134,7 @@ mod tests {
         for (url, local) in cases {
             let access = Access {
                 url: url.to_owned(),
+                http: String::new(),
                 token: Token::Static(String::new()),
                 trust: Trust::System,
             };

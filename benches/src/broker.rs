@@ -28,26 +28,34 @@ pub(crate) struct Broker {
     data: tempfile::TempDir,
     /// Where its QUIC sockets listen.
     pub(crate) url: String,
-    /// Where its metrics are.
-    http: String,
+    /// Where its HTTP is.
+    pub(crate) http: String,
 }
 
 impl Broker {
     /// Starts `program serve` on loopback with free ports, and waits until it listens.
     pub(crate) async fn start(program: &Path) -> Result<Self, Error> {
-        let failed = |text: String| Error::Broker(format!("cannot start a broker: {text}"));
-        let data = tempfile::Builder::new().prefix("sampan-bench-").tempdir();
-        let data = data.map_err(|error| failed(error.to_string()))?;
-        let mut child = Command::new(program)
-            .arg("serve")
-            .arg("--data")
-            .arg(data.path())
-            .args(["--quic", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| failed(format!("{}: {error}", program.display())))?;
+        let data = directory()?;
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--data").arg(data.path());
+        command.args(["--quic", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        Broker::spawn(command, data).await
+    }
+
+    /// Starts another server, and waits until it listens.
+    pub(crate) async fn start_peer(command: &[String]) -> Result<Self, Error> {
+        let Some((program, arguments)) = command.split_first() else {
+            return Err(Error::Invalid("the peer's command is empty".to_owned()));
+        };
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Broker::spawn(command, directory()?).await
+    }
+
+    async fn spawn(mut command: Command, data: tempfile::TempDir) -> Result<Self, Error> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| failed(&format!("{name}: {error}")))?;
         let log = Arc::<Mutex<VecDeque<String>>>::default();
         let (ready, listening) = oneshot::channel();
         if let Some(stderr) = child.stderr.take() {
@@ -59,8 +67,8 @@ impl Broker {
         let mut broker = Broker { child, log, data, url: String::new(), http: String::new() };
         match tokio::time::timeout(START_TIMEOUT, listening).await {
             Ok(Ok((quic, http))) => (broker.url, broker.http) = (format!("quic://{quic}"), http),
-            Ok(Err(_)) => return Err(failed(format!("it ended at once{}", broker.log()))),
-            Err(_) => return Err(failed(format!("it does not listen{}", broker.log()))),
+            Ok(Err(_)) => return Err(failed(&format!("it ended at once{}", broker.log()))),
+            Err(_) => return Err(failed(&format!("it does not listen{}", broker.log()))),
         }
         Ok(broker)
     }
@@ -115,6 +123,15 @@ impl Metrics {
     }
 }
 
+fn directory() -> Result<tempfile::TempDir, Error> {
+    let made = tempfile::Builder::new().prefix("sampan-bench-").tempdir();
+    made.map_err(|error| failed(&error.to_string()))
+}
+
+fn failed(why: &str) -> Error {
+    Error::Broker(format!("cannot start a server: {why}"))
+}
+
 impl Drop for Broker {
     fn drop(&mut self) {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
@@ -139,9 +156,11 @@ fn follow(
     let mut ready = Some(ready);
     for line in BufReader::new(stderr).lines() {
         let Ok(line) = line else { break };
-        if let (Some(quic), Some(http)) = (address(&line, "quic="), address(&line, "http="))
+        // A peer has no QUIC.
+        if let Some(http) = address(&line, "http=")
             && let Some(ready) = ready.take()
         {
+            let quic = address(&line, "quic=").unwrap_or_default();
             let _ = ready.send((quic.to_owned(), http.to_owned()));
         }
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);

@@ -103,14 +103,8 @@ pub async fn durable(plan: &Durable, target: Target) -> Result<DurableReport, Er
 
 async fn carry_out(plan: &Durable, target: Target) -> Result<DurableReport, Error> {
     raise_file_limit();
-    match target {
-        Target::Running(access) => measure(plan, &access, None).await,
-        Target::Own { program, access } => {
-            let broker = Broker::start(&program).await?;
-            let access = access(broker.data(), &broker.url)?;
-            measure(plan, &access, Some(&broker)).await
-        }
-    }
+    let (access, broker) = target.open_broker().await?;
+    measure(plan, &access, broker.as_ref()).await
 }
 
 async fn measure(

@@ -125,13 +125,7 @@ pub async fn run_groups(plan: &GroupPlan, target: Target) -> Result<GroupReport,
 }
 
 async fn carry_out(plan: &GroupPlan, target: Target) -> Result<GroupReport, Error> {
-    let (access, mut broker) = match target {
-        Target::Running(access) => (access, None),
-        Target::Own { program, access } => {
-            let broker = Broker::start(&program).await?;
-            (access(broker.data(), &broker.url)?, Some(broker))
-        }
-    };
+    let (access, mut broker) = target.open_broker().await?;
     let topic =
         Topic::parse(&format!("work.bench-{}", run_id())).map_err(sampan_client::invalid)?;
     let crew = Crew::start(plan, &access, &topic).await?;

@@ -12,6 +12,8 @@ use crate::{Error, Plan};
 /// One room of the run.
 #[derive(Debug)]
 pub(crate) struct Room {
+    /// Its name among all rooms of all runs, one token of a topic.
+    pub(crate) id: String,
     pub(crate) topic: Topic,
     pub(crate) members: usize,
     /// When its first message is due, after the start.
@@ -57,10 +59,11 @@ pub(crate) fn deal(plan: &Plan, threads: usize) -> Result<Vec<Share>, Error> {
     for number in 0..plan.rooms {
         let members = (plan.connections - number).div_ceil(plan.rooms);
         let spread = if plan.burst { 0.0 } else { number as f64 / plan.rooms as f64 };
+        // No two runs share a topic, so that a broker that lives on brings none of the last.
+        let id = format!("{run}-{number}");
         let room = Arc::new(Room {
-            // No two runs share a topic, so that a broker that lives on brings none of the last.
-            topic: Topic::parse(&format!("bench.{run}.{number}"))
-                .map_err(sampan_client::invalid)?,
+            topic: plan.transport.topic(&id)?,
+            id,
             members,
             phase: plan.interval().mul_f64(spread),
             window: plan.is_fast().then(|| Window::new(members)),

@@ -1,7 +1,8 @@
 //! The load generator behind `sampan bench`.
 //!
-//! [`run()`] carries out one [`Plan`]: it connects real clients over QUIC, publishes at a rate or as
-//! fast as possible, and reports what arrived, how late, and what it cost the broker. Without a
+//! [`run()`] carries out one [`Plan`]: it connects real clients, over QUIC or through the bridge,
+//! publishes at a rate or as fast as possible, and reports what arrived, how late, and what it cost
+//! the broker. The same clients can load another server of Socket.IO, for a figure to compare with. Without a
 //! broker to load it starts one as a child process, so that the broker's CPU and memory are read
 //! apart from the generator's own.
 //!
@@ -14,6 +15,7 @@ mod clock;
 mod crowd;
 mod durable;
 mod error;
+mod frame;
 mod groups;
 mod layout;
 mod plan;
@@ -24,9 +26,12 @@ mod report;
 mod requests;
 mod resume;
 mod run;
+mod stamp;
 mod tally;
 mod thread;
+mod transport;
 mod usage;
+mod visitor;
 mod window;
 mod worker;
 
@@ -38,3 +43,4 @@ pub use plan::{Plan, Work};
 pub use report::Report;
 pub use resume::{ResumePlan, ResumeReport, run_resume};
 pub use run::run;
+pub use transport::Transport;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::Error;
+use crate::{Error, Transport};
 
-/// Bytes of the smallest payload: the time of its publish call.
+/// Bytes of the smallest payload over QUIC: the time of its publish call.
 pub(crate) const SIZE_MIN: usize = 8;
 /// Bytes of the largest payload; every broker takes it by default.
 pub(crate) const SIZE_MAX: usize = 1024 * 1024;
@@ -43,6 +43,8 @@ impl Work {
 pub struct Plan {
     /// What is measured.
     pub work: Work,
+    /// What the subscribers speak.
+    pub transport: Transport,
     /// Subscribers, or askers; publishers and responders come on top. 1 or more.
     pub connections: usize,
     /// Rooms that the connections are dealt out to. 1 to `connections`.
@@ -52,7 +54,7 @@ pub struct Plan {
     pub rate: f64,
     /// Whether all rooms publish at the same moment, instead of spread evenly over 1/rate.
     pub burst: bool,
-    /// Bytes of a payload, 8 or more: it carries the time of its publish call.
+    /// Bytes of a payload, 8 or more, or 17 in text: it carries the time of its publish call.
     pub size: usize,
     /// For how long messages are published.
     pub seconds: u64,
@@ -69,7 +71,8 @@ impl Plan {
             Work::Latency => (10, 1, 1000.0, 10),
             Work::Requests => (10, 1, 0.0, 10),
         };
-        Plan { work, connections, rooms, rate, burst: false, size: 128, seconds }
+        let transport = Transport::Quic;
+        Plan { work, transport, connections, rooms, rate, burst: false, size: 128, seconds }
     }
 
     /// Checks the ranges of all numbers.
@@ -88,10 +91,11 @@ impl Plan {
         if !(0.0..=1e6).contains(&self.rate) {
             return invalid("the rate is 0 to 1,000,000 messages per second and room".to_owned());
         }
-        if !(SIZE_MIN..=SIZE_MAX).contains(&self.size) {
-            return invalid(format!("the size is {SIZE_MIN} to {SIZE_MAX} bytes"));
+        let size_min = self.transport.stamp().bytes();
+        if !(size_min..=SIZE_MAX).contains(&self.size) {
+            return invalid(format!("the size is {size_min} to {SIZE_MAX} bytes"));
         }
-        Ok(())
+        self.transport.check(self.work)
     }
 
     /// Whether messages are published as fast as possible.
@@ -133,7 +137,9 @@ mod tests {
             Plan { rate: -1.0, ..plan.clone() },
             Plan { rate: f64::NAN, ..plan.clone() },
             Plan { size: 7, ..plan.clone() },
-            Plan { seconds: 0, ..plan },
+            Plan { seconds: 0, ..plan.clone() },
+            Plan { size: 16, transport: Transport::WebSocket, ..plan.clone() },
+            Plan { work: Work::Requests, transport: Transport::SocketIo, ..plan },
         ];
         for plan in cases {
             assert!(plan.check().is_err(), "{plan:?}");

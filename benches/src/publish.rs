@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use sampan_client::{AckLevel, Client, Message, Publisher};
 
 use crate::layout::Room;
+use crate::stamp::Stamp;
 use crate::tally::Meter;
-use crate::{Error, Plan, clock};
+use crate::visitor::Visitor;
+use crate::{Error, Plan, Transport, clock};
 
 /// Bytes of payloads that share one allocation.
 const PAYLOADS_BYTES: usize = 64 * 1024;
@@ -18,54 +20,74 @@ const TURN: u64 = 128;
 /// How long the last acks are waited for.
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Name of the event that a message is, where subscribers know messages by one.
+const EVENT: &str = "bench";
+
 /// One room's publisher.
 #[derive(Debug)]
 pub(crate) struct Source {
     room: Arc<Room>,
-    publisher: Publisher,
+    outlet: Outlet,
     payloads: Payloads,
+}
+
+/// Where messages go.
+#[derive(Debug)]
+enum Outlet {
+    Broker(Publisher, Transport),
+    Peer(Visitor),
 }
 
 impl Source {
     /// A publisher for the room. Publishes one message ahead of the run, which nobody counts: it
     /// shows that the token may, and where the room's offsets start.
     pub(crate) async fn open(client: &Client, room: Arc<Room>, plan: &Plan) -> Result<Self, Error> {
-        let mut payloads = Payloads { size: plan.size, block: BytesMut::new() };
-        let first = Message::new(room.topic.clone(), payloads.make(0)).ack(AckLevel::Routed);
+        let mut payloads = Payloads::new(plan);
+        let first = message(&room, payloads.make(0), plan.transport);
         room.start_after(client.publish(first).await?.offset);
         let (publisher, _) = client.publisher();
-        Ok(Source { room, publisher, payloads })
+        Ok(Source { room, outlet: Outlet::Broker(publisher, plan.transport), payloads })
+    }
+
+    /// A publisher to a peer, which relays what this connection says.
+    pub(crate) fn to_peer(visitor: Visitor, room: Arc<Room>, plan: &Plan) -> Self {
+        Source { room, outlet: Outlet::Peer(visitor), payloads: Payloads::new(plan) }
     }
 
     /// Publishes one message, stamped with the moment of the call; answers that moment.
     async fn publish(&mut self) -> Result<u64, Error> {
         let now = clock::nanos();
-        let message = self.message(now);
-        match self.publisher.try_publish(message) {
-            Ok(_) => {}
-            Err(sampan_client::Error::Full) => {
-                let message = self.message(now);
-                self.publisher.publish(message).await?;
+        let payload = self.payloads.make(now);
+        match &mut self.outlet {
+            Outlet::Peer(visitor) => visitor.publish(&self.room, &payload).await?,
+            Outlet::Broker(publisher, transport) => {
+                match publisher.try_publish(message(&self.room, payload.clone(), *transport)) {
+                    Ok(_) => {}
+                    Err(sampan_client::Error::Full) => {
+                        publisher.publish(message(&self.room, payload, *transport)).await?;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
-            Err(error) => return Err(error.into()),
         }
         Ok(now)
     }
 
-    fn message(&mut self, now: u64) -> Message {
-        let payload = self.payloads.make(now);
-        Message::new(self.room.topic.clone(), payload).ack(AckLevel::Routed)
-    }
-
     /// Waits for the acks and counts the refusals.
     async fn finish(self, meter: &Meter) -> Result<(), Error> {
-        if let Ok(flushed) = tokio::time::timeout(ACK_TIMEOUT, self.publisher.flush()).await {
+        let Outlet::Broker(publisher, _) = self.outlet else { return Ok(()) };
+        if let Ok(flushed) = tokio::time::timeout(ACK_TIMEOUT, publisher.flush()).await {
             flushed?;
         }
-        let (queued, acked, _) = self.publisher.counts();
+        let (queued, acked, _) = publisher.counts();
         meter.tally().refused += queued - acked;
         Ok(())
     }
+}
+
+fn message(room: &Room, payload: Bytes, transport: Transport) -> Message {
+    let message = Message::new(room.topic.clone(), payload).ack(AckLevel::Routed);
+    if transport.is_bridge() { message.event(EVENT).content_type("text/plain") } else { message }
 }
 
 /// Publishes every room's messages at their times, in one task for all rooms of the thread.
@@ -132,15 +154,20 @@ fn count(meter: &Meter, messages: u64, members: usize) {
 #[derive(Debug)]
 struct Payloads {
     size: usize,
+    stamp: Stamp,
     block: BytesMut,
 }
 
 impl Payloads {
+    fn new(plan: &Plan) -> Self {
+        Payloads { size: plan.size, stamp: plan.transport.stamp(), block: BytesMut::new() }
+    }
+
     fn make(&mut self, now: u64) -> Bytes {
         if self.block.capacity() < self.size {
             self.block = BytesMut::with_capacity(PAYLOADS_BYTES.max(self.size));
         }
-        self.block.put_u64_le(now);
+        self.stamp.put(&mut self.block, now);
         self.block.resize(self.size, b'.');
         self.block.split().freeze()
     }
@@ -152,7 +179,8 @@ mod tests {
 
     #[test]
     fn payloads_have_their_size_and_time() {
-        let mut payloads = Payloads { size: 100, block: BytesMut::new() };
+        let plan = Plan { size: 100, ..Plan::new(crate::Work::Fanout) };
+        let mut payloads = Payloads::new(&plan);
         let made: Vec<Bytes> = (0..2000).map(|now| payloads.make(now)).collect();
         for (now, payload) in made.iter().enumerate() {
             assert_eq!((payload.len(), &payload[..8]), (100, &(now as u64).to_le_bytes()[..]));

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use sampan_client::{Delivery, Subscription};
 
-use crate::clock;
 use crate::layout::Room;
 use crate::tally::Meter;
+use crate::{clock, stamp};
 
 /// Counts what arrives until the subscription ends.
 pub(crate) async fn receive(mut subscription: Subscription, room: Arc<Room>, meter: Arc<Meter>) {
@@ -24,7 +24,7 @@ pub(crate) async fn receive(mut subscription: Subscription, room: Arc<Room>, met
                 Delivery::Message(message) => {
                     received += 1;
                     seen = seen.max(message.offset());
-                    tally.delivered(stamp(message.payload_bytes()), now);
+                    tally.delivered(stamp::binary(message.payload_bytes()), now);
                 }
                 Delivery::Gap(gap) if gap.is_loss() => {
                     tally.lost += gap.to.saturating_sub(gap.from) + 1;
@@ -40,9 +40,4 @@ pub(crate) async fn receive(mut subscription: Subscription, room: Arc<Room>, met
             window.received(before - room.base(), seen - room.base());
         }
     }
-}
-
-/// The time of the publish call, by [`clock::nanos`].
-fn stamp(payload: &[u8]) -> u64 {
-    payload.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

@@ -32,6 +32,8 @@ pub struct Report {
 
     /// What was measured.
     pub work: &'static str,
+    /// What the subscribers spoke.
+    pub transport: &'static str,
     /// Subscribers, or askers.
     pub connections: usize,
     /// Rooms.
@@ -88,6 +90,7 @@ impl Report {
                 .map(|bytes| round(bytes / 1024.0 / connections, 2)),
             connects_per_s: round(connections / measured.connecting.as_secs_f64().max(1e-9), 1),
             work: plan.work.name(),
+            transport: plan.transport.name(),
             connections: plan.connections,
             rooms: plan.rooms,
             size: plan.size,
@@ -116,8 +119,8 @@ pub(crate) fn round(value: f64, digits: i32) -> f64 {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { work, connections, rooms, size, published, received, .. } = self;
-        writeln!(f, "{work}: {connections} connections, {rooms} rooms, {size} B")?;
+        let Report { work, transport, connections, rooms, size, published, received, .. } = self;
+        writeln!(f, "{work}: {connections} connections ({transport}), {rooms} rooms, {size} B")?;
         writeln!(
             f,
             "  delivered          {} % ({received} of {published} published)",

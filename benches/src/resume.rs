@@ -85,13 +85,7 @@ pub async fn run_resume(plan: &ResumePlan, target: Target) -> Result<ResumeRepor
 
 async fn carry_out(plan: &ResumePlan, target: Target) -> Result<ResumeReport, Error> {
     raise_file_limit();
-    let (access, broker) = match target {
-        Target::Running(access) => (access, None),
-        Target::Own { program, access } => {
-            let broker = Broker::start(&program).await?;
-            (access(broker.data(), &broker.url)?, Some(broker))
-        }
-    };
+    let (access, broker) = target.open_broker().await?;
     Storm { plan, access, broker, progress: Progress::new() }.measure().await
 }
 

@@ -61,14 +61,9 @@ pub(crate) async fn until_told<T>(
 
 async fn carry_out(plan: &Plan, target: Target) -> Result<Report, Error> {
     raise_file_limit();
-    let mut run = match target {
-        Target::Running(access) => Run::start(plan, access, None)?,
-        Target::Own { program, access } => {
-            let broker = Broker::start(&program).await?;
-            let access = access(broker.data(), &broker.url)?;
-            Run::start(plan, access, Some(broker))?
-        }
-    };
+    plan.transport.check_target(&target)?;
+    let (access, broker) = target.open().await?;
+    let mut run = Run::start(plan, access, broker)?;
     let measured = run.measure().await?;
     let tally = Meter::merged(run.meters.iter().map(|meter| &**meter));
     if run.broker.is_none() {

@@ -13,6 +13,7 @@ use crate::publish::{Source, fast, paced};
 use crate::receive::receive;
 use crate::requests::{ask, panicked, respond};
 use crate::tally::{Meter, bump};
+use crate::visitor::Visitor;
 use crate::{Access, Error, Plan, Work};
 
 /// Clients of one thread that connect or subscribe at the same time.
@@ -75,6 +76,8 @@ struct Crew {
     endpoints: Vec<Endpoint>,
     sources: Vec<Source>,
     members: Vec<(Client, Member)>,
+    /// Members that come through the bridge, until they have joined.
+    visitors: Vec<(Visitor, Member)>,
     /// Handles that keep the sessions of publishers and responders alive.
     clients: Vec<Client>,
 }
@@ -84,8 +87,10 @@ impl Crew {
         match stage {
             Stage::Waiting => Ok(()),
             Stage::Sources => self.sources(job).await,
+            Stage::Connect if job.plan.transport.is_bridge() => self.visit(job).await,
             Stage::Connect => self.connect(job).await,
             Stage::Join if job.plan.work == Work::Requests => Ok(()),
+            Stage::Join if job.plan.transport.is_bridge() => self.settle(job).await,
             Stage::Join => self.join(job).await,
             Stage::Load(start) => self.load(job, start).await,
             Stage::Close => {
@@ -96,7 +101,12 @@ impl Crew {
     }
 
     async fn sources(&mut self, job: &Job) -> Result<(), Error> {
-        let sockets = job.share.members.len().div_ceil(CLIENTS_PER_SOCKET);
+        if job.access.is_peer() {
+            return self.peer_sources(job).await;
+        }
+        let is_bridge = job.plan.transport.is_bridge();
+        let clients = if is_bridge { 0 } else { job.share.members.len() };
+        let sockets = clients.div_ceil(CLIENTS_PER_SOCKET);
         for _ in 0..=sockets {
             self.endpoints.push(Endpoint::bind(job.access.local(), &job.access.trust)?);
         }
@@ -112,6 +122,46 @@ impl Crew {
             }
         }
         self.clients.push(client);
+        Ok(())
+    }
+
+    async fn peer_sources(&mut self, job: &Job) -> Result<(), Error> {
+        let (plan, http) = (&job.plan, &job.access.http);
+        for room in &job.share.sources {
+            let visitor = Visitor::connect(plan.transport, http, "", room).await?;
+            self.sources.push(Source::to_peer(visitor, room.clone(), plan));
+        }
+        Ok(())
+    }
+
+    /// Connects the members that come through the bridge.
+    async fn visit(&mut self, job: &Job) -> Result<(), Error> {
+        let token: Arc<str> = job.access.bearer().await?.into();
+        self.visitors = striped(job.share.members.clone(), |member| {
+            let (http, token, meter) = (job.access.http.clone(), token.clone(), job.meter.clone());
+            let transport = job.plan.transport;
+            async move {
+                let visitor = Visitor::connect(transport, &http, &token, &member.room).await?;
+                bump(&meter.connected);
+                Ok((visitor, member))
+            }
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Lets them join their rooms, and count from then on.
+    async fn settle(&mut self, job: &Job) -> Result<(), Error> {
+        striped(std::mem::take(&mut self.visitors), |(mut visitor, member)| {
+            let meter = job.meter.clone();
+            async move {
+                visitor.join(&member.room).await?;
+                bump(&meter.ready);
+                tokio::spawn(visitor.receive(member.room, meter));
+                Ok(())
+            }
+        })
+        .await?;
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use sampan_bench::{
-    Access, Durable, Error, GroupPlan, Plan, ResumePlan, Target, Work, run_groups, run_resume,
+    Access, Durable, Error, GroupPlan, Plan, ResumePlan, Target, Transport, Work, run_groups,
+    run_resume,
 };
 use sampan_client::AckLevel;
 use serde::Serialize;
@@ -31,6 +32,17 @@ pub(super) struct Args {
     /// Data directory of the broker at --url, for its secret and certificate
     #[arg(long, env = "SAMPAN_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
+    /// What the subscribers of connections, fanout, throughput and latency speak: QUIC with TLS, or
+    /// without TLS the bridge's WebSocket, Socket.IO on a WebSocket, or server-sent events
+    #[arg(long, value_enum, default_value = "quic")]
+    transport: Spoken,
+    /// Load another server of Socket.IO instead, started by this command, by the same clients; it
+    /// works as benches/peers/socketio does
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["url", "token", "data"])]
+    peer: Option<String>,
+    /// HTTP address of the broker at --url, for the bridge [default: that of --url]
+    #[arg(long, value_name = "HOST:PORT", requires = "url")]
+    http: Option<String>,
     /// Subscribers, or askers [default: 10000 for connections and resume, 100 for fanout, 1 for
     /// throughput, 10]
     #[arg(long, value_name = "N")]
@@ -95,12 +107,33 @@ enum Named {
     Resume,
 }
 
+/// The transports, as the command line names them.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Spoken {
+    Quic,
+    Ws,
+    Socketio,
+    Sse,
+}
+
+impl From<Spoken> for Transport {
+    fn from(spoken: Spoken) -> Self {
+        match spoken {
+            Spoken::Quic => Transport::Quic,
+            Spoken::Ws => Transport::WebSocket,
+            Spoken::Socketio => Transport::SocketIo,
+            Spoken::Sse => Transport::ServerSentEvents,
+        }
+    }
+}
+
 impl Args {
     /// The plan of this work with the numbers that are given.
     fn plan(&self, work: Work) -> Plan {
         let shipped = Plan::new(work);
         let connections = self.connections.unwrap_or(shipped.connections);
         Plan {
+            transport: self.transport.into(),
             connections,
             rooms: self.rooms.unwrap_or(shipped.rooms.min(connections)),
             rate: self.rate.unwrap_or(shipped.rate),
@@ -145,12 +178,16 @@ impl Args {
     }
 
     fn target(&self) -> Result<Target, Failure> {
+        if let Some(peer) = &self.peer {
+            let command = peer.split_whitespace().map(str::to_owned).collect();
+            return Ok(Target::Peer { command });
+        }
         let Some(url) = &self.url else {
             let program = std::env::current_exe()?;
-            let access = |data: &Path, url: &str| {
+            let access = |data: &Path, url: &str, http: &str| {
                 // A token or a directory in the environment belongs to another broker.
                 let connection = Connection::new(url.to_owned(), None, Some(data.to_owned()));
-                access(connection, url).map_err(|failure| match failure {
+                access(connection, url, http).map_err(|failure| match failure {
                     Failure::Told(_, why) => Error::Broker(why),
                     Failure::BrokenPipe => Error::Interrupted,
                 })
@@ -158,13 +195,19 @@ impl Args {
             return Ok(Target::Own { program, access: Box::new(access) });
         };
         let connection = Connection::new(url.clone(), self.token.clone(), self.data.clone());
-        Ok(Target::Running(access(connection, url)?))
+        let http = self.http.as_deref().unwrap_or_else(|| host(url));
+        Ok(Target::Running(access(connection, url, http)?))
     }
 }
 
-fn access(connection: Connection, url: &str) -> Result<Access, Failure> {
+fn access(connection: Connection, url: &str, http: &str) -> Result<Access, Failure> {
     let (token, trust) = connection.access()?;
-    Ok(Access { url: url.to_owned(), token, trust })
+    Ok(Access { url: url.to_owned(), http: http.to_owned(), token, trust })
+}
+
+/// Host and port of a broker's address.
+fn host(url: &str) -> &str {
+    url.strip_prefix("quic://").unwrap_or(url).trim_end_matches('/')
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
