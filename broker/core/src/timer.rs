@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     Crowd,
     /// A throttled `latest` room may speak again.
     Room(u64),
+    /// A topic whose opening has failed is tried again.
+    Missing(u64),
     /// A topic's presence has changes to tell or graces to end.
     Presence(u64),
     /// A request or question has waited long enough.

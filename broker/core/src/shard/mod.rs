@@ -26,7 +26,7 @@ mod subscribe;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ use crate::bucket::Buckets;
 use crate::call::{Answers, Call, Offers, Question};
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::directory::Directory;
+use crate::directory::{Directory, Entry};
 use crate::grant::Role;
 use crate::hash::{IdHash, IdMap};
 use crate::journal::{self, Journal, Ticket};
@@ -141,6 +141,10 @@ pub struct Shard {
     /// Rooms that the journal has not yet opened; pattern joins wait for them.
     opening: usize,
     deferred: Vec<Message>,
+    /// Topics that the journal holds from before and has not opened yet, and those of them whose
+    /// opening has failed: it is tried again.
+    stored: BTreeSet<u64>,
+    missing: BTreeMap<u64, Arc<Entry>>,
     /// Rooms whose opening the journal has not even taken.
     unopened: Vec<(Ticket, journal::Refused)>,
     latest_bytes: usize,
@@ -199,6 +203,8 @@ impl Shard {
             room_names: Trie::new(),
             dirty: Vec::new(),
             opening: 0,
+            stored: BTreeSet::new(),
+            missing: BTreeMap::new(),
             unopened: Vec::new(),
             deferred: Vec::new(),
             latest_bytes: 0,
@@ -224,6 +230,7 @@ impl Shard {
         };
         for topic in topics {
             if let Ok(entry) = new.directory.resolve(&topic) {
+                new.stored.insert(entry.id);
                 new.room(now, &entry);
             }
         }
@@ -338,11 +345,8 @@ impl Shard {
             Message::Jobs { session, entry, chunks, count } => {
                 self.jobs(session, &entry, chunks, count);
             }
-            // A group is told of topics that the journal has opened.
-            Message::Follow { .. } if self.opening > 0 => self.deferred.push(message),
-            Message::Follow { shard, group, pattern } => self.follow(shard, group, &pattern),
+            Message::Follow { shard, group, pattern } => self.follow(shard, group, pattern),
             Message::Followed { group, owner, topics } => self.followed(now, group, owner, topics),
-            Message::Unfollow { .. } if !self.deferred.is_empty() => self.deferred.push(message),
             Message::Unfollow { shard, pattern } => self.unfollow(shard, &pattern),
             Message::Fresh { entry, epoch, floor, run } => {
                 self.fresh(now, &entry, epoch, floor, &run);
@@ -364,6 +368,7 @@ impl Shard {
                 Timer::Starved(key) => self.pump(now, key),
                 Timer::Crowd => self.thin_out(now),
                 Timer::Room(topic_id) => self.unthrottle(now, topic_id),
+                Timer::Missing(topic_id) => self.open_again(now, topic_id),
                 Timer::Presence(topic_id) => self.presence_time(now, topic_id),
                 Timer::Call(call) => self.call_timed_out(now, call),
                 Timer::Group(id) => self.group_time(now, id),
@@ -392,7 +397,7 @@ impl Shard {
                 self.completed(now, completion);
             }
             for (ticket, refused) in std::mem::take(&mut self.unopened) {
-                self.not_taken(ticket, refused);
+                self.not_taken(now, ticket, refused);
             }
             // After what the journal's answers have let go.
             if self.opening == 0 && self.inbox.is_empty() {

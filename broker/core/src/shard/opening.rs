@@ -18,6 +18,7 @@ use crate::journal::{self, Chunk, Completion, Deliver, Request, Run, Start, Tick
 use crate::latest::{Coming, Latest};
 use crate::message::Message;
 use crate::room::Room;
+use crate::timer::Timer;
 
 /// Messages that a topic may hold back until the journal has said where it stands.
 const OPENING_MAX: usize = 10_000;
@@ -129,27 +130,44 @@ impl Shard {
         if let Some(waiting) = room.opening.take() {
             self.opening -= 1;
             self.inbox.extend(waiting);
+            self.stored.remove(&topic_id);
+            self.missing.remove(&topic_id);
+            self.await_no_more(topic_id);
         }
     }
 
     /// The journal has not taken what a room has to know.
-    pub(super) fn not_taken(&mut self, ticket: Ticket, refused: journal::Refused) {
+    pub(super) fn not_taken(&mut self, now: Now, ticket: Ticket, refused: journal::Refused) {
         self.counters.journal_failures += 1;
         let (code, wait) = super::stored::answer(refused);
         if let Some(Ticketed::Open { topic_id }) = self.tickets.remove(&ticket.0) {
-            self.not_opened(topic_id, code, wait);
+            self.not_opened(now, topic_id, code, wait);
         }
     }
 
     /// A topic cannot be served until the journal is back: its waiters are refused, and the next use
-    /// asks again.
-    pub(super) fn not_opened(&mut self, topic_id: u64, code: Code, wait: Duration) {
+    /// asks again. One that the journal holds is tried again by itself, since groups are to be told of
+    /// it.
+    pub(super) fn not_opened(&mut self, now: Now, topic_id: u64, code: Code, wait: Duration) {
         let Some(mut room) = self.rooms.remove(&topic_id) else { return };
         self.room_names.remove(room.entry.topic.as_str());
         self.latest_bytes -= room.latest.as_ref().map_or(0, |latest| latest.bytes());
         self.opening -= 1;
         for message in room.opening.take().unwrap_or_default() {
             self.refuse_held(&room.entry, message, code, wait);
+        }
+        if self.stored.contains(&topic_id) {
+            self.missing.insert(topic_id, room.entry);
+            self.timers.set(now.mono + wait.max(BUSY), Timer::Missing(topic_id));
+        } else {
+            self.await_no_more(topic_id);
+        }
+    }
+
+    /// Tries to open a topic again.
+    pub(super) fn open_again(&mut self, now: Now, topic_id: u64) {
+        if let Some(entry) = self.missing.remove(&topic_id) {
+            self.room(now, &entry);
         }
     }
 

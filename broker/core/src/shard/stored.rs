@@ -103,7 +103,9 @@ impl Shard {
         self.counters.journal_failures += 1;
         match self.tickets.remove(&ticket.0) {
             Some(Ticketed::Append { topic_id }) => self.not_stored(now, topic_id, ticket, error),
-            Some(Ticketed::Open { topic_id }) => self.not_opened(topic_id, Code::STORAGE, BUSY),
+            Some(Ticketed::Open { topic_id }) => {
+                self.not_opened(now, topic_id, Code::STORAGE, BUSY)
+            }
             Some(other) => self.read_failed(other, Code::STORAGE, super::STARVED),
             None => {}
         }

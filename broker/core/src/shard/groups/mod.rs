@@ -56,6 +56,8 @@ pub(super) struct Groups {
     /// Groups whose stored values are being removed, and the keys that are to go next.
     wiped: BTreeSet<Topic>,
     erased: Vec<Bytes>,
+    /// At owners: groups that wait until topics are open.
+    awaited: Vec<source::Awaited>,
     /// At owners: how many groups of each shard read a pattern.
     follows: Trie<BTreeMap<u8, u32>>,
     /// At owners: pins that the journal has not taken.
@@ -130,6 +132,7 @@ impl Groups {
             again: true,
             wiped: BTreeSet::new(),
             erased: Vec::new(),
+            awaited: Vec::new(),
             follows: Trie::new(),
             pins: BTreeMap::new(),
             published: 0,

@@ -1,5 +1,6 @@
 //! At a topic's owner: telling groups of topics and messages, and keeping what they need.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sampan_protocol::{Class, Now, Pattern};
@@ -8,10 +9,48 @@ use super::super::Shard;
 use crate::group::Extent;
 use crate::journal::{Request, Run};
 use crate::message::Message;
+use crate::room::Room;
+
+/// A group that waits until topics are open.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    shard: u8,
+    group: u32,
+    pattern: Pattern,
+    left: BTreeSet<u64>,
+}
 
 impl Shard {
-    /// A group of that shard reads these topics from now on.
-    pub(in crate::shard) fn follow(&mut self, shard: u8, group: u32, pattern: &Pattern) {
+    /// A group of that shard reads these topics from now on. It is told of them when the journal has
+    /// opened those that it holds.
+    pub(in crate::shard) fn follow(&mut self, shard: u8, group: u32, pattern: Pattern) {
+        let mut left = BTreeSet::new();
+        self.room_names.within(&pattern, &mut |_, id| {
+            left.insert(*id);
+        });
+        let is_opening =
+            |room: &Room| room.entry.rule.class == Class::Durable && room.opening.is_some();
+        left.retain(|id| self.rooms.get(id).is_some_and(is_opening));
+        let missing = self.missing.iter().filter(|(_, entry)| pattern.matches(&entry.topic));
+        left.extend(missing.map(|(id, _)| *id));
+        match left.is_empty() {
+            true => self.begin_to_follow(shard, group, &pattern),
+            false => self.groups.awaited.push(Awaited { shard, group, pattern, left }),
+        }
+    }
+
+    /// Groups need not wait for this topic any longer.
+    pub(in crate::shard) fn await_no_more(&mut self, topic_id: u64) {
+        for mut awaited in std::mem::take(&mut self.groups.awaited) {
+            awaited.left.remove(&topic_id);
+            match awaited.left.is_empty() {
+                true => self.begin_to_follow(awaited.shard, awaited.group, &awaited.pattern),
+                false => self.groups.awaited.push(awaited),
+            }
+        }
+    }
+
+    fn begin_to_follow(&mut self, shard: u8, group: u32, pattern: &Pattern) {
         *self.groups.follows.insert(pattern.as_str()).entry(shard).or_default() += 1;
         let mut ids = Vec::new();
         self.room_names.within(pattern, &mut |_, id| ids.push(*id));
@@ -29,6 +68,11 @@ impl Shard {
 
     /// A group of that shard reads these topics no longer.
     pub(in crate::shard) fn unfollow(&mut self, shard: u8, pattern: &Pattern) {
+        let waits = |awaited: &Awaited| awaited.shard == shard && awaited.pattern == *pattern;
+        if let Some(at) = self.groups.awaited.iter().position(waits) {
+            self.groups.awaited.remove(at);
+            return;
+        }
         let follows = &mut self.groups.follows;
         let Some(shards) = follows.exact_mut(pattern.as_str()) else { return };
         if let Some(count) = shards.get_mut(&shard) {

@@ -163,6 +163,7 @@ fn world() -> World {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(5);
 
 #[test]
 fn workers_share_the_messages_of_many_topics_and_each_is_handed_out_once() {
@@ -769,4 +770,60 @@ fn the_groups_of_the_configuration_are_there_before_anybody_asks() {
         let status = world.status(group);
         assert_eq!((status.pattern.as_str(), status.members), (pattern, 0));
     }
+}
+
+#[test]
+fn a_topic_that_is_being_opened_holds_up_no_group_of_others() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    world.publish(&mut publisher, "order.1", "a");
+    world.sleep(SECOND);
+    let delay = |world: &World, delay: Duration| {
+        let faults = journal::Faults { delay: delay..=delay, ..journal::Faults::default() };
+        world.stores.iter().for_each(|store| store.memory().set_faults(faults.clone()));
+    };
+    delay(&world, 100 * SECOND);
+    for topic in 0..4 {
+        world.publish(&mut publisher, &format!("user.{topic}"), "slow");
+    }
+    delay(&world, Duration::from_millis(1));
+    let mut worker = world.client(0, "w", Role::Service);
+    world.consume(&mut worker, "billing", "order.*", 10);
+    world.consume(&mut worker, "people", "user.*", 10);
+    world.sleep(SECOND);
+    let jobs = world.jobs(&mut worker);
+    assert_eq!(texts(&jobs), ["a"]);
+    world.ack(&mut worker, &jobs);
+    world.sleep(100 * SECOND);
+    assert_eq!(texts(&world.jobs(&mut worker)), ["slow"; 4]);
+}
+
+#[test]
+fn a_topic_that_could_not_be_opened_at_start_is_opened_later_for_its_groups() {
+    let journal = journal::Config {
+        best: AckLevel::Synced,
+        pending_max: 4,
+        faults: journal::Faults { delay: TICK..=TICK, ..journal::Faults::default() },
+        ..journal::Config::default()
+    };
+    let mut world = World::with(1, Config::shipped(), journal);
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut worker = world.client(0, "w", Role::Service);
+    let consumer = world.consume(&mut worker, "billing", "order.*", 1);
+    world.sleep(SECOND);
+    for topic in 0..9 {
+        world.publish(&mut publisher, &format!("order.{topic}"), &topic.to_string());
+        world.sleep(SECOND);
+    }
+    world.quit(&mut worker, consumer);
+    world.sleep(SECOND);
+    world.crash();
+    world.sleep(10 * SECOND);
+    let mut worker = world.client(0, "w", Role::Service);
+    world.consume(&mut worker, "billing", "order.*", 100);
+    world.sleep(10 * SECOND);
+    let jobs = world.jobs(&mut worker);
+    let mut sorted = texts(&jobs);
+    sorted.sort_unstable();
+    assert_eq!(sorted, ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
 }
