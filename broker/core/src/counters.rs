@@ -43,6 +43,8 @@ pub struct Counters {
     pub ack_latency: Latency,
     /// Appends that the journal failed.
     pub journal_failures: u64,
+    /// Values of `latest` topics that storage has damaged.
+    pub values_damaged: u64,
     /// What the groups of this shard have done.
     pub groups: GroupCounters,
     /// Gauge: sessions that are live.

@@ -182,6 +182,7 @@ impl Page<'_, '_> {
         self.count("feeds_reattached", "Feeds that caught up", |s| s.core.reattached)?;
         self.count("requests", "Requests passed to responders", |s| s.core.requests)?;
         self.count("authorizer_questions", "Authorizers asked", |s| s.core.asks)?;
+        self.count("values_damaged", "Values lost to damage", |s| s.core.values_damaged)?;
         self.count("journal_failures", "Appends that failed", |s| s.core.journal_failures)
     }
 

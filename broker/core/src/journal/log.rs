@@ -202,7 +202,10 @@ impl Log {
 
     /// Loses the runs with any of these offsets; the memory that this frees.
     pub(super) fn damage(&mut self, hole: Hole) -> usize {
-        let (mut freed, mut below) = (0, 0);
+        let (values, mut freed) = self.values.damage(hole.from, hole.to);
+        let values = values.into_iter().map(|offset| Hole { from: offset, to: offset });
+        self.damaged.extend(values);
+        let mut below = 0;
         for (index, kept) in std::mem::take(&mut self.runs).into_iter().enumerate() {
             let Kept { run, .. } = &kept;
             if run.to < hole.from || hole.to < run.from {

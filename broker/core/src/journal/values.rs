@@ -33,6 +33,17 @@ impl Values {
         (taken, freed)
     }
 
+    /// Loses the values with these offsets: the offsets, and the memory that this frees.
+    pub(super) fn damage(&mut self, from: u64, to: u64) -> (Vec<u64>, usize) {
+        let (mut lost, mut freed) = (Vec::new(), 0);
+        for (offset, (key, run)) in self.runs.extract_if(from..=to, |_, _| true) {
+            self.offsets.remove(&key);
+            freed += cost(&run);
+            lost.push(offset);
+        }
+        (lost, freed)
+    }
+
     /// Forgets every value; the memory that this frees.
     pub(super) fn clear(&mut self) -> usize {
         let runs = std::mem::take(self).runs;

@@ -105,8 +105,17 @@ impl Shard {
         self.ask_for_room(now, topic_id, read);
     }
 
-    /// The journal has read a page of values that a topic keeps.
-    pub(super) fn restored(&mut self, now: Now, topic_id: u64, runs: &[Arc<Run>]) {
+    /// The journal has read a page of values that a topic keeps. What damage took has no value until
+    /// its next one comes; it is counted.
+    pub(super) fn restored(
+        &mut self,
+        now: Now,
+        topic_id: u64,
+        runs: &[Arc<Run>],
+        damaged: &[journal::Hole],
+    ) {
+        let damaged = damaged.iter().map(|hole| hole.to - hole.from + 1);
+        self.counters.values_damaged += damaged.sum::<u64>();
         let Some(room) = self.rooms.get_mut(&topic_id) else { return };
         let Some(latest) = &mut room.latest else { return };
         let limits = &self.config.limits;

@@ -158,7 +158,7 @@ impl Shard {
         damaged: &[journal::Hole],
     ) {
         match self.tickets.remove(&ticket.0) {
-            Some(Ticketed::Open { topic_id }) => self.restored(now, topic_id, runs),
+            Some(Ticketed::Open { topic_id }) => self.restored(now, topic_id, runs, damaged),
             Some(Ticketed::Page { to, entry, from: asked }) => {
                 let asked = match asked {
                     Start::Offset(offset) => offset,

@@ -150,6 +150,28 @@ fn a_latest_topic_has_its_values_versions_and_offsets_after_a_restart() {
 }
 
 #[test]
+fn values_that_storage_has_damaged_are_counted_and_the_others_are_there() {
+    let mut world = world();
+    let mut publisher = world.client(0, "p", Role::Service);
+    for key in ["a", "b", "c"] {
+        world.publish_with(&mut publisher, PRICE, key, &[(Tag::Key, key.as_bytes())], 0);
+    }
+    world.sleep(TICK * 10);
+    let price = PRICE.parse().expect("a name");
+    for store in &world.stores {
+        store.memory().damage(&price, Hole { from: 2, to: 2 });
+    }
+    world.crash();
+    world.sleep(TICK * 10);
+    let counted: u64 = world.shards.iter().map(|shard| shard.counters().values_damaged).sum();
+    assert_eq!(counted, 1);
+    let mut reader = world.client(1, "r", Role::Service);
+    world.subscribe(&mut reader, PRICE, Start::Now);
+    world.sleep(TICK * 10);
+    assert_eq!(payloads(&world.receive(&mut reader)), ["a", "c"]);
+}
+
+#[test]
 fn a_latest_value_is_delivered_at_once_and_acked_at_the_level_asked() {
     let mut world = world();
     let mut publisher = world.client(0, "p", Role::Service);
