@@ -35,7 +35,7 @@ export interface Options {
   pendingMax?: number;
   /** Length of the publishes that may wait for their ack. Default 8 MiB. */
   pendingBytesMax?: number;
-  /** Whether payloads over 1 KiB are compressed where the platform can. Default false. */
+  /** Whether payloads over 1 KiB are compressed where the platform can. Default true. */
   gzip?: boolean;
   /** Seed of the jitter, for tests that repeat. Default: random. */
   seed?: number;
@@ -111,6 +111,7 @@ export class Sampan<Events extends EventMap = EventMap> {
   readonly #statuses = new Listeners<(status: Status) => void>();
   readonly #expiring = new Listeners<(expiresMs: number) => void>();
   readonly #events = new Map<string, Listeners<(payload: never, message: never) => void>>();
+  readonly #anyEvent = new Listeners<(event: string, payload: unknown, message: Message) => void>();
   readonly #gzips: boolean;
   readonly #name = `ts-${randomName()}`;
   readonly #unacked = new Set<Promise<WireAck>>();
@@ -131,8 +132,8 @@ export class Sampan<Events extends EventMap = EventMap> {
     }
     const isFixed = typeof token === "string";
     const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
-    const setup = { token: isFixed ? token : undefined, renewable: !isFixed, client, ways, pendingMax, pendingBytesMax, seed };
-    this.#gzips = (options.gzip ?? false) && canGzip();
+    const setup = { token: isFixed ? token : undefined, renewable: !isFixed, client, inflates: canGzip(), ways, pendingMax, pendingBytesMax, seed };
+    this.#gzips = (options.gzip ?? true) && canGzip();
     this.#status = this.#statusNow(undefined, undefined, "idle");
     this.#driver = new Driver(
       {
@@ -214,6 +215,8 @@ export class Sampan<Events extends EventMap = EventMap> {
   async publish(topic: string, payload: unknown, options: PublishOptions = {}): Promise<Ack> {
     const head = outgoing(topic, options);
     const body = encoded(payload, this.#driver.session.welcome?.payload_bytes_max ?? PAYLOAD_BYTES_MAX);
+    // Bytes without a type would come as a text where they happen to be one.
+    if (typeof body !== "string") head.content_type ??= "application/octet-stream";
     const isUnacked = options.ack === "none";
     head.idempotency_key ??= isUnacked ? undefined : `${this.#name}-${(this.#keys += 1)}`;
     const send = (text: string): Promise<Ack> => (isUnacked ? this.#publishOnce(text) : this.#publishUntilAcked(text));
@@ -290,6 +293,11 @@ export class Sampan<Events extends EventMap = EventMap> {
     return listeners.add(listener as (payload: never, message: never) => void);
   }
 
+  /** Tells every message that has an event, of all subscriptions, once; the function that ends it. */
+  onAny(listener: (event: string, payload: unknown, message: Message) => void): () => void {
+    return this.#anyEvent.add(listener);
+  }
+
   /** Asks whoever serves the topic. @throws {SampanError} what the responder or the broker said. */
   async request<T = unknown>(
     topic: string,
@@ -329,10 +337,13 @@ export class Sampan<Events extends EventMap = EventMap> {
   }
 
   #tellEvent(wire: WireMessage): void {
-    const listeners = wire.event === undefined ? undefined : this.#events.get(wire.event);
-    if (!listeners) return;
+    const { event } = wire;
+    if (event === undefined) return;
+    const listeners = this.#events.get(event);
+    if (this.#anyEvent.isEmpty && !listeners) return;
     const message = messageOf(wire);
-    listeners.tell(message.payload as never, message as never);
+    listeners?.tell(message.payload as never, message as never);
+    this.#anyEvent.tell(event, message.payload, message);
   }
 
   #tellStatus(status: Status): void {

@@ -11,6 +11,7 @@ export { type ErrorKind, SampanError } from "./error.js";
 export type { Ack, Gap, Header, Message, PublishOptions } from "./message.js";
 export { type Position, parsePosition, positionText } from "./position.js";
 export type { Member, Members, MembersListener, Presence, Standing } from "./presence.js";
+export { type Acknowledge, type EventListener, EventSocket, type SocketState } from "./socket.js";
 export type { State } from "./session/output.js";
 export type { From, Joined, MessageListener, Place, SubscribeOptions, Subscription } from "./subscription.js";
 export { Pattern, type TopicFault, idOf, patternFault, token, topic, topicFault } from "./topic.js";

@@ -43,7 +43,7 @@ export interface PublishOptions {
   event?: string;
   /** Key of a `latest` value, or of an order among messages. */
   key?: string;
-  /** Content type; JSON for a value and none for bytes if it is left out. A text type wants a string. */
+  /** Content type; that of JSON for a value and of any bytes for bytes if it is left out. A text type wants a string. */
   contentType?: string;
   /** What the ack must say; `none` sends once and waits for nothing. Default: the topic's. */
   ack?: AckLevel | "none";

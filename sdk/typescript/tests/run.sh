@@ -6,4 +6,4 @@ export NODE_OPTIONS="${NODE_OPTIONS:-} --experimental-websocket --no-warnings"
 npx tsc -p tsconfig.json
 rm -rf build
 npx tsc -p tests/tsconfig.json
-exec node --test --test-reporter=spec "$@" build/tests/
+exec node --test --test-reporter=spec --test-timeout=240000 "$@" build/tests/

@@ -37,6 +37,8 @@ export interface Setup {
   renewable: boolean;
   /** Name and version of the software. */
   client: string;
+  /** Whether the platform inflates. */
+  inflates: boolean;
   /** Ways to the broker, the best first. */
   ways: readonly Via[];
   pendingMax: number;
@@ -225,8 +227,8 @@ export class Session {
     const phase = this.#phase;
     if (connection !== this.#connection || phase.state !== "connecting") return;
     this.#phase = { state: "greeting", until: phase.until };
-    const { client } = this.#setup;
-    this.#send([{ id: 0, name: "connect", body: JSON.stringify({ token: this.token, client }) }]);
+    const { client, inflates } = this.#setup;
+    this.#send([{ id: 0, name: "connect", body: JSON.stringify({ token: this.token, client, inflates }) }]);
     this.#tellState();
   }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 
-import { type Message, Sampan, SampanError } from "@sampan/client";
+import { type Fetch, type Message, Sampan, SampanError } from "@sampan/client";
 import { Broker, until } from "./harness.js";
 
 const broker = new Broker();
@@ -46,6 +47,41 @@ for (const [way, options] of Object.entries(WAYS)) {
     }
     assert.deepEqual(seen, [...payloads, "plain text"]);
     made.end();
+  });
+
+  test(`${way}: a large payload travels compressed and arrives whole`, async () => {
+    let length = 0;
+    class Weighing extends WebSocket {
+      override send(text: string): void {
+        length += text.length;
+        super.send(text);
+      }
+    }
+    const weighed: Fetch = (url, init) => {
+      length += typeof init.body === "string" ? init.body.length : 0;
+      return fetch(url, init);
+    };
+    const weighing = { WebSocket: Weighing, fetch: weighed, ...options };
+    const [made, reader] = [new Sampan({ url: broker.url, token: broker.token("till"), ...weighing }), await client()];
+    const topic = `user.${way}.large`;
+    const lines = Array.from({ length: 5000 }, (_, n) => `line ${n} สวัสดี`);
+    const bytes = new TextEncoder().encode(lines.join("\n"));
+    const small = { before: 1 };
+    const payloads: unknown[] = [small, lines, bytes, small];
+    const acks = Promise.all(payloads.map((payload) => made.publish(topic, payload)));
+    const seen: unknown[] = [];
+    const read = (async () => {
+      for await (const { payload } of reader.subscribe(topic, { from: "start" })) if (seen.push(payload) === 4) break;
+    })();
+    await made.connect();
+    assert.deepEqual((await acks).map(({ offset }) => offset), [1, 2, 3, 4]);
+    await read;
+    assert.ok(isDeepStrictEqual(seen, payloads));
+    const kept = (await reader.history(topic)).messages.map(({ payload }) => payload);
+    assert.ok(isDeepStrictEqual(kept, payloads));
+    assert.ok(length < bytes.length, `${length} of ${2 * bytes.length}`);
+    made.end();
+    reader.end();
   });
 
   test(`${way}: a subscription starts where it is asked to`, async () => {

@@ -8,7 +8,7 @@ test("the first request names token and client, and the welcome makes it live", 
   rig.session.open(0);
   assert.deepEqual(rig.wanted("connect"), [{ do: "connect", connection: 1, via: "websocket" }]);
   rig.session.connected(1);
-  assert.deepEqual(rig.sent(), [{ id: 0, name: "connect", body: { token: "token", client: "test" } }]);
+  assert.deepEqual(rig.sent(), [{ id: 0, name: "connect", body: { token: "token", client: "test", inflates: true } }]);
   rig.greet();
   assert.equal(rig.session.state, "live");
 });

@@ -28,6 +28,7 @@ const SETUP: Setup = {
   token: "token",
   renewable: false,
   client: "test",
+  inflates: true,
   ways: ["websocket"],
   pendingMax: 8,
   pendingBytesMax: 1 << 20,

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type Server, createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { type BrowserContext, type Page, chromium } from "playwright-core";
+import { Broker } from "../broker/harness.js";
+
+const PACKAGE = fileURLToPath(new URL("../../../", import.meta.url));
+/** Where what a page looked like is kept. */
+const PICTURES = path.join(PACKAGE, "../../target/browser");
+const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
+const QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const KINDS: Record<string, string> = { ".html": "text/html", ".js": "text/javascript" };
+
+let files: Server;
+let broker: Broker;
+let browser: BrowserContext;
+const profile = mkdtempSync(path.join(tmpdir(), "sampan-chromium-"));
+
+/** The address of the example. */
+function address(): string {
+  return `http://localhost:${(files.address() as AddressInfo).port}/examples/browser/index.html`;
+}
+
+before(async () => {
+  files = createServer(({ url = "/" }, response) => {
+    const file = path.join(PACKAGE, path.normalize(url));
+    try {
+      const bytes = readFileSync(file);
+      response.writeHead(200, { "content-type": KINDS[path.extname(file)] ?? "text/plain" }).end(bytes);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((resolve) => files.listen(0, "localhost", resolve));
+  broker = await new Broker({ ALLOWED_ORIGINS: new URL(address()).origin }).start();
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  browser = await chromium.launchPersistentContext(profile, { executablePath, args: [...FLAGS, ...QUIET] });
+});
+after(async () => {
+  await browser?.close();
+  await broker?.remove();
+  files?.close();
+  rmSync(profile, { recursive: true, force: true });
+});
+
+const said = (page: Page) => page.locator("#messages li").allTextContents();
+const isLive = (page: Page) => page.locator("#state.live").waitFor();
+
+async function publish(page: Page, text: string): Promise<void> {
+  await page.fill("#text", text);
+  await page.click("#publish button");
+}
+
+async function come(page: Page, count: number): Promise<void> {
+  await page.locator("#messages li").nth(count - 1).waitFor();
+}
+
+for (const [way, hinder] of [
+  ["websocket", () => {}],
+  ["sse", () => Reflect.deleteProperty(globalThis, "WebSocket")],
+] as const) {
+  test(`a page over ${way} publishes, loses its connection, and misses and doubles nothing`, { timeout: 120_000 }, async () => {
+    const page = await browser.newPage();
+    const faults: string[] = [];
+    page.on("pageerror", (error) => faults.push(error.message));
+    await page.addInitScript(hinder);
+    await page.goto(address());
+    const before = way === "websocket" ? 0 : 4;
+    await page.fill("#url", broker.url);
+    await page.fill("#token", broker.token("ann", "admin"));
+    await page.click("#connect button");
+    await isLive(page);
+    assert.equal(await page.locator("#state").textContent(), `live over ${way}`);
+    await publish(page, "packed");
+    await come(page, before + 1);
+    await broker.kill();
+    await page.locator("#state:not(.live)").waitFor();
+    await publish(page, "paid while offline");
+    await publish(page, "สวัสดี 🛶");
+    await broker.start();
+    await isLive(page);
+    await come(page, before + 3);
+    await publish(page, "shipped");
+    await come(page, before + 4);
+    const texts = (await said(page)).slice(before);
+    const expected = ['"packed"', '"paid while offline"', '"สวัสดี 🛶"', '"shipped"'];
+    assert.deepEqual(texts.map((text) => text.replace(/^\S+ /, "")), expected);
+    const offsets = texts.map((text) => Number(/:(\d+) /.exec(text)?.[1]));
+    assert.deepEqual(offsets, [1, 2, 3, 4].map((n) => n + before));
+    assert.deepEqual(faults, []);
+    mkdirSync(PICTURES, { recursive: true });
+    await page.screenshot({ path: path.join(PICTURES, `${way}.png`) });
+    await page.close();
+  });
+}
