@@ -39,6 +39,8 @@ impl Broker {
         let mut command = Command::new(program);
         command.arg("serve").arg("--data").arg(data.path());
         command.args(["--quic", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        // The broker alone is measured.
+        command.env("SAMPAN_SERVICES_ENABLED", "false");
         Broker::spawn(command, data).await
     }
 

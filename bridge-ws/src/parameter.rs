@@ -27,8 +27,9 @@ impl Parameter {
         Parameter { is_number: true, ..Parameter::text(name, about) }
     }
 
-    /// A text in the path, which no [`crate::Forward`] reads.
-    pub(crate) const fn path(name: &'static str, about: &'static str) -> Self {
+    /// A text in the path.
+    #[must_use]
+    pub const fn path(name: &'static str, about: &'static str) -> Self {
         Parameter { is_path: true, is_required: true, ..Parameter::text(name, about) }
     }
 

@@ -63,10 +63,24 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator, problem: &Value) -> V
         },
     });
     if !matches!(route.question, Content::Nothing) {
-        let body = json!({ "required": true, "content": content(&route.question, schemas) });
-        operation["requestBody"] = body;
+        let mut content = content(&route.question, schemas);
+        leave_out(&mut content, route.parameters);
+        operation["requestBody"] = json!({ "required": true, "content": content });
     }
     operation
+}
+
+/// Takes the members that stand in the path out of a body's form.
+fn leave_out(content: &mut Value, parameters: &[Parameter]) {
+    let Some(form) = content.pointer_mut("/application~1json/schema") else { return };
+    for Parameter { name, .. } in parameters.iter().filter(|parameter| parameter.is_path) {
+        if let Some(members) = form.get_mut("properties").and_then(Value::as_object_mut) {
+            members.remove(*name);
+        }
+        if let Some(required) = form.get_mut("required").and_then(Value::as_array_mut) {
+            required.retain(|member| member.as_str() != Some(name));
+        }
+    }
 }
 
 fn parameter(parameter: &Parameter) -> Value {

@@ -33,7 +33,7 @@ pub(super) struct Problem<'a> {
 }
 
 /// Codes whose status is not that of their hundred.
-const STATUS: [(Code, StatusCode); 15] = [
+const STATUS: [(Code, StatusCode); 17] = [
     (Code::TOO_LARGE, StatusCode::PAYLOAD_TOO_LARGE),
     (Code::UNKNOWN_TOPIC, StatusCode::NOT_FOUND),
     (Code::UNKNOWN_REQUEST, StatusCode::NOT_FOUND),
@@ -49,6 +49,9 @@ const STATUS: [(Code, StatusCode); 15] = [
     (Code::TOKEN_EXPIRED, StatusCode::UNAUTHORIZED),
     (Code::IDLE, StatusCode::REQUEST_TIMEOUT),
     (Code::PROTOCOL, StatusCode::INTERNAL_SERVER_ERROR),
+    // Of the codes that applications define, the two that mean everywhere what HTTP means by them.
+    (Code(904), StatusCode::NOT_FOUND),
+    (Code(909), StatusCode::CONFLICT),
 ];
 
 /// The HTTP status of a code.

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::outbox::{self, Relay};
 use crate::service::{Counters, Host};
-use crate::store::{self, Database, Schema, migrate};
+use crate::store::{self, Address, Database, Schema, migrate};
 use crate::users::{self, Users};
 
 /// The tables of all services.
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Address of the SQL database.
-    pub database: String,
+    pub database: Address,
 }
 
 /// The services of a process.

@@ -7,8 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::exit::Failure;
 use super::{
-    bench, dlq, groups, journal, presence, publish, request, revoke, serve, settings, subscribe,
-    system, token,
+    bench, dlq, groups, journal, presence, publish, request, revoke, serve, services, settings,
+    subscribe, system, token,
 };
 
 /// Sampan: a QUIC message broker for commerce
@@ -39,6 +39,7 @@ enum Command {
     Journal(journal::Args),
     Config(settings::Args),
     Bench(bench::Args),
+    Services(services::Args),
 }
 
 /// Runs the command of this process's arguments.
@@ -66,6 +67,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Dlq(args) => client(dlq::run(args)),
         Command::Revoke(args) => client(revoke::run(args)),
         Command::Bench(args) => client(bench::run(args)),
+        Command::Services(args) => client(services::run(args)),
     }
 }
 
@@ -130,6 +132,8 @@ mod tests {
             "sampan journal verify",
             "sampan journal repair --config f",
             "sampan config --config f",
+            "sampan services",
+            "sampan services --connect quic://h:1 --token t --config f --data d",
             "sampan bench connections --connections 10000 --rooms 100 --rate 1 --seconds 60",
             "sampan bench fanout --url quic://h:1 --token t --data d --burst --json",
             "sampan bench throughput --size 128",

@@ -20,6 +20,7 @@ mod publish;
 mod request;
 mod revoke;
 mod serve;
+mod services;
 mod settings;
 mod signals;
 mod stdin;

@@ -12,10 +12,12 @@ use sampan_core::config as core;
 use sampan_core::journal::PUT_BYTES_MAX;
 use sampan_core::shard::SHARDS_MAX;
 use sampan_protocol::limits::PAYLOAD_BYTES_MAX;
+use sampan_services::store::Address;
 use tracing_subscriber::EnvFilter;
 
 use super::error::Error;
 use super::file::{self, File, Journal, Limits, LogFormat, Rates};
+use super::services::Services;
 use super::sources::Sources;
 use super::{classes, groups, roles};
 use crate::auth::{self, Secret};
@@ -51,6 +53,8 @@ pub struct Config {
     pub revocation_memory: Duration,
     /// What browsers and plain HTTP may do.
     pub bridge: Bridge,
+    /// The services of the process.
+    pub services: Services,
     /// What a shard is told, if it is the only one; see [`Config::of_each`].
     pub core: Arc<core::Config>,
     /// How the broker stops.
@@ -108,10 +112,15 @@ impl Config {
             Some(text) => Some(Secret::from_text(text).map_err(Error::JwtSecret)?),
             None => None,
         };
-        Self::check(file, jwt_secret)
+        let database = sources.environment.get("SAMPAN_DATABASE_URL");
+        Self::check(file, jwt_secret, database.map(|text| Address::new(text)))
     }
 
-    fn check(file: File, jwt_secret: Option<Secret>) -> Result<Self, Error> {
+    fn check(
+        file: File,
+        jwt_secret: Option<Secret>,
+        database: Option<Address>,
+    ) -> Result<Self, Error> {
         let certificate = certificate(&file)?;
         let has_keys = jwt_secret.is_some() || file.auth.has_keys();
         for address in [file.listen.quic, file.listen.http] {
@@ -147,6 +156,7 @@ impl Config {
             jwt_secret,
             revocation_memory: Duration::from_secs(file.revocation.remember_s),
             bridge: bridge(&file.bridge)?,
+            services: Services::new(&file, database),
             core: Arc::new(core),
             drain: Drain {
                 spread: Duration::from_secs(file.drain.spread_s),

@@ -38,6 +38,8 @@ pub struct File {
     pub revocation: Revocation,
     /// Browsers and plain HTTP, under `/v1/` on the HTTP address.
     pub bridge: Bridge,
+    /// Chat, orders, inventory and notifications: clients of the broker in its own process.
+    pub services: Services,
     /// Bounds on what one client or one topic may take.
     pub limits: Limits,
     /// Publishes and requests per second, by the role of the token. Each may come in a burst of
@@ -169,6 +171,19 @@ pub struct Bridge {
     /// the last address there is the one that limits are for. Without one the bridge is off where the HTTP
     /// address is not loopback, since tokens would travel in the clear.
     pub behind_proxy: bool,
+}
+
+/// What a shop is made of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Services {
+    /// Whether they run in the broker's process. `sampan services` runs them in one of their own.
+    pub enabled: bool,
+    /// File with the address of their PostgreSQL database, `postgres://USER:PASSWORD@HOST/NAME`, which
+    /// other users of the machine must not be able to read. Without it they use SQLite, in the data
+    /// directory. The variable `SAMPAN_DATABASE_URL`, with an address, goes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_file: Option<PathBuf>,
 }
 
 /// Bounds on what one client or one topic may take.
@@ -309,6 +324,7 @@ impl Default for File {
             auth: auth::Config::default(),
             revocation: Revocation::default(),
             bridge: Bridge::default(),
+            services: Services::default(),
             limits: Limits::default(),
             rates: Rates::default(),
             drain: DrainTimes::default(),
@@ -370,6 +386,12 @@ impl Default for Bridge {
             sockets_max: 20_000,
             behind_proxy: false,
         }
+    }
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Services { enabled: true, database_file: None }
     }
 }
 

@@ -12,6 +12,7 @@ mod file;
 mod groups;
 mod print;
 mod roles;
+mod services;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -23,4 +24,5 @@ pub use file::{
     Rates, Revocation, RoleGrants, Roles, Shards, Tls,
 };
 pub use print::{effective, sample};
+pub use services::Services;
 pub use sources::{Environment, Flags, Sources};

@@ -113,7 +113,8 @@ fn refuse_unknown(table: &Table, known: &[Key], place: &str, prefix: &str) -> Re
 }
 
 /// Variables that start like a setting and are none.
-const PLAIN: [&str; 4] = ["SAMPAN_URL", "SAMPAN_TOKEN", "SAMPAN_DATA", "SAMPAN_CONFIG"];
+const PLAIN: [&str; 5] =
+    ["SAMPAN_URL", "SAMPAN_TOKEN", "SAMPAN_DATA", "SAMPAN_CONFIG", "SAMPAN_DATABASE_URL"];
 
 /// The section and key that `SAMPAN_SECTION_KEY` names.
 ///

@@ -1,6 +1,6 @@
 //! Whether the broker is ready: its phase, and when a message last went through it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How old the last delivered probe may be. Probes go out every second.
@@ -20,8 +20,19 @@ pub enum Phase {
 }
 
 /// What readiness depends on. Shared by those who know and those who ask.
-#[derive(Debug)]
-pub struct Health(Mutex<State>);
+pub struct Health {
+    state: Mutex<State>,
+    /// Asks the services whether they work.
+    services: OnceLock<Look>,
+}
+
+type Look = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Health").field(&self.state).finish()
+    }
+}
 
 #[derive(Debug)]
 struct State {
@@ -48,7 +59,21 @@ impl Health {
     /// A broker that is starting.
     #[must_use]
     pub fn starting() -> Self {
-        Health(Mutex::new(State { phase: Phase::Starting, delivered: None, failure: None }))
+        let state = State { phase: Phase::Starting, delivered: None, failure: None };
+        Health { state: Mutex::new(state), services: OnceLock::new() }
+    }
+
+    /// Names whom to ask whether the services work. The first that is named counts.
+    pub fn look_at_services(&self, look: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        let _ = self.services.set(Box::new(look));
+    }
+
+    /// Whether the services work; also where there are none. The broker is ready without them.
+    ///
+    /// # Errors
+    /// Why they do not.
+    pub fn check_services(&self) -> Result<(), String> {
+        self.services.get().map_or(Ok(()), |look| look())
     }
 
     /// Enters a phase.
@@ -90,7 +115,7 @@ impl Health {
 
     /// A panic elsewhere leaves the state as whole as it was: each field is set at once.
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

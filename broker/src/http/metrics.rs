@@ -39,8 +39,10 @@ pub struct Reading {
     pub auth_key_failures: u64,
     /// Revocations in force.
     pub revocations: u64,
-    /// What the bridge counts: name, help, count.
-    pub bridge: Vec<(&'static str, &'static str, u64)>,
+    /// Whether the services work, if there are any.
+    pub services_up: Option<u64>,
+    /// What the bridge and the services count: name, help, count.
+    pub beside: Vec<(&'static str, &'static str, u64)>,
 }
 
 /// How long the broker's own probe takes on its way; one message a second, through a session like
@@ -124,7 +126,10 @@ impl Collector for Source {
         let refused = reading.tokens_refused.iter().copied();
         page.labelled("tokens_refused", "Tokens refused", "reason", refused)?;
         page.value("auth_keys", "Keys that tokens are checked with", reading.auth_keys)?;
-        for (name, help, count) in &reading.bridge {
+        if let Some(up) = reading.services_up {
+            page.value("services_up", "Whether the services work", up)?;
+        }
+        for (name, help, count) in &reading.beside {
             page.total(name, help, *count)?;
         }
         page.value("revocations", "Revocations in force", reading.revocations)?;

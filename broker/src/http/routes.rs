@@ -21,7 +21,11 @@ pub fn router(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
 
 fn ready(health: &Health) -> Response {
     match health.check(Instant::now()) {
-        Ok(()) => "ready\n".into_response(),
+        Ok(()) => match health.check_services() {
+            Ok(()) => "ready\n".into_response(),
+            // Messages go their way all the same.
+            Err(why) => format!("ready, but without services: {why}\n").into_response(),
+        },
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }

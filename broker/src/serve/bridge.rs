@@ -6,6 +6,7 @@ use sampan_client::admin::{
     ListAnswer, Outcome, PAYLOAD, PEEK, RETRY, RetryQuestion, SEEK, SeekQuestion,
 };
 
+use super::services;
 use super::system::{REVOKE, RevokeReply, RevokeRequest, TOPICS, TopicsReply};
 use crate::config::Config;
 use crate::shard::Broker;
@@ -33,9 +34,10 @@ const PAGE: [Parameter; 3] = [
     Parameter::number("max", "How many at most").or(100),
 ];
 
-/// What the broker answers itself.
+/// What the broker and its services answer. Services of another process are reached by the same.
 fn forwards() -> Vec<Forward> {
-    vec![
+    let mut forwards = services::forwards();
+    forwards.extend([
         Forward::get::<TopicsReply>("/v1/topics", TOPICS, "The topics in use, in name order"),
         Forward::post::<RevokeRequest, RevokeReply>(
             "/v1/revoke",
@@ -70,5 +72,6 @@ fn forwards() -> Vec<Forward> {
             DISCARD,
             "Removes dead letters",
         ),
-    ]
+    ]);
+    forwards
 }

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use sampan_journal::OpenError;
+use sampan_services::store;
 
 use crate::auth::{self, revocation};
-use crate::{data_dir, shard};
+use crate::{config, data_dir, shard};
 
 /// Why the broker does not start, or cannot go on.
 #[derive(Debug)]
@@ -36,6 +37,10 @@ pub enum Error {
     Shards(shard::Error),
     /// The HTTP address cannot be bound.
     Http(SocketAddr, io::Error),
+    /// Where the services' database is said to be.
+    Settings(config::Error),
+    /// The services' database, with what time does not cure.
+    Services(store::Error),
     /// The system gives no threads, signals or random bytes.
     System(io::Error),
 }
@@ -65,6 +70,8 @@ impl std::fmt::Display for Error {
             Error::Http(address, error) => {
                 write!(f, "HTTP on {address}: {error}; another can be given with --http ADDR")
             }
+            Error::Settings(error) => error.fmt(f),
+            Error::Services(error) => write!(f, "services: {error}"),
             Error::System(error) => error.fmt(f),
         }
     }

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt;
 use crate::config::{Log, LogFormat};
 
 /// Starts the log of this process. A second call changes nothing.
-pub(super) fn start(log: &Log) {
+pub(crate) fn start(log: &Log) {
     // The filter has been checked with the settings.
     let filter = EnvFilter::new(&log.filter);
     let lines = fmt()

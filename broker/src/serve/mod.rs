@@ -14,10 +14,12 @@ mod log;
 mod own;
 mod probe;
 mod run;
+mod services;
 mod signals;
 pub mod system;
 mod tokens;
 
 pub use clock::{now, unix_ms};
 pub use error::Error;
+pub(crate) use log::start as log;
 pub use run::run;

@@ -20,6 +20,7 @@ use super::error::Error;
 use super::journals::{Fences, Journals, Monitors};
 use super::log;
 use super::own::Own;
+use super::services;
 use super::signals::{Signals, Told};
 use super::tokens::Tokens;
 use crate::auth::{Revocations, Verifier, jwks};
@@ -45,6 +46,8 @@ struct Running {
     tokens: Arc<Tokens>,
     /// What keeps published keys up to date.
     follower: JoinHandle<()>,
+    /// Sessions of the broker and its services, which stay to the last.
+    sessions: usize,
 }
 
 /// Runs a broker until it is told to stop.
@@ -92,7 +95,11 @@ async fn serve(config: Config) -> Result<(), Error> {
     let broker = Arc::new(start(&config, &data, &lock, tokens.clone(), journals)?);
     warn_of_small_buffers(&config, &broker);
 
+    let offered = services::open(&config).await?;
     let health = Arc::new(Health::starting());
+    if let Some(services) = offered.clone() {
+        health.look_at_services(move || services.check());
+    }
     let latencies = Latencies::default();
     let bridge = bridge(&config, &broker);
     if bridge.is_none() {
@@ -102,10 +109,13 @@ async fn serve(config: Config) -> Result<(), Error> {
     }
     let (clients, counters) = bridge.map(|web| (web.router, web.counters)).unzip();
     let metrics = {
-        let (broker, tokens) = (broker.clone(), tokens.clone());
+        let (broker, tokens, services) = (broker.clone(), tokens.clone(), offered.clone());
         Metrics::new(&latencies, move || {
-            let bridge = counters.iter().flat_map(|counters| counters.all()).collect();
-            Reading { bridge, ..reading(&broker, &tokens, &monitors) }
+            let bridge = counters.iter().flat_map(|counters| counters.all());
+            let own = services.iter().flat_map(|services| services.counters().all());
+            let up = services.as_ref().map(|services| u64::from(services.check().is_ok()));
+            let beside = bridge.chain(own).collect();
+            Reading { beside, services_up: up, ..reading(&broker, &tokens, &monitors) }
         })
     };
     let (stop_http, http_stopped) = oneshot::channel::<()>();
@@ -134,13 +144,15 @@ async fn serve(config: Config) -> Result<(), Error> {
         shards: shards.get(),
     };
     let own = tokio::spawn(own.run());
+    let services = offered.map(|offered| services::start(offered, &broker, tokens.clone()));
     health.enter(Phase::Serving);
     let bound = Bound { quic: broker.local_addr(), http };
     banner::print(&config, bound);
     info!(quic = %bound.quic, http = %bound.http, shards, "serving");
 
     let follower = follow_keys(verifier);
-    let mut running = Running { config, data, lock, broker, health, tokens, follower };
+    let sessions = 1 + usize::from(services.is_some());
+    let mut running = Running { config, data, lock, broker, health, tokens, follower, sessions };
     let ended = loop {
         tokio::select! {
             told = signals.next() => match told {
@@ -154,6 +166,9 @@ async fn serve(config: Config) -> Result<(), Error> {
     if let Err(error) = ended {
         running.give_up().await;
         return Err(error);
+    }
+    if let Some(services) = services {
+        services.stop().await;
     }
     running.stop().await;
     drop(stop_http);
@@ -307,8 +322,7 @@ impl Running {
         self.broker.drain(plan);
         let empty = async {
             let mut looks = interval(Duration::from_millis(20));
-            // The broker's own session stays to the last.
-            while self.broker.attached() > 1 {
+            while self.broker.attached() > self.sessions {
                 looks.tick().await;
             }
         };

@@ -6,3 +6,4 @@ mod http;
 mod many;
 mod socket;
 mod sse;
+mod users;

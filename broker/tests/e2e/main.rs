@@ -8,4 +8,5 @@ mod harness;
 mod hostile;
 mod journal;
 mod operation;
+mod services;
 mod tokens;

@@ -18,9 +18,9 @@ const BATCH: i64 = 256;
 /// How long the relay sleeps if nothing wakes it: what other processes commit waits so long.
 const SWEEP: Duration = Duration::from_millis(500);
 /// How long a process that stops keeps others from its work.
-const LEASE_MS: i64 = 10_000;
+const LEASE_MS: i64 = 5_000;
 /// The lease is renewed when this much of its time has passed.
-const RENEW: Duration = Duration::from_secs(3);
+const RENEW: Duration = Duration::from_secs(2);
 /// Time between two removals of old rows.
 const PRUNE: Duration = Duration::from_secs(60);
 /// Pauses after a failure: doubled each time up to the last.

@@ -105,3 +105,21 @@ impl std::fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_md_lists_every_code_with_its_name_and_meaning() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/services.md");
+        let text = std::fs::read_to_string(path).expect("the specification");
+        let line = |start: String| text.lines().find(|line| line.starts_with(&start));
+        for (code, name, meaning) in CODES {
+            let line = line(format!("| {} | {name} | ", code.0)).expect(name).to_lowercase();
+            assert!(line.contains(&meaning.trim_end_matches('.').to_lowercase()), "{line}");
+        }
+        let codes = text.lines().filter(|line| line.starts_with("| 9")).count();
+        assert_eq!(codes, CODES.len());
+    }
+}

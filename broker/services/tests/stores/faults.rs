@@ -1,11 +1,12 @@
 //! What is said when a database does not do its part.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sampan_services::SCHEMAS;
-use sampan_services::store::{Database, Error, Fault, Query, Work, migrate};
+use sampan_services::store::{Address, Database, Error, Fault, Query, Work, migrate};
 use sampan_services::users::{Upsert, User, Users};
 use sampan_tests::servers::Postgres;
 use tokio::task::JoinSet;
@@ -39,14 +40,15 @@ async fn every_error_says_whose_fault_it_is() {
 #[tokio::test]
 async fn an_address_that_cannot_be_is_the_operators() {
     for url in ["mysql://localhost/x", "", "services.db"] {
-        let refused = Database::open(url).expect_err(url);
+        let refused = Database::open(&Address::new(url)).expect_err(url);
         assert_eq!(
             (refused.fault(), refused.is_retryable()),
             (Fault::Operator, false),
             "{refused}"
         );
     }
-    let nowhere = Database::open("sqlite:/nowhere/at/all.db?mode=rwc").expect("a valid address");
+    let nowhere =
+        Database::open(&Address::sqlite(Path::new("/nowhere/at/all.db"))).expect("a valid address");
     let away = nowhere.ping().await.expect_err("no such folder");
     assert!(away.is_retryable(), "{away}");
 }
@@ -76,7 +78,7 @@ async fn those_in_each_others_way_are_told_to_try_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_postgres_loses_nothing_that_was_told_and_is_found_again() {
     let mut server = Postgres::start();
-    let database = Database::open(&server.database()).expect("a valid address");
+    let database = Database::open(&Address::new(&server.database())).expect("a valid address");
     migrate(&database, SCHEMAS).await.expect("migrated");
     let (stored, failures) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut writers = JoinSet::new();

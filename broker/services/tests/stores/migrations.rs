@@ -34,7 +34,7 @@ async fn steps_run_once_and_go_on_where_they_were() {
     for site in Site::each() {
         let database = site.open();
         for schema in [ONE, ONE, TWO, TWO] {
-            migrate(&database, &[schema]).await.expect(&site.url);
+            migrate(&database, &[schema]).await.expect(site.name);
         }
         let row = database.one(Query::new("SELECT id, size FROM things")).await.expect("asked");
         let row = row.expect("a row");
@@ -74,7 +74,7 @@ async fn processes_that_start_at_once_migrate_once() {
             starting.spawn(async move { migrate(&database, SCHEMAS).await });
         }
         for migrated in starting.join_all().await {
-            migrated.expect(&site.url);
+            migrated.expect(site.name);
         }
     }
 }

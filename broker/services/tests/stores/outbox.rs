@@ -28,7 +28,7 @@ async fn an_event_is_there_if_and_only_if_its_transaction_committed() {
                 work.commit().await.expect("committed");
             }
         }
-        assert_eq!(stored(&database).await, ["0", "2"], "{}", site.url);
+        assert_eq!(stored(&database).await, ["0", "2"], "{}", site.name);
     }
 }
 
@@ -61,6 +61,6 @@ async fn events_of_a_key_are_numbered_in_the_order_of_their_commits() {
         }
         writers.join_all().await;
         let expected: Vec<String> = (1..=100).map(|number| number.to_string()).collect();
-        assert_eq!(stored(&database).await, expected, "{}", site.url);
+        assert_eq!(stored(&database).await, expected, "{}", site.name);
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::OnceLock;
 
 use sampan_services::SCHEMAS;
-use sampan_services::store::{Database, migrate, sqlite_url};
+use sampan_services::store::{Address, Database, migrate};
 use sampan_tests::servers::Postgres;
 use tempfile::TempDir;
 
 /// A new database.
 pub(crate) struct Site {
-    pub(crate) url: String,
+    pub(crate) name: &'static str,
+    address: Address,
     /// A file database's folder, for as long as the test runs.
     _folder: Option<TempDir>,
 }
@@ -18,13 +19,15 @@ impl Site {
     pub(crate) fn sqlite() -> Self {
         // A name that an address could be broken by.
         let folder = tempfile::Builder::new().prefix("a b?c#%").tempdir().expect("a folder");
-        Site { url: sqlite_url(&folder.path().join("services.db")), _folder: Some(folder) }
+        let address = Address::sqlite(&folder.path().join("services.db"));
+        Site { name: "SQLite", address, _folder: Some(folder) }
     }
 
     /// On the one server of this process.
     pub(crate) fn postgres() -> Self {
         static SERVER: OnceLock<Postgres> = OnceLock::new();
-        Site { url: SERVER.get_or_init(Postgres::start).database(), _folder: None }
+        let address = Address::new(&SERVER.get_or_init(Postgres::start).database());
+        Site { name: "PostgreSQL", address, _folder: None }
     }
 
     pub(crate) fn each() -> [Site; 2] {
@@ -32,7 +35,7 @@ impl Site {
     }
 
     pub(crate) fn open(&self) -> Database {
-        Database::open(&self.url).expect("a valid address")
+        Database::open(&self.address).expect("a valid address")
     }
 
     /// The database with all tables.

@@ -22,7 +22,7 @@ async fn what_was_told_last_is_what_is_known() {
             ..User::plain("u1").user
         };
         let first = users.upsert(&told).await.expect("told");
-        assert_eq!(first.user, told, "{}", site.url);
+        assert_eq!(first.user, told, "{}", site.name);
         assert_eq!(users.find("u1").await, Ok(Some(first.clone())));
         let less = Upsert { role: Role::Agent, ..User::plain("u1").user };
         let second = users.upsert(&less).await.expect("told");

@@ -1,6 +1,5 @@
 //! An open database.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::sync::Notify;
 use super::query::{Query, both};
 use super::row::Row;
 use super::work::Work;
-use crate::store::Error;
+use crate::store::{Address, Error};
 
 /// How long a statement may wait for a connection, before the database counts as not available.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -43,28 +42,15 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// The address of the SQLite database in a file, which is made if it is missing.
-#[must_use]
-pub fn sqlite_url(file: &Path) -> String {
-    let mut path = String::new();
-    for byte in file.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' => path.push(char::from(*byte)),
-            byte if byte.is_ascii_alphanumeric() => path.push(char::from(*byte)),
-            byte => path.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    format!("sqlite:{path}?mode=rwc")
-}
-
 impl Database {
     /// The database at `sqlite:...`, `postgres:...` or `postgresql:...`. It need not be up: it is
     /// reached when it is asked.
     ///
     /// # Errors
     /// `Setup` if the address is none of these.
-    pub fn open(url: &str) -> Result<Self, Error> {
+    pub fn open(address: &Address) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
+        let url = address.as_str();
         let is_sqlite = match url.split(':').next() {
             Some("sqlite") => true,
             Some("postgres" | "postgresql") => false,

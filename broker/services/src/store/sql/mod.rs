@@ -6,7 +6,7 @@ mod query;
 mod row;
 mod work;
 
-pub use database::{Database, sqlite_url};
+pub use database::Database;
 pub use query::{Query, Text, Value, both, each};
 pub use row::{Column, Row};
 pub use work::Work;

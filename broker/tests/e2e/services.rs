@@ -1,0 +1,276 @@
+//! The services: in the broker's process and in one of their own, on databases that go and come.
+
+use std::future::pending;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use sampan::auth::Role;
+use sampan_client::{Client, Code, Error, HistoryFrom, Options, Topic};
+use sampan_services::outbox::{Event, add};
+use sampan_services::store::{Address, Database};
+use sampan_services::{Services, Settings};
+use sampan_tests::servers::Postgres;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+use crate::harness::{Broker, PATIENCE};
+
+/// A broker whose services are not in its process.
+const WITHOUT: &str = "[services]\nenabled = false\n";
+
+fn topic(name: &str) -> Topic {
+    Topic::parse(name).expect("a topic")
+}
+
+async fn ask(client: &Client, name: &str, question: &Value) -> Result<Value, Error> {
+    let reply = client.request(topic(name), question.to_string(), PATIENCE).await?;
+    Ok(serde_json::from_slice(&reply.payload()).expect("JSON"))
+}
+
+/// Asks until the answer is no more that nobody answers, or that the answerer has no database.
+async fn ask_in_time(client: &Client, name: &str, question: &Value) -> Result<Value, Error> {
+    let begun = Instant::now();
+    loop {
+        match ask(client, name, question).await {
+            Err(error) if error.is_retryable() && begun.elapsed() < PATIENCE => {
+                sleep(Duration::from_millis(50)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn code(answer: Result<Value, Error>) -> Option<Code> {
+    answer.expect_err("refused").code()
+}
+
+#[tokio::test]
+async fn users_are_told_of_and_asked_for_by_those_who_run_the_shop() {
+    let broker = Broker::start();
+    let backend = broker.client("shop", Role::Service).await;
+    let told = json!({ "id": "u 1", "role": "customer", "vip": true, "lifetime_value": 1250.5 });
+    let stored = ask_in_time(&backend, "users.upsert", &told).await.expect("stored");
+    assert_eq!((&stored["vip"], &stored["lifetime_value"]), (&true.into(), &1250.5.into()));
+    let wanted = json!({ "id": "u 1" });
+    let admin = broker.client("boss", Role::Admin).await;
+    assert_eq!(ask(&admin, "users.get", &wanted).await.expect("known"), stored);
+    for role in [Role::Customer, Role::Agent] {
+        let other = broker.client("u 1", role).await;
+        assert_eq!(code(ask(&other, "users.get", &wanted).await), Some(Code::NOT_GRANTED));
+    }
+    let refused = [
+        ("users.get", json!({ "id": "stranger" }), Code(904)),
+        ("users.get", json!({ "user": "u 1" }), Code::BAD_FIELD),
+        ("users.get", json!("u 1"), Code::BAD_FIELD),
+        ("users.upsert", json!({ "id": "", "role": "customer" }), Code::BAD_FIELD),
+        ("users.upsert", json!({ "id": "u2", "role": "king" }), Code::BAD_FIELD),
+        ("users.upsert", json!({ "id": "u2", "role": "agent", "VIP": true }), Code::BAD_FIELD),
+    ];
+    for (name, question, expected) in refused {
+        assert_eq!(code(ask(&backend, name, &question).await), Some(expected), "{question}");
+    }
+    let broken = backend.request(topic("users.get"), &b"\xff{"[..], PATIENCE).await;
+    assert_eq!(broken.expect_err("no JSON").code(), Some(Code::BAD_FIELD));
+    let broker = broker.crash_and_restart();
+    let backend = broker.client("shop", Role::Service).await;
+    assert_eq!(ask_in_time(&backend, "users.get", &wanted).await.expect("kept"), stored);
+    broker.metric_reaches("sampan_services_up", 1.0).await;
+    broker.metric_reaches("sampan_services_requests_total", 1.0).await;
+    broker.terminate();
+    assert!(broker.wait(), "a clean end");
+}
+
+/// `sampan services`.
+struct Apart(Child);
+
+impl Apart {
+    fn start(broker: &Broker, data: &TempDir) -> Self {
+        let url = format!("quic://{}", broker.quic);
+        let program = Command::new(env!("CARGO_BIN_EXE_sampan"))
+            .args(["services", "--connect", &url, "--data"])
+            .arg(broker.data.path().join("data"))
+            .env("SAMPAN_DATABASE_URL", format!("sqlite:{}/s.db?mode=rwc", data.path().display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Apart(program.expect("started"))
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn services_of_their_own_process_answer_and_survive_each_others_restarts() {
+    let (broker, data) = (Broker::configured(WITHOUT), TempDir::new().expect("a folder"));
+    let backend = broker.client("shop", Role::Service).await;
+    let wanted = json!({ "id": "u1" });
+    assert_eq!(code(ask(&backend, "users.get", &wanted).await), Some(Code::NO_RESPONDER));
+    let apart = Apart::start(&broker, &data);
+    let told = json!({ "id": "u1", "role": "agent", "name": "Amy" });
+    let stored = ask_in_time(&backend, "users.upsert", &told).await.expect("stored");
+    drop(apart);
+    let mut apart = Apart::start(&broker, &data);
+    assert_eq!(ask_in_time(&backend, "users.get", &wanted).await.expect("kept"), stored);
+    let broker = broker.crash_and_restart();
+    let backend = broker.client("shop", Role::Service).await;
+    assert_eq!(ask_in_time(&backend, "users.get", &wanted).await.expect("kept"), stored);
+    let id = i32::try_from(apart.0.id()).expect("a process id");
+    let pid = rustix::process::Pid::from_raw(id).expect("not 0");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("sent");
+    assert!(apart.0.wait().expect("ended").success(), "a clean end");
+}
+
+/// Services of one process, which ends without a goodbye when it is dropped.
+struct Process(JoinHandle<()>);
+
+impl Process {
+    fn start(address: &Address, options: Options) -> Self {
+        let settings = Settings { database: address.clone() };
+        let services = Services::open(&settings).expect("a valid address");
+        let run = async move {
+            let connect = move || Client::connect(options.clone());
+            services.run(connect, pending()).await.expect("nothing that lasts");
+        };
+        Process(tokio::spawn(run))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+const TOPICS: u32 = 5;
+const EVENTS: u32 = 120;
+
+/// Commits numbered events for one topic, some of the transactions taken back.
+async fn commit_events(database: Database, of: u32, committed: Arc<AtomicU32>) {
+    let topic = topic(&format!("order.{of}"));
+    for number in 0..EVENTS {
+        loop {
+            let Ok(mut work) = database.begin().await else { continue };
+            let event = Event::new(topic.clone(), "order:event", 0, &number).expect("JSON");
+            if add(&mut work, &event.key(&of.to_string())).await.is_err() {
+                continue;
+            }
+            if (number + of) % 7 == 3 && committed.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+                drop(work);
+                continue;
+            }
+            work.commit().await.expect("the database is up");
+            committed.fetch_add(1, Ordering::Relaxed);
+            break;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Two processes share the outbox; each is stopped dead once, and the broker twice.
+async fn events_survive(address: Address) {
+    let mut broker = Broker::configured(WITHOUT);
+    let process = |broker: &Broker| Process::start(&address, broker.options("shop", Role::Service));
+    let mut one = process(&broker);
+    let database = Database::open(&address).expect("a valid address");
+    while sampan_services::store::migrate(&database, sampan_services::SCHEMAS).await.is_err() {}
+    let committed = Arc::new(AtomicU32::new(0));
+    let mut writers = JoinSet::new();
+    for of in 0..TOPICS {
+        writers.spawn(commit_events(database.clone(), of, committed.clone()));
+    }
+    let beyond = async |count: u32| {
+        while committed.load(Ordering::Relaxed) < count {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    beyond(60).await;
+    let two = process(&broker);
+    broker = broker.crash_and_restart();
+    beyond(200).await;
+    drop(one);
+    beyond(320).await;
+    one = process(&broker);
+    broker = broker.crash_and_restart();
+    beyond(450).await;
+    drop(two);
+    writers.join_all().await;
+    let reader = broker.client("shop", Role::Service).await;
+    let begun = Instant::now();
+    for of in 0..TOPICS {
+        let expected: Vec<String> = (0..EVENTS).map(|number| number.to_string()).collect();
+        loop {
+            let page = reader.history(topic(&format!("order.{of}")), HistoryFrom::Offset(1), 1000);
+            let messages = match page.await {
+                Ok(page) => page.messages,
+                // Its first event is still to come.
+                Err(error) if error.code() == Some(Code::UNKNOWN_TOPIC) => Vec::new(),
+                Err(error) => panic!("order.{of}: {error}"),
+            };
+            let told = |message: &sampan_client::Received| {
+                String::from_utf8_lossy(&message.payload()).into_owned()
+            };
+            let found: Vec<String> = messages.iter().map(told).collect();
+            assert!(expected.starts_with(&found), "order.{of}: {found:?}");
+            if found.len() == expected.len() {
+                break;
+            }
+            assert!(begun.elapsed() < PATIENCE, "order.{of}: {} have come", found.len());
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+    drop(one);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_sqlite_leave_once_and_in_order_whoever_is_killed() {
+    let folder = TempDir::new().expect("a folder");
+    events_survive(Address::sqlite(&folder.path().join("services.db"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_postgres_leave_once_and_in_order_whoever_is_killed() {
+    let server = Postgres::start();
+    events_survive(Address::new(&server.database())).await;
+}
+
+/// The broker goes on without its services' database, says so, and needs no restart.
+#[tokio::test]
+async fn a_killed_database_stops_the_services_and_nothing_else() {
+    let mut server = Postgres::start();
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("address");
+    std::fs::write(&file, server.database() + "\n").expect("written");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&file, private).expect("set");
+    let config = format!("[services]\ndatabase_file = '{}'\n", file.display());
+    let broker = Broker::configured(&config);
+    let backend = broker.client("shop", Role::Service).await;
+    let (told, wanted) = (json!({ "id": "u1", "role": "customer" }), json!({ "id": "u1" }));
+    let stored = ask_in_time(&backend, "users.upsert", &told).await.expect("stored");
+    server.kill();
+    let failed = ask(&backend, "users.get", &wanted).await.expect_err("it is down");
+    assert!(failed.is_retryable() && failed.code() == Some(Code::BUSY), "{failed}");
+    let message = sampan_client::Message::new(topic("order.1"), "1");
+    backend.publish(message).await.expect("messages go their way");
+    let ready = async |words: &str| {
+        let begun = Instant::now();
+        while !broker.http_get("/readyz").1.contains(words) {
+            assert!(begun.elapsed() < PATIENCE, "{:?}", broker.http_get("/readyz"));
+            sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(broker.http_get("/readyz").0, 200);
+    };
+    ready("without services: the database is not available").await;
+    server.start_again();
+    assert_eq!(ask_in_time(&backend, "users.get", &wanted).await.expect("kept"), stored);
+    ready("ready\n").await;
+}
