@@ -319,7 +319,7 @@ impl Running {
             close_after: drain.linger,
         };
         info!(sessions = self.broker.attached(), over = ?plan.over, "draining");
-        self.broker.drain(plan);
+        self.broker.drain(plan, self.tokens.is_own());
         let empty = async {
             let mut looks = interval(Duration::from_millis(20));
             while self.broker.attached() > self.sessions {

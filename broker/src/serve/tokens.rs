@@ -96,11 +96,14 @@ impl Tokens {
         &self,
         revocation: Revocation,
     ) -> impl Fn(&grant::Identity) -> bool + Send + Sync + 'static {
+        let is_own = self.is_own();
+        move |identity| !is_own(identity) && revocation.matches(&to_auth(identity))
+    }
+
+    /// Whether a session is the broker's own, or its services'.
+    pub(super) fn is_own(&self) -> impl Fn(&grant::Identity) -> bool + Send + Sync + 'static {
         let own_id = self.own_id.clone();
-        move |identity| {
-            let is_own = identity.token_id.as_deref() == Some(&*own_id);
-            !is_own && revocation.matches(&to_auth(identity))
-        }
+        move |identity| identity.token_id.as_deref() == Some(&*own_id)
     }
 
     /// Tokens accepted, and refused by reason.

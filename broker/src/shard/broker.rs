@@ -220,10 +220,11 @@ impl Broker {
         Ok(())
     }
 
-    /// Starts to send the clients away, and lets no new connection in. [`Broker::attached`] tells
-    /// how many are left.
-    pub fn drain(&self, plan: Drain) {
-        self.tell_all(|| Note::Drain(plan));
+    /// Starts to send the clients away, but those whose identity matches, and lets no new connection
+    /// in. [`Broker::attached`] tells how many are left.
+    pub fn drain(&self, plan: Drain, spared: impl Fn(&Identity) -> bool + Send + Sync + 'static) {
+        let spared: super::command::Matches = Arc::new(spared);
+        self.tell_all(|| Note::Drain(plan, spared.clone()));
     }
 
     /// Closes what is left, and waits for the threads to end.

@@ -35,7 +35,7 @@ pub(super) enum Note {
     /// Answer what is asked of the shard's groups.
     Manage { manage: Manage, answer: Answer },
     /// Send the clients away.
-    Drain(Drain),
+    Drain(Drain, Matches),
     /// Close what is left and end the thread.
     Stop,
 }

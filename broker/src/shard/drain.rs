@@ -7,6 +7,8 @@ use sampan_core::session::SessionKey;
 use sampan_core::shard::Shard;
 use sampan_protocol::Now;
 
+use super::command::Matches;
+
 /// How a broker is emptied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
@@ -39,8 +41,8 @@ pub(super) struct Draining {
 }
 
 impl Draining {
-    pub(super) fn new(plan: Drain, shard: &Shard, now: Now) -> Self {
-        let sessions: VecDeque<_> = shard.sessions().into();
+    pub(super) fn new(plan: Drain, spared: &Matches, shard: &Shard, now: Now) -> Self {
+        let sessions: VecDeque<_> = shard.sessions_but(&|who| spared(who)).into();
         let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
         Draining { plan, sessions, step: plan.over / count, next: now.mono }
     }

@@ -218,8 +218,8 @@ impl Runner {
                     let id = self.asked.note(answer);
                     shard.manage(now, id, manage);
                 }
-                Note::Drain(plan) => {
-                    self.draining = Some(Draining::new(plan, shard, now));
+                Note::Drain(plan, spared) => {
+                    self.draining = Some(Draining::new(plan, &spared, shard, now));
                     self.quic.shut();
                 }
                 Note::Stop => return false,

@@ -224,12 +224,16 @@ async fn a_drained_broker_empties_and_lets_nobody_in() {
         clients.push(house.connect(&format!("user{n}/service")).await);
     }
     eventually("all are counted", || house.broker.attached() == 20).await;
-    house.broker.drain(Drain {
+    let spared = Client::attach(house.broker.link(), house.options("house/service")).await;
+    let spared = spared.expect("attached");
+    let plan = Drain {
         over: Duration::from_millis(300),
         reconnect_within: Duration::from_millis(10),
         close_after: Duration::from_millis(500),
-    });
-    eventually("all have left", || house.broker.attached() == 0).await;
+    };
+    house.broker.drain(plan, |who| &*who.user == "house");
+    eventually("all others have left", || house.broker.attached() == 1).await;
+    assert_eq!(spared.status().sessions, 1);
     let late =
         Options { connect_timeout: Duration::from_millis(500), ..house.options("x/service") };
     assert!(Client::connect(late).await.is_err());

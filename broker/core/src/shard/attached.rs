@@ -128,6 +128,14 @@ impl Shard {
         self.input(now, key, server::Input::Drain { reconnect_within, close_after });
     }
 
+    /// The sessions there are, in a fixed order, but those whose identity matches.
+    #[must_use]
+    pub fn sessions_but(&self, spared: &dyn Fn(&Identity) -> bool) -> Vec<SessionKey> {
+        let is_spared = |session: &Session| session.identity.as_ref().is_some_and(spared);
+        let others = self.sessions.iter().filter(|(_, session)| !is_spared(session));
+        others.map(|(_, session)| session.key).collect()
+    }
+
     /// Ends every session whose identity matches, as a revocation does. Answers how many.
     pub fn close_where(
         &mut self,
