@@ -216,3 +216,29 @@ async fn a_body_that_does_not_come_is_waited_for_a_while_only() {
     read.expect("in time").expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 408");
 }
+
+#[tokio::test]
+async fn an_address_that_shows_too_many_bad_tokens_waits_on_every_transport() {
+    let broker = Broker::start();
+    let good = broker.token("ann", Role::Customer);
+    let mut witness = broker.live(&good).await;
+    let mut statuses = Vec::new();
+    while statuses.last() != Some(&429) {
+        assert!(statuses.len() < 1000, "it never waits: {statuses:?}");
+        let reply = broker.get("x.y.z", "/v1/topics/a/history").await;
+        statuses.push(reply.status);
+        if reply.status == 429 {
+            assert!(reply.head.contains("retry-after: 1\r"), "{}", reply.head);
+            assert_eq!(reply.json()["name"], "RATE_LIMITED");
+        }
+    }
+    assert!(statuses.len() > 100, "some are looked at: {statuses:?}");
+    assert!(statuses[..statuses.len() - 1].iter().all(|status| *status == 401), "{statuses:?}");
+    assert!(broker.metric("sampan_bridge_addresses_throttled_total").await >= 1);
+    witness.say(&json!({"id": 1, "ping": {}})).await;
+    assert_eq!(witness.hear().await["id"], 1, "who is in stays in");
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while broker.get(&good, "/v1/topics/user.ann/history").await.status == 429 {
+        assert!(tokio::time::Instant::now() < until, "the wait ends");
+    }
+}

@@ -170,3 +170,36 @@ async fn a_broker_that_stops_tells_when_to_come_back() {
     assert!(goaway["reconnect_within_ms"].is_u64() && goaway["close_after_ms"].is_u64());
     assert_eq!(socket.closed().await, 4400);
 }
+
+#[tokio::test]
+async fn compressed_payloads_reach_each_reader_as_it_can_read_them() {
+    let broker = Broker::start();
+    let token = broker.token("till", Role::Service);
+    let mut plain = broker.live(&token).await;
+    let mut able = broker.socket().await;
+    able.say(&json!({"connect": {"token": token, "inflates": true}})).await;
+    for socket in [&mut plain, &mut able] {
+        socket.say(&json!({"id": 1, "subscribe": {"topic": "order.7"}})).await;
+        socket.hear_of("subscribed").await;
+    }
+    // The gzip of {"a":1}.
+    let packed = "H4sIAAAAAAACA6tWSlSyMqwFAK+sG1YHAAAA";
+    let message = json!({
+        "topic": "order.7", "payload_base64": packed, "content_type": "application/json",
+        "content_encoding": "gzip", "headers": [["trace", "t1"], ["raw", {"base64": "/w=="}]],
+    });
+    let reply = broker.post(&token, "/v1/publish", &message).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let told = plain.hear_of("message").await["message"].clone();
+    assert_eq!(told["payload"], json!({"a": 1}), "{told}");
+    assert_eq!(told["headers"], message["headers"]);
+    let told = able.hear_of("message").await["message"].clone();
+    assert_eq!(told["payload_base64"], packed);
+    assert_eq!(
+        (&told["content_encoding"], &told["headers"]),
+        (&"gzip".into(), &message["headers"])
+    );
+    let page = broker.get(&token, "/v1/topics/order.7/history").await.json();
+    assert_eq!(page["messages"][0]["payload"], json!({"a": 1}));
+    assert_eq!(page["messages"][0]["headers"], message["headers"]);
+}
