@@ -6,10 +6,10 @@ DENY_VERSION := 0.20.2
 FUZZ_SECONDS ?= 60
 SIM_FRESH ?= 20
 REAL_INPUT ?= target/catalog.txt
-NODE_FOLDERS := $(dir $(wildcard sdk/typescript/package.json tests/node/package.json))
+NODE_FOLDERS := $(dir $(wildcard sdk/typescript/package.json tests/node/package.json tests/asyncapi/package.json))
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 
-.PHONY: help run test unit smoke node lint fmt clippy doc deny audit sim real crash bench fuzz setup setup-deny setup-node
+.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real crash bench fuzz setup setup-deny setup-node
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ node: setup setup-node ## the clients in JavaScript, in Node and a browser, with
 		[ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; \
 		SAMPAN=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/sampan npm test; \
 	done
+
+autobahn: setup ## the WebSocket suite of Autobahn against the bridge's sockets; needs Python 2.7
+	@CARGO="$(CARGO)" sh scripts/autobahn.sh
 
 lint: fmt clippy doc ## formatting, clippy and rustdoc, warnings denied
 
