@@ -13,8 +13,11 @@ const PURE: &[(&str, &[&str])] = &[
 ];
 
 /// Folders of other crates that are held to the same.
-const PURE_FOLDERS: &[&str] =
-    &["broker/services/src/chat/model/", "broker/services/src/chat/rules/"];
+const PURE_FOLDERS: &[&str] = &[
+    "broker/services/src/chat/model/",
+    "broker/services/src/chat/rules/",
+    "broker/services/src/orders/rules/",
+];
 
 /// What pure code would reach the world through: runtimes, sockets, disks, threads, clocks, chance.
 const WORLD: &str =
@@ -63,7 +66,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sqlx", &["broker/services/src/store/sql/"]),
     ("toml", &["broker/src/config/"]),
     ("tungstenite", &["bridge-ws/src/web/socket.rs"]),
-    ("unicode_normalization", &["broker/services/src/chat/rules/text.rs"]),
+    (
+        "unicode_normalization",
+        &["broker/services/src/chat/rules/text.rs", "broker/services/src/orders/rules/webhook.rs"],
+    ),
     ("ureq", &["broker/src/auth/jwks/fetch.rs"]),
     ("uuid", &["broker/services/src/id.rs"]),
 ];

@@ -7,6 +7,7 @@
 pub mod chat;
 mod id;
 mod moment;
+pub mod orders;
 pub mod outbox;
 mod refusal;
 mod role;

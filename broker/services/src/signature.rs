@@ -1,5 +1,6 @@
-//! HMAC-SHA256: what the shop signs for itself, and what others sign for it.
+//! SHA-256 and HMAC: what the shop signs for itself, and what others sign for it.
 
+use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign, verify};
 
 /// A secret that signs.
@@ -29,6 +30,12 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret")
     }
+}
+
+/// The SHA-256 of bytes.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> Vec<u8> {
+    digest::digest(&SHA256, bytes).as_ref().to_vec()
 }
 
 /// Bytes in hexadecimal.

@@ -1,0 +1,198 @@
+//! An order on its way, under the names it has on the wire.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::moment::Moment;
+
+macro_rules! statuses {
+    ($first:ident = $first_text:literal, $first_doc:literal;
+     $($name:ident = $text:literal, $doc:literal;)*) => {
+        /// Where an order stands; later stages come later.
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize,
+            Deserialize, JsonSchema,
+        )]
+        #[serde(rename_all = "snake_case")]
+        pub enum Status {
+            #[doc = $first_doc]
+            #[default]
+            $first,
+            $(#[doc = $doc] $name,)*
+        }
+
+        impl Status {
+            /// All of them, in the order of their stages.
+            pub const ALL: &[Status] = &[Status::$first, $(Status::$name),*];
+
+            /// The name on the wire.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { Status::$first => $first_text, $(Status::$name => $text,)* }
+            }
+        }
+    };
+}
+
+statuses! {
+    Pending = "pending", "It was placed.";
+    Confirmed = "confirmed", "The shop has taken it.";
+    Processing = "processing", "The shop works on it.";
+    Packed = "packed", "It waits for the carrier.";
+    Shipped = "shipped", "The carrier has it.";
+    InTransit = "in_transit", "It is on its way.";
+    Exception = "exception", "Something is wrong with it.";
+    OutForDelivery = "out_for_delivery", "It comes today.";
+    DeliveryAttempted = "delivery_attempted", "Nobody took it.";
+    AvailableForPickup = "available_for_pickup", "It waits for its customer.";
+    Delivered = "delivered", "Its customer has it.";
+    Returning = "returning", "It is on its way back.";
+    Returned = "returned", "The shop has it back.";
+    Cancelled = "cancelled", "It will not come.";
+}
+
+impl Status {
+    /// Whether nothing is expected to follow.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Status::Delivered | Status::Returned | Status::Cancelled)
+    }
+}
+
+/// A place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Location {
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// In words.
+    pub address: String,
+}
+
+/// An order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Order {
+    /// Id.
+    pub id: String,
+    /// Whose it is.
+    pub customer_id: String,
+    /// Where it stands.
+    pub status: Status,
+    /// When it came to stand there, by the carrier's clock.
+    pub status_at: Moment,
+    /// One more with every status; what a change is guarded by.
+    pub version: u64,
+    /// Who carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
+    /// The carrier's number for it. Carriers use numbers again: it is no key by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking_number: Option<String>,
+    /// When it should come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_delivery: Option<Moment>,
+    /// When it was placed.
+    pub created_at: Moment,
+    /// When it was last changed.
+    pub updated_at: Moment,
+}
+
+/// Who says where an order is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The carrier, when asked.
+    Poll,
+    /// The carrier, by itself.
+    Webhook,
+    /// The shop.
+    Admin,
+}
+
+/// What was said of an order at one point.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Checkpoint {
+    /// By whom.
+    pub source: Source,
+    /// The carrier; empty from the shop.
+    pub carrier: String,
+    /// The carrier's number; empty from the shop.
+    pub tracking_number: String,
+    /// The carrier's code.
+    pub raw_code: String,
+    /// What the code means; nothing if it is not known or says nothing.
+    pub status: Option<Status>,
+    /// When it was so, by the carrier's clock.
+    pub event_time: Moment,
+    /// When it was heard of.
+    pub observed_at: Moment,
+    /// Where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// When it should come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_delivery: Option<Moment>,
+    /// In words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+}
+
+/// What customer and shop are told, `OrderStatusUpdate` of the requirements.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderStatusUpdate {
+    /// The order.
+    pub order_id: String,
+    /// Whose it is.
+    pub customer_id: String,
+    /// Where it stood.
+    pub previous_status: Status,
+    /// Where it stands.
+    pub current_status: Status,
+    /// When it came to stand there: the carrier's time, not that of the asking.
+    pub timestamp: Moment,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// When it should come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_delivery: Option<Moment>,
+    /// The carrier's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracking_number: Option<String>,
+    /// In words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// The order's version since: each is told once.
+    pub version: u64,
+    /// The same for the same order and version, so that it is taken once.
+    pub event_id: String,
+    /// Who carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
+    /// As `timestamp`.
+    pub event_time: Moment,
+    /// When the shop heard of it.
+    pub observed_at: Moment,
+}
+
+/// Why an order is tracked no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// It has arrived, in one way or another.
+    Terminal,
+    /// Seven days are over.
+    Expired,
+    /// Another number took its place, or the shop said so.
+    Withdrawn,
+}
+
+/// `order:tracking_stopped`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrackingStopped {
+    /// The order.
+    pub order_id: String,
+    /// Why.
+    pub reason: StopReason,
+}
