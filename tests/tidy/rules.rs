@@ -16,6 +16,8 @@ const PURE: &[(&str, &[&str])] = &[
 const PURE_FOLDERS: &[&str] = &[
     "broker/services/src/chat/model/",
     "broker/services/src/chat/rules/",
+    "broker/services/src/inventory/rules/",
+    "broker/services/src/notifications/rules/",
     "broker/services/src/orders/rules/",
 ];
 

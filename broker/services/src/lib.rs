@@ -6,6 +6,7 @@
 
 pub mod chat;
 mod id;
+pub mod inventory;
 mod moment;
 pub mod orders;
 pub mod outbox;

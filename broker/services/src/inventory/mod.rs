@@ -1,0 +1,4 @@
+//! Stock, and what customers hold of it while they pay.
+
+pub mod model;
+pub mod rules;
