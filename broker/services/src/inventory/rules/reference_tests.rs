@@ -126,7 +126,7 @@ proptest! {
                     }
                 }
             }
-            for n in 0..3 {
+            for (n, came) in came.iter().enumerate() {
                 let (key, level) = (key(n), shop.levels[&key(n)]);
                 let sold: i64 = shop.holds.values()
                     .filter(|hold| hold.key == key && hold.status == HoldStatus::Committed)
@@ -134,7 +134,7 @@ proptest! {
                     .sum();
                 prop_assert_eq!(level.reserved, shop.held(&key), "what is held is counted");
                 prop_assert!(0 <= level.reserved && level.reserved <= level.on_hand);
-                prop_assert_eq!(level.on_hand + sold, came[n], "what came is there or sold");
+                prop_assert_eq!(level.on_hand + sold, *came, "what came is there or sold");
                 prop_assert!(level.version >= before.levels[&key].version);
             }
         }
