@@ -76,7 +76,8 @@ impl<S: Storage> Writer<S> {
         key::join(&mut gone, Hole { from: segment, to: segment });
         self.put_own(now, &[(Sort::Gone.alone(), Some(key::ranges(&gone)))])?;
         self.sync()?;
-        self.replace(segment, copying.changes);
+        let topics = self.shared.state().topics.iter().map(|(number, _)| number).collect();
+        self.replace(segment, &topics, copying.changes);
         Ok(true)
     }
 

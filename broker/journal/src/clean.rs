@@ -3,6 +3,8 @@
 //! What is still needed is copied forward first: messages with their offsets, values that are the
 //! newest of their keys. One block says that the segment is gone; after it is synced the file goes.
 
+use std::collections::BTreeSet;
+
 use sampan_core::journal::{Hole, Run};
 use sampan_protocol::{Now, Topic};
 
@@ -29,6 +31,8 @@ const BLOCK_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Cleaning {
     segment: u64,
+    /// Topics that have messages in it.
+    topics: BTreeSet<u32>,
     copies: Vec<Copy>,
     keys: Vec<bytes::Bytes>,
 }
@@ -108,7 +112,8 @@ impl<S: Storage> Keeper<S> {
         // A topic may have several extents here, each of which is listed.
         copies.sort_by_key(|copy| (copy.topic, copy.run.from));
         copies.dedup_by_key(|copy| (copy.topic, copy.run.from));
-        Ok(Cleaning { segment, copies, keys: index.values.into_keys().collect() })
+        let topics = index.extents.iter().map(|(topic, _)| *topic).collect();
+        Ok(Cleaning { segment, topics, copies, keys: index.values.into_keys().collect() })
     }
 }
 
@@ -128,7 +133,7 @@ impl<S: Storage> Writer<S> {
         }
         // A floor that was told stays, and whatever is newer is known from here on.
         self.sync()?;
-        let Some(Cleaning { segment, copies, keys }) = work.cleaning else { return Ok(()) };
+        let Some(Cleaning { segment, topics, copies, keys }) = work.cleaning else { return Ok(()) };
         if !self.shared.state().segments.get(&segment).is_some_and(|s| s.filed && !s.damaged) {
             return Ok(());
         }
@@ -166,7 +171,7 @@ impl<S: Storage> Writer<S> {
         key::join(&mut gone, Hole { from: segment, to: segment });
         self.put_own(now, &[(Sort::Gone.alone(), Some(key::ranges(&gone)))])?;
         self.sync()?;
-        self.replace(segment, copying.changes);
+        self.replace(segment, &topics, copying.changes);
         self.shared.depot().dead.push_back(segment);
         Ok(())
     }
@@ -209,11 +214,12 @@ impl<S: Storage> Writer<S> {
         self.commit(block, Vec::new())
     }
 
-    /// Puts the copies in the place of a segment.
-    pub(crate) fn replace(&self, segment: u64, changes: Vec<Change>) {
+    /// Puts the copies in the place of a segment that has messages of these topics.
+    pub(crate) fn replace(&self, segment: u64, topics: &BTreeSet<u32>, changes: Vec<Change>) {
         let mut state = self.shared.state();
-        for (_, topic) in state.topics.iter_mut() {
-            topic.extents.retain(|_, extent| extent.segment != segment);
+        for topic in topics {
+            let extents = &mut state.topics.entry(*topic).extents;
+            extents.retain(|_, extent| extent.segment != segment);
         }
         changes.into_iter().for_each(|change| state.apply(change));
         state.segments.remove(&segment);

@@ -127,6 +127,8 @@ pub(crate) struct State<F> {
     pub(crate) topics: Standings,
     pub(crate) values: BTreeMap<Bytes, Value>,
     pub(crate) segments: BTreeMap<u64, Segment<F>>,
+    /// Keys of values that are absent.
+    removed: BTreeSet<Bytes>,
     /// Segments that were deleted.
     pub(crate) gone: Vec<Hole>,
     /// Epoch of new topics.
@@ -154,6 +156,7 @@ impl<F> State<F> {
             topics: Standings::new(classes),
             values: BTreeMap::new(),
             segments: BTreeMap::new(),
+            removed: BTreeSet::new(),
             gone: Vec::new(),
             epoch: 1,
             damaged: Vec::new(),
@@ -210,24 +213,29 @@ impl<F> State<F> {
         }
         self.read_own(&key, &value, before_mark);
         self.changed.note(&key);
+        match value.absent {
+            true => self.removed.insert(key.clone()),
+            false => self.removed.remove(&key),
+        };
         self.values.insert(key, value);
     }
 
     /// Forgets a key that was removed, once no segment has an older value of it.
     pub(crate) fn forget_removed(&mut self) {
-        let numbers: Vec<u64> = self.segments.keys().copied().collect();
-        let State { values, segments, changed, .. } = self;
-        values.retain(|key, value| {
-            let first = numbers.partition_point(|number| *number < value.mark);
-            let needed = numbers.get(first).is_some_and(|number| *number < value.place.segment);
-            let keep = !value.absent || needed;
-            if !keep {
+        let State { values, removed, segments, changed, .. } = self;
+        removed.retain(|key| {
+            let Some(value) = values.get(key) else { return false };
+            let place = value.place;
+            let first = segments.range(value.mark..).next();
+            let needed = first.is_some_and(|(number, _)| *number < place.segment);
+            if !needed {
                 changed.note(key);
-                if let Some(segment) = segments.get_mut(&value.place.segment) {
-                    segment.live_bytes = segment.live_bytes.saturating_sub(value.place.bytes);
+                values.remove(key);
+                if let Some(segment) = segments.get_mut(&place.segment) {
+                    segment.live_bytes = segment.live_bytes.saturating_sub(place.bytes);
                 }
             }
-            keep
+            needed
         });
     }
 
