@@ -16,7 +16,6 @@ use crate::index::Index;
 use crate::keeper::{Keeper, Work};
 use crate::key::{self, Sort};
 use crate::read::{Missed, Piece};
-use crate::retain::Kept;
 use crate::state::{Change, Value};
 use crate::storage::Storage;
 use crate::writer::Writer;
@@ -60,14 +59,13 @@ impl Copying {
 
 impl<S: Storage> Keeper<S> {
     /// The oldest segment of which little is needed, if there is any, with what is needed of it.
-    pub(crate) fn find_cleaning(&self, now: Now, kept: &Kept) -> Result<Option<Cleaning>, Error> {
+    pub(crate) fn find_cleaning(&self, now: Now) -> Result<Option<Cleaning>, Error> {
         let since_ms = self.shared.window_from(now);
         let few = self.shared.options.segment_bytes / NEEDED_PART;
         let candidates: Vec<u64> = {
-            let state = self.shared.state();
+            let (ledger, state) = (self.shared.ledger(), self.shared.state());
             let sealed = state.segments.iter().filter(|(_, s)| s.filed && !s.damaged);
-            let needed = |number: &u64, live| live + kept.get(number).copied().unwrap_or(0);
-            let little = sealed.filter(|(number, s)| needed(number, s.live_bytes) < few);
+            let little = sealed.filter(|(number, s)| s.live_bytes + ledger.kept(**number) < few);
             little.map(|(number, _)| *number).collect()
         };
         for segment in candidates {

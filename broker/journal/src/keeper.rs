@@ -49,8 +49,8 @@ impl<S: Storage> Keeper<S> {
         for number in self.shared.unsealed() {
             self.shared.seal(number)?;
         }
-        let (floors, kept) = self.retain(now)?;
-        let cleaning = self.find_cleaning(now, &kept)?;
+        let floors = self.retain(now)?;
+        let cleaning = self.find_cleaning(now)?;
         let prepared = self.prepare();
         let work = Work { floors, cleaning };
         match prepared {

@@ -25,6 +25,7 @@ mod identity;
 mod index;
 mod keeper;
 mod key;
+mod ledger;
 mod mark;
 mod open;
 mod options;

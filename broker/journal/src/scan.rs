@@ -113,6 +113,9 @@ pub(crate) fn change(
 pub(crate) fn run(bytes: &Bytes, record: &Record<'_>, entries: &Entries) -> Option<Run> {
     let (_, frames) = record.split()?;
     let run = entries.run(bytes.slice_ref(frames))?;
+    if run.from == 0 || run.to < run.from || run.to > NUMBER_MAX {
+        return None;
+    }
     let count = if frames.is_empty() { 0 } else { run.count() };
     (run.from == record.head.from && count == u64::from(record.head.count)).then_some(run)
 }

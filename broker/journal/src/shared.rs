@@ -8,6 +8,7 @@ use sampan_protocol::Now;
 
 use crate::depot::Depot;
 use crate::error::Error;
+use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::segment::{ending, name};
 use crate::state::State;
@@ -24,6 +25,7 @@ pub(crate) struct Shared<S: Storage> {
     pub(crate) clock: Clock,
     state: Mutex<State<S::File>>,
     depot: Mutex<Depot<S::File>>,
+    ledger: Mutex<Ledger>,
 }
 
 impl<S: Storage> Shared<S> {
@@ -35,8 +37,8 @@ impl<S: Storage> Shared<S> {
         state: State<S::File>,
         depot: Depot<S::File>,
     ) -> Self {
-        let (state, depot) = (Mutex::new(state), Mutex::new(depot));
-        Shared { storage, options, store_id, clock, state, depot }
+        let (state, depot, ledger) = (Mutex::new(state), Mutex::new(depot), Mutex::default());
+        Shared { storage, options, store_id, clock, state, depot, ledger }
     }
 
     /// What is known; never held while the disk works.
@@ -47,6 +49,11 @@ impl<S: Storage> Shared<S> {
     /// The prepared segments; held while they are made.
     pub(crate) fn depot(&self) -> MutexGuard<'_, Depot<S::File>> {
         self.depot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What retention knows. Taken ahead of the state, by the keeper alone.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file of a segment; `None` if the log has no such segment any more.

@@ -1,6 +1,6 @@
 //! What is known of each topic in memory.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -55,6 +55,8 @@ pub(crate) struct Standing {
     pub(crate) first: Option<First>,
     /// Its runs that were written last.
     pub(crate) recent: VecDeque<Arc<Run>>,
+    /// Whether it may have changed since retention looked at it.
+    is_touched: bool,
 }
 
 impl Standing {
@@ -78,6 +80,7 @@ impl Standing {
             newest: BTreeMap::new(),
             first: None,
             recent: VecDeque::new(),
+            is_touched: false,
         }
     }
 
@@ -148,13 +151,15 @@ pub(crate) struct Standings {
     patterns: HashMap<String, Arc<str>>,
     /// No new topic has a number below.
     numbers_from: u32,
+    /// Topics that may have changed since retention looked at them.
+    touched: Vec<u32>,
     classes: Arc<Table>,
 }
 
 impl Standings {
     pub(crate) fn new(classes: Arc<Table>) -> Self {
-        let (by_number, names, patterns) = Default::default();
-        Standings { by_number, names, patterns, numbers_from: 1, classes }
+        let (by_number, names, patterns, touched) = Default::default();
+        Standings { by_number, names, patterns, numbers_from: 1, touched, classes }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -184,9 +189,31 @@ impl Standings {
         self.by_number.get(&number)
     }
 
-    /// The topic of this number, whose name may not be known yet.
+    /// The topic of this number, whose name may not be known yet, to be changed.
     pub(crate) fn entry(&mut self, number: u32) -> &mut Standing {
-        self.by_number.entry(number).or_insert_with(|| Standing::new(1))
+        let topic = self.by_number.entry(number).or_insert_with(|| Standing::new(1));
+        if !std::mem::replace(&mut topic.is_touched, true) {
+            self.touched.push(number);
+        }
+        topic
+    }
+
+    /// Keeps the first regions of a topic, which changes nothing of it.
+    pub(crate) fn keep_first(&mut self, number: u32, first: First) {
+        if let Some(topic) = self.by_number.get_mut(&number) {
+            topic.first = Some(first);
+        }
+    }
+
+    /// The topics that may have changed since the last call.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<u32> {
+        let touched = std::mem::take(&mut self.touched);
+        for number in &touched {
+            if let Some(topic) = self.by_number.get_mut(number) {
+                topic.is_touched = false;
+            }
+        }
+        touched.into_iter().collect()
     }
 
     /// Says what a topic is called and which epoch its history has.
@@ -202,16 +229,16 @@ impl Standings {
         (topic.pattern, topic.retention, topic.is_latest) = (pattern, retention, is_latest);
     }
 
-    /// The topics with this number and above.
-    pub(crate) fn range(&self, from: u32) -> impl Iterator<Item = (u32, &Standing)> {
-        self.by_number.range(from..).map(|(number, topic)| (*number, topic))
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Standing)> {
         self.by_number.iter().map(|(number, topic)| (*number, topic))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Standing)> {
+        let touched = self.by_number.iter_mut().filter(|(_, topic)| !topic.is_touched);
+        self.touched.extend(touched.map(|(number, topic)| {
+            topic.is_touched = true;
+            *number
+        }));
         self.by_number.iter_mut().map(|(number, topic)| (*number, topic))
     }
 }

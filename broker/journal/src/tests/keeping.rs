@@ -1,5 +1,7 @@
 //! Retention, cleaning, and what they must leave alone.
 
+use sampan_tests::chance::Chance;
+
 use super::*;
 
 fn fill(place: &Place, log: &mut Log<Faulty>, name: &str, offsets: std::ops::RangeInclusive<u64>) {
@@ -186,4 +188,40 @@ fn a_log_that_is_opened_often_stays_small() {
     let log = place.open();
     assert_eq!(offsets(&read(&log, "a", Start::Offset(0))), (1..=40).collect::<Vec<_>>());
     assert!(log.reader.stats().segments < 6, "{:?}", log.reader.stats());
+}
+
+#[test]
+fn what_a_round_knows_without_looking_is_what_a_look_at_everything_would_find() {
+    let hour = Duration::from_secs(3600);
+    for (seed, bytes) in [(1, u64::MAX), (2, 60_000), (3, 20_000)] {
+        let retention = Retention { age: hour, bytes, count: Some(40) };
+        let mut place = Place::keeping(retention);
+        let (mut chance, mut log) = (Chance::of(seed, "rounds", 0), place.open());
+        let mut next = [1; 12];
+        for round in 0..200 {
+            let at = usize::try_from(chance.below(12)).expect("small");
+            let size = usize::try_from(chance.below(3000)).expect("small");
+            let offset = next[at];
+            next[at] += 1;
+            let write = match at {
+                10.. => kept(&format!("latest.{at}"), &["key"], run(offset, &[size])),
+                _ => append(&format!("t.{at}"), offset, &[size]),
+            };
+            place.store(&mut log, &[write]);
+            if chance.below(10) == 0 {
+                let offset = (chance.below(2) == 0).then_some(1 + chance.below(offset));
+                let topic = topic(&format!("t.{}", at % 10));
+                place.store(&mut log, &[Write::Pin { topic, name: "g".into(), offset }]);
+            }
+            place.pass(Duration::from_secs(chance.below(300)));
+            if chance.below(3) == 0 {
+                maintain(&place, &mut log);
+                assert!(log.keeper.is_known(place.now), "seed {seed}, round {round}");
+            }
+            if chance.below(40) == 0 {
+                place.close(log);
+                log = place.open();
+            }
+        }
+    }
 }
