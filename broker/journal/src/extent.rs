@@ -150,6 +150,30 @@ mod tests {
     }
 
     #[test]
+    fn what_no_segment_can_hold_is_not_possible() {
+        let region = Region { to: 3, count: 3, ..record(1, 4096, 100) };
+        assert!(region.is_possible());
+        for wrong in [
+            Region { from: 0, ..region },
+            Region { from: 4, ..region },
+            Region { to: NUMBER_MAX + 1, ..region },
+            Region { count: 4, ..region },
+            Region { bytes: 101, ..region },
+            Region { at: u64::MAX, ..region },
+            Region { length: SEGMENT_BYTES_MAX, ..region },
+        ] {
+            assert!(!wrong.is_possible(), "{wrong:?}");
+        }
+        let extent = Extent::new(3, None, region);
+        let (first, last) =
+            (Region { to: 1, count: 1, ..region }, Region { from: 3, count: 2, ..region });
+        assert!(extent.has(&[region]) && extent.has(&[first, last]));
+        for wrong in [&[][..], &[first], &[last, first], &[first, first, last]] {
+            assert!(!extent.has(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn records_share_regions_up_to_their_span() {
         let mut extent = Extent::new(3, None, record(1, 4096, 100));
         assert!(extent.extend(3, None, &record(2, 60_000, 100)));
