@@ -8,13 +8,14 @@ use sampan_client::{Client, Error as ClientError};
 use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
+use crate::chat;
 use crate::outbox::{self, Relay};
 use crate::service::{Counters, Host};
 use crate::store::{self, Address, Database, Schema, migrate};
 use crate::users::{self, Users};
 
 /// The tables of all services.
-pub const SCHEMAS: &[Schema] = &[store::LEASES, outbox::SCHEMA, users::SCHEMA];
+pub const SCHEMAS: &[Schema] = &[store::LEASES, outbox::SCHEMA, users::SCHEMA, chat::store::SCHEMA];
 
 /// Time before what has failed or ended is begun again.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::moment::Moment;
 use crate::role::Role;
 use crate::service::Problem;
 
@@ -35,15 +36,15 @@ pub struct Upsert {
     /// E-mail address.
     #[serde(default)]
     pub email: Option<String>,
-    /// When the address was shown to be the user's, milliseconds of UTC.
+    /// When the address was shown to be the user's.
     #[serde(default)]
-    pub email_verified_at: Option<i64>,
+    pub email_verified_at: Option<Moment>,
     /// Telephone number, such as `+66812345678`.
     #[serde(default)]
     pub phone: Option<String>,
-    /// When the number was shown to be the user's, milliseconds of UTC.
+    /// When the number was shown to be the user's.
     #[serde(default)]
-    pub phone_verified_at: Option<i64>,
+    pub phone_verified_at: Option<Moment>,
 }
 
 /// A user.
@@ -52,10 +53,10 @@ pub struct User {
     /// What was told last.
     #[serde(flatten)]
     pub user: Upsert,
-    /// When the user was first told of, milliseconds of UTC.
-    pub created_at: i64,
-    /// When last, milliseconds of UTC.
-    pub updated_at: i64,
+    /// When the user was first told of.
+    pub created_at: Moment,
+    /// When last.
+    pub updated_at: Moment,
 }
 
 /// Which user is asked for.
@@ -83,7 +84,7 @@ impl User {
             phone: None,
             phone_verified_at: None,
         };
-        User { user, created_at: 0, updated_at: 0 }
+        User { user, created_at: Moment::default(), updated_at: Moment::default() }
     }
 }
 
@@ -114,7 +115,7 @@ impl Upsert {
             ("phone_verified_at", self.phone.is_some(), self.phone_verified_at),
         ];
         for (field, has_address, verified_at) in verified {
-            if verified_at.is_some_and(|at| at < 0 || !has_address) {
+            if verified_at.is_some_and(|at| at.as_ms() < 0 || !has_address) {
                 return Err(Problem::field(field, "nothing was verified then"));
             }
         }
@@ -175,7 +176,7 @@ mod tests {
             user.locale = Some("th-TH".to_owned());
             user.time_zone = Some("Asia/Bangkok".to_owned());
             user.email = Some("somchai@example.co.th".to_owned());
-            user.email_verified_at = Some(1);
+            user.email_verified_at = Some(Moment::from_ms(1));
             user.phone = Some("+66812345678".to_owned());
             user.lifetime_value = 1e9;
         });
@@ -191,7 +192,7 @@ mod tests {
             ("email", |user| user.email = Some("a@b@c.d".to_owned())),
             ("phone", |user| user.phone = Some("0812345678".to_owned())),
             ("lifetime_value", |user| user.lifetime_value = f64::NAN),
-            ("phone_verified_at", |user| user.phone_verified_at = Some(1)),
+            ("phone_verified_at", |user| user.phone_verified_at = Some(Moment::default())),
         ];
         for (field, change) in bad {
             let problem = told(change).expect_err(field);

@@ -1,6 +1,7 @@
 //! The table of users.
 
 use super::model::{Upsert, User};
+use crate::moment::Moment;
 use crate::store::{Database, Error, Query, Row, Schema, both};
 
 pub(crate) const SCHEMA: Schema = Schema {
@@ -45,8 +46,8 @@ impl Users {
         let query = query.bind(&user.id).bind(user.role.name()).bind(user.name.clone());
         let query = query.bind(user.vip).bind(user.lifetime_value).bind(user.locale.clone());
         let query = query.bind(user.time_zone.clone()).bind(user.email.clone());
-        let query = query.bind(user.email_verified_at).bind(user.phone.clone());
-        let query = query.bind(user.phone_verified_at).bind(now);
+        let query = query.bind(user.email_verified_at.map(Moment::as_ms)).bind(user.phone.clone());
+        let query = query.bind(user.phone_verified_at.map(Moment::as_ms)).bind(now);
         let row = work.one(query).await?;
         let row = row.ok_or_else(|| Error::Program("an upsert without a row".to_owned()))?;
         let stored = read(&row)?;
@@ -83,11 +84,11 @@ fn read(row: &Row) -> Result<User, Error> {
             locale: row.get("locale")?,
             time_zone: row.get("time_zone")?,
             email: row.get("email")?,
-            email_verified_at: row.get("email_verified_at")?,
+            email_verified_at: row.get::<Option<i64>>("email_verified_at")?.map(Moment::from_ms),
             phone: row.get("phone")?,
-            phone_verified_at: row.get("phone_verified_at")?,
+            phone_verified_at: row.get::<Option<i64>>("phone_verified_at")?.map(Moment::from_ms),
         },
-        created_at: row.get("created_at")?,
-        updated_at: row.get("updated_at")?,
+        created_at: Moment::from_ms(row.get("created_at")?),
+        updated_at: Moment::from_ms(row.get("updated_at")?),
     })
 }

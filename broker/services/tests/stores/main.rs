@@ -1,8 +1,10 @@
 //! What every store keeps to, on SQLite and on a real PostgreSQL.
 
+mod chat;
 mod faults;
 mod leases;
 mod migrations;
 mod outbox;
+mod servers;
 mod sites;
 mod users;

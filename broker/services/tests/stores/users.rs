@@ -1,7 +1,7 @@
 //! The users' table.
 
-use sampan_services::Role;
 use sampan_services::users::{Upsert, User, Users};
+use sampan_services::{Moment, Role};
 
 use crate::sites::Site;
 
@@ -17,7 +17,7 @@ async fn what_was_told_last_is_what_is_known() {
             locale: Some("th-TH".to_owned()),
             time_zone: Some("Asia/Bangkok".to_owned()),
             email: Some("a@example.com".to_owned()),
-            email_verified_at: Some(1_700_000_000_000),
+            email_verified_at: Some(Moment::from_ms(1_700_000_000_123)),
             phone: Some("+66812345678".to_owned()),
             ..User::plain("u1").user
         };

@@ -1,0 +1,99 @@
+//! The table of messages.
+
+use super::{add_all, json, number};
+use crate::chat::model::{Message, Revision};
+use crate::chat::store::events::received;
+use crate::chat::store::{Answer, Page};
+use crate::store::{Database, Query, Work};
+
+/// What a sender has asked to be said, by which a repeat is told from another message.
+fn draft(message: &Message) -> Answer<String> {
+    let Message { content, message_type, reply_to, private, .. } = message;
+    json(&(content, message_type, reply_to, private))
+}
+
+/// The message that had come before under the same id of its sender, and whether it asked the same.
+pub(super) async fn earlier(
+    work: &mut Work<'_>,
+    message: &Message,
+) -> Answer<Option<(Message, bool)>> {
+    let query = Query::new(
+        "SELECT body, draft FROM messages \
+         WHERE conversation_id = $1 AND sender_id = $2 AND client_message_id = $3",
+    );
+    let query = query.bind(&message.conversation_id).bind(&message.sender_id);
+    let Some(row) = work.one(query.bind(&message.client_message_id)).await? else {
+        return Ok(None);
+    };
+    let is_same = row.get::<String>("draft")? == draft(message)?;
+    Ok(Some((row.json("body")?, is_same)))
+}
+
+/// Adds a message at its place, and its event.
+pub(super) async fn insert(work: &mut Work<'_>, message: &Message) -> Answer<()> {
+    let query = Query::new(
+        "INSERT INTO messages (id, conversation_id, seq, sender_id, client_message_id, draft, \
+         updated_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    );
+    let query = query.bind(&message.id).bind(&message.conversation_id).bind(number(message.seq));
+    let query = query.bind(&message.sender_id).bind(&message.client_message_id);
+    let query = query.bind(draft(message)?).bind(message.updated_at.as_ms());
+    work.execute(query.bind(json(message)?)).await?;
+    add_all(work, &[received(message)?]).await
+}
+
+pub(super) async fn find(database: &Database, id: &str) -> Answer<Option<Message>> {
+    let query = Query::new("SELECT body FROM messages WHERE id = $1").bind(id);
+    database.one(query).await?.map(|row| row.json("body")).transpose()
+}
+
+pub(super) async fn page(
+    database: &Database,
+    conversation_id: &str,
+    page: Page,
+) -> Answer<Vec<Message>> {
+    let forward = "SELECT body FROM messages WHERE conversation_id = $1 AND seq > $2 \
+                   ORDER BY seq LIMIT $3";
+    let back = "SELECT body FROM messages WHERE conversation_id = $1 AND seq < $2 \
+                ORDER BY seq DESC LIMIT $3";
+    let (text, seq, max) = match page {
+        Page::After(seq, max) => (forward, number(seq), max),
+        Page::Before(seq, max) => (back, number(seq), max),
+        Page::Last(max) => (back, i64::MAX, max),
+    };
+    let query = Query::new(text).bind(conversation_id).bind(seq).bind(i64::from(max));
+    let rows = database.all(query).await?;
+    let mut found: Vec<Message> = rows.iter().map(|row| row.json("body")).collect::<Answer<_>>()?;
+    if !matches!(page, Page::After(..)) {
+        found.reverse();
+    }
+    Ok(found)
+}
+
+pub(super) async fn rewrite(
+    database: &Database,
+    before: &Message,
+    after: &Message,
+    revision: &Revision,
+) -> Answer<bool> {
+    let mut work = database.begin().await?;
+    let query =
+        Query::new("UPDATE messages SET body = $2, updated_at = $3 WHERE id = $1 AND body = $4");
+    let query = query.bind(&before.id).bind(json(after)?).bind(after.updated_at.as_ms());
+    if work.execute(query.bind(json(before)?)).await? == 0 {
+        return Ok(false);
+    }
+    let query = Query::new(
+        "INSERT INTO message_revisions (message_id, no, body) \
+         SELECT $1, COUNT(*) + 1, $2 FROM message_revisions WHERE message_id = $1",
+    );
+    work.execute(query.bind(&before.id).bind(json(revision)?)).await?;
+    add_all(&mut work, &[received(after)?]).await?;
+    work.commit().await?;
+    Ok(true)
+}
+
+pub(super) async fn revisions(database: &Database, message_id: &str) -> Answer<Vec<Revision>> {
+    let query = Query::new("SELECT body FROM message_revisions WHERE message_id = $1 ORDER BY no");
+    database.all(query.bind(message_id)).await?.iter().map(|row| row.json("body")).collect()
+}

@@ -1,0 +1,176 @@
+//! Chats in SQLite and PostgreSQL: each change is one transaction.
+//!
+//! What is asked for by a value has a column of its own; the rest of a conversation, a message or an
+//! agent is JSON in `body`.
+
+mod agents;
+mod conversations;
+mod messages;
+mod participants;
+mod schema;
+mod steps;
+
+use serde::Serialize;
+
+pub(crate) use self::schema::SCHEMA;
+use super::{Answer, Outcome, Page, Step, Store};
+use crate::chat::model::{
+    Agent, AgentStatus, Assignment, Conversation, Message, Participant, Revision,
+};
+use crate::moment::Moment;
+use crate::outbox::{self, Event};
+use crate::store::{Database, Error, Row, Work};
+
+/// Chats in a SQL database.
+#[derive(Clone, Debug)]
+pub struct SqlStore(Database);
+
+impl SqlStore {
+    /// The chats of this database.
+    #[must_use]
+    pub fn new(database: &Database) -> Self {
+        SqlStore(database.clone())
+    }
+}
+
+impl Store for SqlStore {
+    async fn create(&self, conversation: &Conversation, events: &[Event]) -> Answer<bool> {
+        let mut work = self.0.begin().await?;
+        let is_new = conversations::insert(&mut work, conversation).await?;
+        if is_new {
+            add_all(&mut work, events).await?;
+            work.commit().await?;
+        }
+        Ok(is_new)
+    }
+
+    async fn conversation(&self, id: &str) -> Answer<Option<Conversation>> {
+        conversations::find(&self.0, id).await
+    }
+
+    async fn waiting(&self, max: u32) -> Answer<Vec<Conversation>> {
+        conversations::waiting(&self.0, max).await
+    }
+
+    async fn of_agent(&self, agent_id: &str) -> Answer<Vec<Conversation>> {
+        conversations::of_agent(&self.0, agent_id).await
+    }
+
+    async fn of_customer(&self, customer_id: &str, max: u32) -> Answer<Vec<Conversation>> {
+        conversations::of_customer(&self.0, customer_id, max).await
+    }
+
+    async fn unarchived(&self, after: &str, max: u32) -> Answer<Vec<Conversation>> {
+        conversations::unarchived(&self.0, after, max).await
+    }
+
+    async fn apply(&self, step: &Step) -> Answer<Outcome> {
+        steps::apply(&self.0, step).await
+    }
+
+    async fn message(&self, id: &str) -> Answer<Option<Message>> {
+        messages::find(&self.0, id).await
+    }
+
+    async fn messages(&self, conversation_id: &str, page: Page) -> Answer<Vec<Message>> {
+        messages::page(&self.0, conversation_id, page).await
+    }
+
+    async fn rewrite(
+        &self,
+        before: &Message,
+        after: &Message,
+        revision: &Revision,
+    ) -> Answer<bool> {
+        messages::rewrite(&self.0, before, after, revision).await
+    }
+
+    async fn revisions(&self, message_id: &str) -> Answer<Vec<Revision>> {
+        messages::revisions(&self.0, message_id).await
+    }
+
+    async fn join(&self, who: &Participant) -> Answer<Participant> {
+        participants::join(&self.0, who).await
+    }
+
+    async fn leave(&self, conversation_id: &str, user_id: &str, at: Moment) -> Answer<bool> {
+        participants::leave(&self.0, conversation_id, user_id, at).await
+    }
+
+    async fn participants(&self, conversation_id: &str) -> Answer<Vec<Participant>> {
+        participants::all(&self.0, conversation_id).await
+    }
+
+    async fn advance(&self, to: &Participant, events: &[Event]) -> Answer<bool> {
+        participants::advance(&self.0, to, events).await
+    }
+
+    async fn put_agent(&self, agent: &Agent) -> Answer<Agent> {
+        agents::put(&self.0, agent).await
+    }
+
+    async fn agent(&self, id: &str) -> Answer<Option<Agent>> {
+        agents::find(&self.0, id).await
+    }
+
+    async fn agents(&self) -> Answer<Vec<Agent>> {
+        agents::all(&self.0).await
+    }
+
+    async fn set_status(
+        &self,
+        id: &str,
+        status: AgentStatus,
+        seen_at: Moment,
+        events: &[Event],
+    ) -> Answer<Option<Agent>> {
+        agents::set_status(&self.0, id, status, seen_at, events).await
+    }
+
+    async fn recount(&self) -> Answer<u64> {
+        agents::recount(&self.0).await
+    }
+
+    async fn assignments(&self, conversation_id: &str) -> Answer<Vec<Assignment>> {
+        agents::assignments(&self.0, conversation_id).await
+    }
+}
+
+async fn add_all(work: &mut Work<'_>, events: &[Event]) -> Answer<()> {
+    for event in events {
+        outbox::add(work, event).await?;
+    }
+    Ok(())
+}
+
+/// What is stored as JSON.
+fn json(value: &impl Serialize) -> Answer<String> {
+    serde_json::to_string(value).map_err(|error| Error::Program(error.to_string()))
+}
+
+/// The name that a value has in JSON.
+fn name(value: &impl Serialize) -> Answer<String> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => Ok(name),
+        _ => Err(Error::Program("a value without a name".to_owned())),
+    }
+}
+
+/// A count as databases have it.
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A count that a database has had.
+fn count(number: i64) -> Answer<u64> {
+    u64::try_from(number).map_err(|_| Error::Damaged(format!("a count of {number}")))
+}
+
+fn ms(moment: Option<Moment>) -> Option<i64> {
+    moment.map(Moment::as_ms)
+}
+
+/// The moment in a column.
+fn moment(row: &Row, column: &str) -> Answer<Option<Moment>> {
+    Ok(row.get::<Option<i64>>(column)?.map(Moment::from_ms))
+}

@@ -1,0 +1,75 @@
+//! A change of a conversation with all that goes with it, and what became of it.
+
+use crate::chat::model::Message;
+use crate::chat::rules::lifecycle::Change;
+use crate::moment::Moment;
+use crate::outbox::Event;
+
+/// What an agent must have to be given a chat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Room {
+    /// It is online and has a free slot.
+    #[default]
+    Online,
+    /// It has a free slot, whatever it has chosen: somebody wants this very agent.
+    Slot,
+    /// Nothing: an admin wants it so.
+    Nothing,
+}
+
+/// A change of a conversation, and what is stored with it or not at all.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The conversation after it, and what follows. Slots and assignments follow by its effects. It
+    /// counts for the version before that of the conversation.
+    pub change: Change,
+    /// Messages that come with it; each gets its sequence from the store and an event of its own.
+    pub messages: Vec<Message>,
+    /// Further events.
+    pub events: Vec<Event>,
+    /// What an agent that is assigned must have.
+    pub room: Room,
+    /// When.
+    pub at: Moment,
+}
+
+impl Step {
+    /// A change and nothing more.
+    #[must_use]
+    pub fn new(change: Change, at: Moment) -> Self {
+        Step { change, messages: Vec::new(), events: Vec::new(), room: Room::default(), at }
+    }
+
+    /// The same with a message.
+    #[must_use]
+    pub fn message(mut self, message: Message) -> Self {
+        self.messages.push(message);
+        self
+    }
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It is stored; its messages with their sequences.
+    Done(Vec<Message>),
+    /// The conversation was changed meanwhile, or is not there: look again.
+    Moved,
+    /// The agent has no room.
+    Full,
+    /// The message had come before, and is this one. Nothing has changed.
+    Repeated(Box<Message>),
+    /// The sender used the same id for another message. Nothing has changed.
+    Differs,
+}
+
+/// Which messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// So many behind a sequence.
+    After(u64, u32),
+    /// So many before a sequence.
+    Before(u64, u32),
+    /// The last so many.
+    Last(u32),
+}
