@@ -1,6 +1,7 @@
 /** The client handle. */
 
 import { SampanError } from "./error.js";
+import { type ConsumeOptions, Consumer } from "./consumer.js";
 import { Driver, type TokenProvider } from "./driver.js";
 import { type Ack, type Message, type PublishOptions, ackOf, encoded, messageOf, outgoing, publishText } from "./message.js";
 import { Listeners } from "./listeners.js";
@@ -175,7 +176,10 @@ export class Sampan<Events extends EventMap = EventMap> {
    * fails.
    */
   async close(flushMs = FLUSH_MS): Promise<void> {
-    await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, flushMs))]).catch(() => {});
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, flushMs)));
+    await Promise.race([this.flush(), patience]);
+    clearTimeout(timer);
     this.end();
   }
 
@@ -325,6 +329,11 @@ export class Sampan<Events extends EventMap = EventMap> {
       const from = (page.messages.at(-1)?.offset ?? 0) + 1;
       page = await this.history<T>(topic, { limit: options.limit, from });
     }
+  }
+
+  /** Takes part in a group, which is made if there is none of its name. Needs a WebSocket. */
+  consume<T = unknown>(group: string, topic: string, options: ConsumeOptions = {}): Consumer<T> {
+    return new Consumer<T>(this.#driver, group, topic, options);
   }
 
   /** The presence of one topic. */

@@ -9,7 +9,7 @@ import { openEvents } from "./transport/sse.js";
 import type { Fetch } from "./transport/http.js";
 import { type Transport, type WebSocketConstructor, socketAddress } from "./transport/transport.js";
 import { openWebSocket, probeWebSocket } from "./transport/websocket.js";
-import type { Told, Via, WireChange, WireGap, WireMembers, WireMessage } from "./wire.js";
+import type { Told, Via, WireChange, WireGap, WireJob, WireMembers, WireMessage } from "./wire.js";
 
 /** Where tokens come from. */
 export type TokenProvider = () => string | Promise<string>;
@@ -27,6 +27,7 @@ export interface Parts {
 export interface Sink {
   message?(message: WireMessage): void;
   gap?(gap: WireGap): void;
+  job?(job: WireJob, connection: number): void;
   members?(members: WireMembers): void;
   change?(change: WireChange): void;
   /** It is over, for this reason. */
@@ -162,6 +163,8 @@ export class Driver {
         return this.#overhearer.message(output.message);
       case "gap":
         return this.#sinks.get(output.number)?.gap?.(output.gap);
+      case "job":
+        return this.#sinks.get(output.number)?.job?.(output.job, this.#session.connection);
       case "members":
         return this.#sinks.get(output.number)?.members?.(output.members);
       case "change":

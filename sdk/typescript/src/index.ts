@@ -6,6 +6,7 @@
 
 export { type EventMap, type HistoryOptions, type Options, type Page, type Reply, Sampan, type Status } from "./client.js";
 export { CODES, type Fault, type Reaction, codeName, faultOf, isRetryable, reaction } from "./code.js";
+export type { ConsumeOptions, Consumer, HandleOptions, Job, Worker } from "./consumer.js";
 export type { TokenProvider } from "./driver.js";
 export { type ErrorKind, SampanError } from "./error.js";
 export type { Ack, Gap, Header, Message, PublishOptions } from "./message.js";

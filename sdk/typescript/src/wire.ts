@@ -65,6 +65,18 @@ export interface WireGap {
   lost: boolean;
 }
 
+/** What a consumer asks for. */
+export interface Consume {
+  group: string;
+  topic: string;
+  window?: number;
+  last?: number;
+  since?: number;
+  order?: "any" | "key";
+  ack_wait_ms?: number;
+  attempts_max?: number;
+}
+
 /** A user who is present. */
 export interface WireMember {
   user: string;
@@ -121,6 +133,7 @@ export interface Told {
   members_changed?: WireChange;
   history?: WirePage;
   refreshed?: { expires_ms: number };
+  settled?: { late: boolean };
   expiring?: { expires_ms: number };
   goaway?: WireAway;
   close?: Refusal;

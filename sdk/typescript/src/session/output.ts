@@ -1,7 +1,7 @@
 /** What a session wants done, and what it tells. */
 
 import type { SampanError } from "../error.js";
-import type { Asked, Via, Welcome, WireChange, WireGap, WireMembers, WireMessage } from "../wire.js";
+import type { Asked, Via, Welcome, WireChange, WireGap, WireJob, WireMembers, WireMessage } from "../wire.js";
 
 /** Where a session stands. */
 export type State =
@@ -38,5 +38,6 @@ export type Output =
   | { do: "fail"; number: number; error: SampanError }
   | { do: "message"; numbers: number[]; message: WireMessage }
   | { do: "gap"; number: number; gap: WireGap }
+  | { do: "job"; number: number; job: WireJob }
   | { do: "members"; number: number; members: WireMembers }
   | { do: "change"; number: number; change: WireChange };

@@ -10,7 +10,7 @@ const GRACE_MS = 2000;
 
 /** A request to be made. */
 export interface Question {
-  name: "request" | "history" | "presence" | "refresh";
+  name: "request" | "history" | "presence" | "refresh" | "settle";
   body: Record<string, unknown>;
   timeoutMs: number;
 }
@@ -22,7 +22,7 @@ interface Open {
 }
 
 /** Whether a request of this name may have an effect. */
-const hasEffect = (question: Question) => question.name === "request" || question.name === "refresh";
+const hasEffect = (question: Question) => ["request", "refresh", "settle"].includes(question.name);
 
 /** Requests by their number, in the order in which they were made. */
 export class Requests {

@@ -401,6 +401,7 @@ export class Session {
 
   /** Closes the client for good. */
   #finish(error: SampanError): void {
+    this.#sendIfLive(this.#standing.handBack());
     if (this.#hasTransport) this.#put({ do: "disconnect" });
     this.#phase = { state: "closed", error };
     const { code } = error;
@@ -429,7 +430,10 @@ export class Session {
   }
 
   #drained(now: number, phase: Extract<Phase, { state: "draining" }>): void {
-    if (now < phase.until && this.#requests.awaitsReply) {
+    const leaves = this.#standing.handBack();
+    this.#send(leaves);
+    // Jobs are handed back first, and a step later the broker knows.
+    if (now < phase.until && (this.#requests.awaitsReply || leaves.length > 0)) {
       phase.renew = Math.min(now + RENEWAL_STEP_MS, phase.until);
       return;
     }
@@ -447,6 +451,10 @@ export class Session {
       for (const { number, from } of this.#standing.places.gap(told.gap)) {
         this.#put({ do: "gap", number, gap: { ...told.gap, from } });
       }
+    } else if (told.job) {
+      const number = this.#standing.consumer(told.job.consumer);
+      // A consumer that has left is none any more: the broker takes the job back.
+      if (number !== undefined) this.#put({ do: "job", number, job: told.job });
     } else if (told.published) {
       if (this.#publishes.settle(id) === undefined) return;
       this.#put({ do: "answer", number: id, value: told.published });
@@ -470,7 +478,7 @@ export class Session {
     } else if (told.done && this.#standing.done(id) !== undefined) {
       this.#ready(this.#standing.done(id), undefined);
     } else {
-      this.#answered(id, told.reply ?? told.history ?? told.refreshed);
+      this.#answered(id, told.reply ?? told.history ?? told.refreshed ?? told.settled);
     }
   }
 

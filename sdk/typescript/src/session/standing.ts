@@ -1,4 +1,4 @@
-/** What stands until it is taken back: subscriptions, presence entries, watches. */
+/** What stands until it is taken back: subscriptions, presence entries, watches, consumers. */
 
 import { Code, isRetryable } from "../code.js";
 import type { Refusal } from "../error.js";
@@ -6,7 +6,7 @@ import { SampanError } from "../error.js";
 import { parsePosition } from "../position.js";
 import type { Chance } from "../chance.js";
 import type { Pattern } from "../topic.js";
-import type { Asked, Start, Via, WireChange, WireMembers } from "../wire.js";
+import type { Asked, Consume, Start, Via, WireChange, WireMembers } from "../wire.js";
 import { Places } from "./places.js";
 
 /** Registrations that one client holds. */
@@ -18,7 +18,8 @@ const AUTHORIZER_TRIES = 4;
 export type What =
   | { kind: "subscription"; pattern: Pattern; start: Start }
   | { kind: "entry"; topic: string }
-  | { kind: "watch"; topic: string };
+  | { kind: "watch"; topic: string }
+  | { kind: "consumer"; consume: Consume };
 
 interface Standing {
   what: What;
@@ -112,6 +113,8 @@ export class Registrations {
         return ["presence", { topic: what.topic, act: "enter" }];
       case "watch":
         return ["presence", { topic: what.topic, act: "watch" }];
+      case "consumer":
+        return ["consume", what.consume];
     }
   }
 
@@ -130,11 +133,23 @@ export class Registrations {
     this.#byAsked.delete(id);
     standing.asked = undefined;
     if (what.kind === "subscription") return [{ id, name: "unsubscribe", body: "{}" }];
+    if (what.kind === "consumer") return [{ id, name: "leave", body: "{}" }];
     // The last one of its topic tells the broker.
     const isSame = ({ what: other }: Standing) => other.kind === what.kind && other.topic === what.topic;
     if ([...this.#all.values()].some(isSame)) return [];
     const act = what.kind === "entry" ? "leave" : "unwatch";
     return [{ id: this.#nextId(), name: "presence", body: JSON.stringify({ topic: what.topic, act }) }];
+  }
+
+  /** What hands the jobs of all consumers back, once on a connection. */
+  handBack(): Asked[] {
+    const all = [...this.#all.values()];
+    return all.flatMap((standing) => (standing.what.kind === "consumer" ? this.#withdraw(standing) : []));
+  }
+
+  /** The consumer that was asked for under an id on this connection. */
+  consumer(id: number): number | undefined {
+    return this.#byAsked.get(id);
   }
 
   /** Stops a subscription whose reader has too much; what tells the broker so. */
@@ -194,11 +209,12 @@ export class Registrations {
     return this.#confirmed(number, standing);
   }
 
-  /** A presence entry is confirmed: its number, or nothing if it is not known. */
+  /** A presence entry or a consumer is confirmed: its number, or nothing if it is not known. */
   done(id: number): number | undefined {
     const number = this.#byAsked.get(id);
     const standing = number === undefined ? undefined : this.#all.get(number);
-    return number !== undefined && standing?.what.kind === "entry" ? this.#confirmed(number, standing) : undefined;
+    const isMeant = standing?.what.kind === "entry" || standing?.what.kind === "consumer";
+    return number !== undefined && isMeant ? this.#confirmed(number, standing) : undefined;
   }
 
   /** All members came for a watch: its number, or nothing if it is not known. */
@@ -281,8 +297,8 @@ export class Registrations {
 }
 
 /** Whether a transport carries it: events carry subscriptions, and presence is asked for again and again. */
-function isOffered(what: What, via: Via): boolean {
-  return via === "websocket" || what.kind !== "entry";
+function isOffered({ kind }: What, via: Via): boolean {
+  return via === "websocket" || kind === "subscription" || kind === "watch";
 }
 
 /** From when topics without a position resume, for a subscription that joined at this time. */

@@ -135,7 +135,9 @@ class Events implements Transport {
     const path = `/v1/request/${encodeURIComponent(topic)}?${query}`;
     const { signal } = this.#end;
     const response = await this.#http.call(path, { method: "POST", headers, body: JSON.stringify(payload), signal });
-    const content_type = response.headers.get("content-type") ?? undefined;
+    // The route says so where the responder says nothing.
+    const given = response.headers.get("content-type");
+    const content_type = given === null || given === "application/octet-stream" ? undefined : given;
     const bytes = new Uint8Array(await response.arrayBuffer());
     return { content_type, bytes };
   }

@@ -105,6 +105,80 @@ for (const [way, options] of Object.entries(WAYS)) {
     made.end();
   });
 
+  test(`${way}: a reader that is slow holds up nobody and gets everything`, async () => {
+    const [made, reader] = [await client(), await client()];
+    const topic = `order.slow-${way}`;
+    const subscription = reader.subscribe<number>("order.>", { queueMax: 4 });
+    await subscription.ready;
+    await Promise.all(Array.from({ length: 100 }, (_, n) => made.publish(topic, n)));
+    const seen: number[] = [];
+    for await (const { payload } of subscription) {
+      await new Promise(setImmediate);
+      if (seen.push(payload) === 100) break;
+    }
+    assert.deepEqual(seen, Array.from({ length: 100 }, (_, n) => n));
+    made.end();
+    reader.end();
+  });
+
+  test(`${way}: many subscriptions each get their own`, async () => {
+    const [made, reader] = [await client(), await client()];
+    const seen = new Map<string, number[]>();
+    const topics = [...Array.from({ length: 20 }, (_, n) => `order.many-${way}-${n}`), "user.many.>"];
+    const subscriptions = topics.map((topic) => {
+      const own: number[] = [];
+      seen.set(topic, own);
+      return reader.subscribe<number>(topic, ({ payload }) => own.push(payload));
+    });
+    await Promise.all(subscriptions.map(({ ready }) => ready));
+    for (let n = 0; n < 10; n += 1) {
+      await Promise.all(topics.map((topic) => made.publish(topic.replace(">", "any"), n)));
+    }
+    await until(() => [...seen.values()].every((own) => own.length >= 10), "all of them");
+    for (const own of seen.values()) assert.deepEqual(own, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    subscriptions[0]?.close();
+    made.end();
+    reader.end();
+  });
+
+  test(`${way}: a token is renewed before it expires, and the connection stays`, { timeout: 60_000 }, async () => {
+    let asked = 0;
+    const token = () => {
+      asked += 1;
+      return broker.token("ann", "admin", "3s");
+    };
+    const made = new Sampan({ url: broker.url, token, ...options });
+    const seen: number[] = [];
+    made.subscribe<number>(`order.renewed-${way}`, ({ payload }) => seen.push(payload));
+    const states: string[] = [];
+    await made.connect();
+    made.onStatus(({ state }) => states.push(state));
+    await until(() => asked >= 4, "the renewals");
+    await made.publish(`order.renewed-${way}`, 1);
+    await until(() => seen.length === 1, "the message");
+    assert.deepEqual(states, []);
+    made.end();
+  });
+
+  test(`${way}: who is present is seen, and requests have their answers`, async () => {
+    const [made, other] = [await client("ann"), new Sampan({ url: broker.url, token: broker.token("bob") })];
+    await other.connect();
+    const topic = `chat.conversation.${way}`;
+    const counts: number[] = [];
+    const watch = made.presence(topic).watch(({ count }) => counts.push(count));
+    await watch.ready;
+    const entry = other.presence(topic).enter();
+    await entry.ready;
+    await until(() => counts.at(-1) === 1, "bob");
+    assert.deepEqual((await made.presence(topic).read()).members.map(({ user }) => user), ["bob"]);
+    // The broker's own answers are JSON without a content type, which is a text.
+    const { payload } = await made.request<string>("sys.topics", {});
+    assert.ok(Array.isArray(JSON.parse(payload).topics));
+    watch.close();
+    made.end();
+    other.end();
+  });
+
   test(`${way}: the past is read page by page`, async () => {
     const made = await client();
     const topic = `user.${way}.pages`;

@@ -180,3 +180,24 @@ test("presence entries wait for a WebSocket if there was one, and fail where the
   assert.deepEqual(rig.sent().at(-1)?.body, { topic: "chat.1", act: "enter" });
   assert.ok(entered < refused);
 });
+
+test("a consumer hands its jobs back before a drain moves it and when the client is closed", () => {
+  const rig = new Rig().live();
+  const number = rig.session.stand({ kind: "consumer", consume: { group: "g", topic: "order.*" } });
+  const [asked] = rig.sent();
+  const job = { consumer: asked?.id ?? 0, attempt: 1, handle: "h", message: { topic: "a", epoch: 1, offset: 1, time_ms: 0 } };
+  rig.told({ id: asked?.id, done: {} }, { job });
+  assert.deepEqual(rig.wanted("job").map((output) => output.number), [number]);
+  rig.told({ goaway: { code: 400, reason: "", reconnect_within_ms: 100, close_after_ms: 5000 } });
+  rig.pass();
+  assert.deepEqual(rig.sent(), [{ id: asked?.id, name: "leave", body: {} }]);
+  rig.told({ job });
+  assert.deepEqual(rig.wanted("job"), [], "it has left");
+  assert.equal(rig.pass(), 250);
+  assert.equal(rig.session.state, "connecting");
+  rig.greet();
+  const [, again] = rig.sent();
+  assert.equal(again?.name, "consume");
+  rig.session.close();
+  assert.deepEqual(rig.sent().map(({ name }) => name), ["leave"]);
+});
