@@ -12,6 +12,7 @@ use crate::counters::{Counters, count};
 use crate::failure::Failure;
 use crate::json::Cache;
 use crate::origins::Origins;
+use crate::socketio::Shared;
 use crate::throttle::Throttle;
 use crate::tickets::Tickets;
 
@@ -25,6 +26,8 @@ pub struct Settings {
     pub sockets_max: usize,
     /// Whether a proxy stands in front, whose `X-Forwarded-For` names the peer.
     pub behind_proxy: bool,
+    /// Seals what Socket.IO clients are recovered by; without it they are not.
+    pub recovery_key: Option<[u8; 32]>,
     /// Routes that the broker or a service answers by request and reply.
     pub forwards: Vec<crate::Forward>,
 }
@@ -34,6 +37,7 @@ pub(crate) struct Bridge {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) origins: Origins,
     pub(crate) cache: Cache,
+    pub(crate) socketio: Arc<Shared>,
     pub(crate) tickets: Tickets,
     pub(crate) throttle: Arc<Throttle>,
     /// Room for WebSockets and streams of events.

@@ -43,6 +43,30 @@ counters! {
     bridge_sockets_code: "WebSockets closed with a code of the protocol",
     /// WebSockets cut off because nothing could be written for too long.
     bridge_sockets_stuck: "WebSockets cut off because the peer took nothing",
+    /// Socket.IO connections that were opened.
+    bridge_socketio_opened: "Socket.IO connections opened",
+    /// Socket.IO connections that have ended.
+    bridge_socketio_ended: "Socket.IO connections ended",
+    /// Socket.IO connections that were refused for want of room.
+    bridge_socketio_refused: "Socket.IO connections refused for want of room",
+    /// Socket.IO connections that went from polling to a WebSocket.
+    bridge_socketio_upgraded: "Socket.IO connections that went from polling to a WebSocket",
+    /// Socket.IO connections closed for a packet that makes no sense.
+    bridge_socketio_malformed: "Socket.IO connections closed for a packet that makes no sense",
+    /// Socket.IO connections closed for a flood of packets.
+    bridge_socketio_flood: "Socket.IO connections closed for too many packets",
+    /// Socket.IO connections closed because a ping was not answered.
+    bridge_socketio_silent: "Socket.IO connections closed because a ping was not answered",
+    /// Socket.IO connections closed for being in no namespace.
+    bridge_socketio_unconnected: "Socket.IO connections closed for being in no namespace",
+    /// Socket.IO connections closed for attachments that did not come.
+    bridge_socketio_incomplete: "Socket.IO connections closed for missing attachments",
+    /// Socket.IO connections closed for polling twice at a time, or for a poll that was given up.
+    bridge_socketio_polls: "Socket.IO connections closed for two polls at a time or a poll given up",
+    /// Socket.IO connections closed because their session of the broker has ended.
+    bridge_socketio_sessions: "Socket.IO connections closed because the broker's session has ended",
+    /// Socket.IO connections cut off because the peer took nothing.
+    bridge_socketio_stuck: "Socket.IO connections cut off because the peer took nothing",
     /// Streams of events that were opened.
     bridge_streams_opened: "Streams of events opened",
     /// Streams of events that have ended.

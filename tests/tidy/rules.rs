@@ -65,6 +65,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["sdk/rust/src/endpoint.rs"]),
     ("sled", &["broker/journal/src/checkpoint/index.rs"]),
     ("socket2", &["sdk/rust/src/endpoint.rs"]),
+    ("socketioxide_core", &["bridge-ws/src/socketio/packet.rs"]),
+    ("socketioxide_parser_common", &["bridge-ws/src/socketio/packet.rs"]),
     ("sqlx", &["broker/services/src/store/sql/"]),
     ("toml", &["broker/src/config/"]),
     ("tungstenite", &["bridge-ws/src/web/socket.rs"]),

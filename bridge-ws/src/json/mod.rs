@@ -20,6 +20,7 @@ pub(crate) use depth::is_shallow;
 pub(crate) use handle::Handle;
 pub(crate) use message::{Job, object, reply};
 pub(crate) use past::Past;
+pub(crate) use payload::{Payload, is_json};
 pub(crate) use publish::{Publish, present};
 pub(crate) use start::Start;
 

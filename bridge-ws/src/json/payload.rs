@@ -19,9 +19,24 @@ pub(super) enum Form<'a> {
 /// What stands under `payload`.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Payload<'a> {
+pub(crate) enum Payload<'a> {
     Json(&'a RawValue),
     Text(&'a str),
+}
+
+impl<'a> Payload<'a> {
+    /// A payload that stands in JSON as it is; `None` for one that would have to be base64.
+    pub(crate) fn of(
+        content_type: Option<&str>,
+        content_encoding: Option<&str>,
+        bytes: &'a [u8],
+    ) -> Option<Self> {
+        match Form::of(content_type, content_encoding, bytes) {
+            Form::Json(value) => Some(Payload::Json(value)),
+            Form::Text(text) => Some(Payload::Text(text)),
+            Form::Base64(_) => None,
+        }
+    }
 }
 
 impl<'a> Form<'a> {
@@ -54,7 +69,7 @@ impl<'a> Form<'a> {
 }
 
 /// Whether a content type is JSON.
-pub(super) fn is_json(content_type: &str) -> bool {
+pub(crate) fn is_json(content_type: &str) -> bool {
     let kind = essence(content_type);
     kind.eq_ignore_ascii_case("application/json")
         || kind

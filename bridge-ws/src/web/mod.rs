@@ -13,6 +13,7 @@ mod publish;
 mod request;
 mod route;
 mod socket;
+mod socketio;
 mod sse;
 mod websocket;
 
@@ -30,6 +31,7 @@ pub use self::socket::{Heard, Socket, Unwritten};
 use crate::bridge::{Bridge, Settings};
 use crate::counters::Counters;
 use crate::json::Cache;
+use crate::socketio::Shared;
 use crate::tickets::Tickets;
 
 /// Bytes of a request's body: the largest payload as base64, and what stands around it.
@@ -52,6 +54,7 @@ pub fn web(settings: Settings) -> Web {
         broker: settings.broker,
         origins: settings.origins,
         cache: Cache::default(),
+        socketio: Arc::new(Shared::new(settings.recovery_key)),
         tickets: Tickets::default(),
         throttle: Arc::default(),
         sockets: Arc::new(Semaphore::new(settings.sockets_max.min(Semaphore::MAX_PERMITS))),
@@ -68,6 +71,7 @@ pub fn web(settings: Settings) -> Web {
         .route("/v1/ws", get(websocket::upgrade))
         .route("/v1/openapi.json", openapi::handler(document))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .merge(socketio::router(bridge.clone()))
         .layer(from_fn_with_state(bridge.clone(), origin::cors))
         .with_state(bridge);
     let router = if settings.behind_proxy { router.layer(from_fn(proxy::peer)) } else { router };

@@ -67,6 +67,8 @@ pub(super) async fn cors(
     if let Page::Allowed(origin) = page {
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        // Cookies mean nothing here, but clients of Socket.IO may insist on sending theirs.
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         headers.insert(header::VARY, HeaderValue::from_static("origin"));
     }
     response

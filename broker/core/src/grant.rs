@@ -251,11 +251,16 @@ const SHIPPED: &[(Role, Action, &[&str])] = {
                 "order.*",
                 "inventory.>",
                 "presence.*",
+                "agents",
                 "agents.>",
             ],
         ),
-        (Agent, Presence, &["chat.>", "agents.>"]),
-        (Agent, History, &["user.{user}", "user.{user}.>", "chat.>", "order.*", "agents.>"]),
+        (Agent, Presence, &["chat.>", "agents", "agents.>"]),
+        (
+            Agent,
+            History,
+            &["user.{user}", "user.{user}.>", "chat.>", "order.*", "agents", "agents.>"],
+        ),
     ]
 };
 
@@ -395,6 +400,7 @@ mod tests {
             (Subscribe, "order.42", Yes),
             (Publish, "order.42", No),
             (Subscribe, "inventory.>", Yes),
+            (Subscribe, "agents", Yes),
             (Subscribe, "agents.queue", Yes),
             (Publish, "agents.queue", No),
             (Subscribe, ">", No),

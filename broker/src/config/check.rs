@@ -90,6 +90,8 @@ pub struct Bridge {
     pub sockets_max: usize,
     /// Whether a proxy adds TLS.
     pub behind_proxy: bool,
+    /// Whether Socket.IO clients that come back are recovered.
+    pub socketio_recovery: bool,
 }
 
 /// How the broker stops.
@@ -226,8 +228,8 @@ fn bridge(bridge: &file::Bridge) -> Result<Bridge, Error> {
     range("bridge.sockets_max", bridge.sockets_max, 0, 10_000_000)?;
     let origins = Origins::new(&bridge.allowed_origins)
         .map_err(|error| value("bridge.allowed_origins", error.to_string()))?;
-    let file::Bridge { sockets_max, behind_proxy, .. } = *bridge;
-    Ok(Bridge { origins, sockets_max, behind_proxy })
+    let file::Bridge { sockets_max, behind_proxy, socketio_recovery, .. } = *bridge;
+    Ok(Bridge { origins, sockets_max, behind_proxy, socketio_recovery })
 }
 
 fn shards(count: u8) -> Result<Option<NonZeroU8>, Error> {

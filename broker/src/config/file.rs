@@ -171,6 +171,9 @@ pub struct Bridge {
     /// the last address there is the one that limits are for. Without one the bridge is off where the HTTP
     /// address is not loopback, since tokens would travel in the clear.
     pub behind_proxy: bool,
+    /// Whether clients of Socket.IO, from 4.6 on, get what they have missed when they come back.
+    /// Their events then carry one more argument, a text.
+    pub socketio_recovery: bool,
 }
 
 /// What a shop is made of.
@@ -385,6 +388,7 @@ impl Default for Bridge {
             allowed_origins: vec!["http://localhost:3000".to_owned()],
             sockets_max: 20_000,
             behind_proxy: false,
+            socketio_recovery: true,
         }
     }
 }

@@ -15,7 +15,7 @@ pub enum Error {
     Locked(PathBuf, Option<u32>),
     /// The development secret is missing or does not qualify.
     Secret(PathBuf, secret::Error),
-    /// The transport's secret is damaged.
+    /// The transport's or the recovery's secret is damaged.
     Transport(PathBuf),
     /// A certificate or key file is not one.
     Certificate(PathBuf, &'static str),

@@ -100,6 +100,15 @@ impl DataDir {
         transport::load_or_create(&self.0.join("transport-secret"))
     }
 
+    /// The secret under which Socket.IO clients are recovered, made at the first call. Needs the
+    /// lock.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Transport`].
+    pub fn recovery_or_new(&self, _: &Lock) -> Result<[u8; SECRET_BYTES], Error> {
+        transport::load_or_create(&self.0.join("recovery-secret"))
+    }
+
     /// Where the journal's logs are kept.
     #[must_use]
     pub fn journal_path(&self) -> PathBuf {

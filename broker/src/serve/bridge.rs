@@ -6,13 +6,19 @@ use sampan_client::admin::{
     ListAnswer, Outcome, PAYLOAD, PEEK, RETRY, RetryQuestion, SEEK, SeekQuestion,
 };
 
+use sampan_quic::SECRET_BYTES;
+
 use super::services;
 use super::system::{REVOKE, RevokeReply, RevokeRequest, TOPICS, TopicsReply};
 use crate::config::Config;
 use crate::shard::Broker;
 
 /// The bridge; none where it would take tokens from other machines without TLS.
-pub(super) fn bridge(config: &Config, broker: &Broker) -> Option<Web> {
+pub(super) fn bridge(
+    config: &Config,
+    broker: &Broker,
+    recovery_key: Option<[u8; SECRET_BYTES]>,
+) -> Option<Web> {
     let is_local = config.http.ip().to_canonical().is_loopback();
     (is_local || config.bridge.behind_proxy).then(|| {
         web(Settings {
@@ -20,6 +26,7 @@ pub(super) fn bridge(config: &Config, broker: &Broker) -> Option<Web> {
             origins: config.bridge.origins.clone(),
             sockets_max: config.bridge.sockets_max,
             behind_proxy: config.bridge.behind_proxy,
+            recovery_key,
             forwards: forwards(),
         })
     })

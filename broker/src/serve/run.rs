@@ -101,7 +101,9 @@ async fn serve(config: Config) -> Result<(), Error> {
         health.look_at_services(move || services.check());
     }
     let latencies = Latencies::default();
-    let bridge = bridge(&config, &broker);
+    let recovery =
+        config.bridge.socketio_recovery.then(|| data.recovery_or_new(&lock)).transpose()?;
+    let bridge = bridge(&config, &broker, recovery);
     if bridge.is_none() {
         warn!(
             "other machines would reach the bridge without TLS: it is off; see bridge.behind_proxy"

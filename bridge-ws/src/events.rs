@@ -1,0 +1,149 @@
+//! Named events of clients, and what each stands for: one table for Socket.IO and `/v1/ws`.
+
+use sampan_protocol::{Code, Topic, topic};
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Topics of one sort, one for each id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rooms {
+    /// What stands in front of the id.
+    prefix: &'static str,
+    /// Members of an object that may hold the id; an id may also stand alone.
+    members: &'static [&'static str],
+    /// Whether who joins is present there.
+    present: bool,
+}
+
+/// What an event stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Subscribes a room's topic.
+    Join(Rooms),
+    /// Ends the subscription.
+    Leave(Rooms),
+    /// Asks whoever serves this topic; the answer is the reply.
+    Ask(&'static str),
+    /// Renews the token.
+    Refresh,
+}
+
+const CONVERSATION: Rooms = Rooms {
+    prefix: "chat.conversation.",
+    members: &["conversationId", "conversation_id", "id"],
+    present: true,
+};
+const PRODUCT: Rooms = Rooms {
+    prefix: "inventory.product.",
+    members: &["productId", "product_id", "id"],
+    present: false,
+};
+const ORDER: Rooms =
+    Rooms { prefix: "order.", members: &["orderId", "order_id", "id"], present: false };
+
+/// Every event that a client may send.
+pub(crate) const EVENTS: [(&str, Action); 15] = [
+    ("chat:join_conversation", Action::Join(CONVERSATION)),
+    ("conversation:join", Action::Join(CONVERSATION)),
+    ("conversation:leave", Action::Leave(CONVERSATION)),
+    ("product:track", Action::Join(PRODUCT)),
+    ("product:untrack", Action::Leave(PRODUCT)),
+    ("order:track", Action::Join(ORDER)),
+    ("order:untrack", Action::Leave(ORDER)),
+    ("chat:send_message", Action::Ask("chat.send_message")),
+    ("message:send", Action::Ask("chat.send_message")),
+    ("message:delivered", Action::Ask("chat.message_delivered")),
+    ("message:read", Action::Ask("chat.message_read")),
+    ("user:typing", Action::Ask("chat.user_typing")),
+    ("agent:transfer", Action::Ask("chat.agent_transfer")),
+    ("agent:available", Action::Ask("chat.agent_available")),
+    ("auth:refresh", Action::Refresh),
+];
+
+/// Rooms that a client of a role joins by connecting, beside its own.
+const OF_ROLE: [(&str, &str); 2] = [("agent", "agents"), ("admin", "admin.dashboard")];
+
+/// What an event stands for.
+///
+/// # Errors
+/// When there is no such event.
+pub(crate) fn action(event: &str) -> Result<Action, Failure> {
+    let found = EVENTS.iter().find(|(name, _)| *name == event).map(|(_, action)| *action);
+    found.ok_or_else(|| Failure::new(Code::UNKNOWN_KIND, "there is no such event"))
+}
+
+/// The topics that a user of this role joins by connecting.
+pub(crate) fn at_connect(user: &str, role: &str) -> Vec<String> {
+    let own = format!("user.{}", topic::token(user));
+    let of_role = OF_ROLE.iter().filter(|(name, _)| *name == role);
+    std::iter::once(own).chain(of_role.map(|(_, topic)| (*topic).to_owned())).collect()
+}
+
+/// Whether who joins this topic is present there.
+pub(crate) fn is_present(topic: &str) -> bool {
+    let all = [CONVERSATION, PRODUCT, ORDER];
+    all.iter().any(|rooms| rooms.present && topic.starts_with(rooms.prefix))
+}
+
+impl Rooms {
+    /// The topic of the room that the argument names, by its id or by an object that holds it.
+    ///
+    /// # Errors
+    /// When there is no id, or one that is too long.
+    pub(crate) fn topic(&self, argument: &str) -> Result<String, Failure> {
+        let bad = || Failure::new(Code::BAD_FIELD, "give an id, a text or a number");
+        let argument: Value = serde_json::from_str(argument).map_err(|_| bad())?;
+        let id = match &argument {
+            Value::Object(object) => self.members.iter().find_map(|name| object.get(*name)),
+            id => Some(id),
+        };
+        let id = match id {
+            Some(Value::String(id)) if !id.is_empty() => topic::token(id),
+            Some(Value::Number(id)) if !id.is_f64() => topic::token(&id.to_string()),
+            _ => return Err(bad()),
+        };
+        let name = format!("{}{id}", self.prefix);
+        Topic::parse(&name).map_err(sampan_protocol::Error::from)?;
+        Ok(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_becomes_one_token_however_it_is_given() {
+        let topic = |argument| ORDER.topic(argument).map_err(|failure| failure.code);
+        assert_eq!(topic("\"42\""), Ok("order.42".to_owned()));
+        assert_eq!(topic("42"), Ok("order.42".to_owned()));
+        assert_eq!(topic(r#"{"orderId":"42","id":"7"}"#), Ok("order.42".to_owned()));
+        assert_eq!(topic("\">\""), Ok("order.%3E".to_owned()));
+        assert_eq!(topic("\"a.*\""), Ok("order.a%2E%2A".to_owned()));
+        for bad in ["\"\"", "null", "[]", "{}", "1.5", "true", r#"{"id":{}}"#] {
+            assert_eq!(topic(bad), Err(Code::BAD_FIELD), "{bad}");
+        }
+        let long = format!("\"{}\"", "x".repeat(300));
+        assert_eq!(topic(&long), Err(Code::BAD_TOPIC));
+    }
+
+    #[test]
+    fn a_user_joins_an_own_room_and_that_of_the_role() {
+        assert_eq!(at_connect("a.b", "customer"), ["user.a%2Eb"]);
+        assert_eq!(at_connect("a", "agent"), ["user.a", "agents"]);
+        assert_eq!(at_connect("a", "admin"), ["user.a", "admin.dashboard"]);
+    }
+
+    #[test]
+    fn every_event_is_there_once_and_asks_a_topic() {
+        for (at, (name, action)) in EVENTS.iter().enumerate() {
+            assert!(EVENTS[..at].iter().all(|(other, _)| other != name), "{name}");
+            if let Action::Ask(topic) = action {
+                assert!(Topic::parse(topic).is_ok() && topic.starts_with("chat."), "{name}");
+            }
+        }
+        assert_eq!(action("constructor").map_err(|f| f.code), Err(Code::UNKNOWN_KIND));
+        assert!(is_present("chat.conversation.1") && !is_present("order.1"));
+    }
+}
