@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs what the tests in Node need: Node 20 or later with npm, and a Chromium to be driven. Does
-# nothing where they are present.
+# Installs what the tests in Node need: Node 20 or later with npm, a Chromium to be driven, and nginx to
+# stand in front. Does nothing where they are present.
 set -eu
 
 missing=
 command -v node >/dev/null && command -v npm >/dev/null || missing="nodejs npm"
 command -v chromium >/dev/null || missing="$missing chromium"
+PATH="$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$missing nginx-light"
 if [ -n "$missing" ]; then
     command -v apt-get >/dev/null || {
         echo "setup: install $missing first" >&2

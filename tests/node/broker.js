@@ -17,13 +17,16 @@ export const PATIENCE_MS = 30_000;
 export class Broker {
   #child;
   #directory = mkdtempSync(join(tmpdir(), "sampan-node-"));
+  #env = {};
   #settings = [];
   quic;
   http;
 
-  /** Starts a broker with these lines of configuration. */
-  static async start(config = "") {
+  /** Starts a broker with these lines of configuration and these variables. */
+  static async start(config = "", variables = {}) {
     const broker = new Broker();
+    const { SAMPAN_CONFIG, SAMPAN_DATA, ALLOWED_ORIGINS, JWT_SECRET, ...inherited } = process.env;
+    broker.#env = { ...inherited, ...variables };
     const file = join(broker.#directory, "sampan.toml");
     writeFileSync(file, config);
     broker.#settings = ["--config", file, "--data", join(broker.#directory, "data")];
@@ -32,10 +35,9 @@ export class Broker {
   }
 
   async #spawn(http) {
-    const { SAMPAN_CONFIG, SAMPAN_DATA, ALLOWED_ORIGINS, JWT_SECRET, ...env } = process.env;
     const listen = ["serve", "--quic", "127.0.0.1:0", "--http", http];
     this.#child = spawn(sampan, [...listen, ...this.#settings], {
-      env,
+      env: this.#env,
       stdio: ["ignore", "ignore", "pipe"],
     });
     const lines = createInterface({ input: this.#child.stderr });
@@ -60,7 +62,7 @@ export class Broker {
   /** A token of this user. */
   token(user, role = "customer", ttl = "1h") {
     const args = ["token", "--user", user, "--role", role, "--ttl", ttl, ...this.#settings];
-    return execFileSync(sampan, args, { encoding: "utf8" }).trim();
+    return execFileSync(sampan, args, { encoding: "utf8", env: this.#env }).trim();
   }
 
   /** A call of the HTTP interface as a service. */
@@ -84,7 +86,8 @@ export class Broker {
   async metric(name) {
     const text = await (await fetch(this.url + "/metrics")).text();
     const line = text.split("\n").find((line) => line.startsWith(name + " "));
-    return Number(line?.slice(name.length + 1));
+    if (line === undefined) throw new Error(`no metric ${name}`);
+    return Number(line.slice(name.length + 1));
   }
 
   async #end(signal) {

@@ -196,7 +196,7 @@ fn a_request_is_answered_with_what_the_responder_says() {
         rig.hears().concat()
     };
     let json = Some("application/json");
-    assert_eq!(ask(json, b"{ \"seq\":1}"), r#"437[{"ok":true,"seq":1}]"#);
+    assert_eq!(ask(json, b"{\"seq\": 1}"), r#"437[{"ok":true,"seq": 1}]"#);
     assert_eq!(ask(json, b"{}"), r#"437[{"ok":true}]"#);
     let list = r#"437[{"ok":true,"content_type":"application/json","payload":[1]}]"#;
     assert_eq!(ask(json, b"[1]"), list);

@@ -141,13 +141,13 @@ describe("polling", () => {
 
   it("ends with a poll that is given up", async () => {
     const polling = await Polling.open(broker);
-    const before = await broker.metric("bridge_socketio_polls_total");
+    const before = await broker.metric("sampan_bridge_socketio_polls_total");
     const controller = new AbortController();
     const poll = polling.get({ signal: controller.signal });
     await new Promise((resolve) => setTimeout(resolve, 50));
     controller.abort();
     await assert.rejects(poll);
-    while ((await broker.metric("bridge_socketio_polls_total")) === before);
+    while ((await broker.metric("sampan_bridge_socketio_polls_total")) === before);
     assert.equal((await polling.poll()).status, 400);
   });
 
@@ -192,11 +192,11 @@ describe("WebSocket", () => {
   });
 
   it("ends with a flood", async () => {
-    const before = await broker.metric("bridge_socketio_flood_total");
+    const before = await broker.metric("sampan_bridge_socketio_flood_total");
     const socket = await Socket.open(broker, token);
     for (let n = 0; n < 5000; n++) socket.send("3");
     assert.equal(await socket.closed, 1008);
-    assert.equal(await broker.metric("bridge_socketio_flood_total"), before + 1);
+    assert.equal(await broker.metric("sampan_bridge_socketio_flood_total"), before + 1);
   });
 });
 

@@ -134,14 +134,14 @@ describe("events", () => {
 describe("others", () => {
   it("are not disturbed by whoever breaks the rules", async () => {
     const good = await Socket.open(broker, token);
-    const before = await broker.metric("bridge_socketio_malformed_total");
+    const before = await broker.metric("sampan_bridge_socketio_malformed_total");
     for (let n = 0; n < 20; n++) {
       const bad = await Socket.open(broker, token);
       bad.send(`459-["a"]`);
       bad.send("x");
       await bad.closed;
     }
-    assert.equal(await broker.metric("bridge_socketio_malformed_total"), before + 20);
+    assert.equal(await broker.metric("sampan_bridge_socketio_malformed_total"), before + 20);
     await broker.publish("user.ann", "a", 1);
     assert.equal(await good.message(), `42["a",1]`);
     good.close();
