@@ -10,8 +10,8 @@ mod socket;
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -25,11 +25,11 @@ use self::polling::Deed;
 use self::query::{Asked, Transport};
 use self::sessions::Sessions;
 use super::caller::{Body, address};
-use super::websocket::{READ_BUFFER_BYTES, WRITE_BYTES_MAX};
+use super::socket::Socket;
 use crate::bridge::Bridge;
 use crate::counters::count;
 use crate::failure::Failure;
-use crate::socketio::{PAYLOAD_MAX, PING_EVERY, PING_TIMEOUT};
+use crate::socketio::{Message, PAYLOAD_MAX, PING_EVERY, PING_TIMEOUT};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -170,24 +170,22 @@ impl Shared {
         sid: Option<String>,
     ) -> Result<Response, Refusal> {
         let upgrade: WebSocketUpgrade = request.extract_parts().await?;
-        let upgrade = upgrade
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_write_buffer_size(WRITE_BYTES_MAX)
-            .max_frame_size(PAYLOAD_MAX)
-            .max_message_size(PAYLOAD_MAX);
+        let upgrade = Socket::limit(upgrade, PAYLOAD_MAX);
         let Some(sid) = sid else {
             let (peer, room) = self.peer(request)?;
             let sid = sessions::new_sid()?;
             let open = open_packet(&sid, "[]");
             return Ok(upgrade.on_upgrade(move |socket| {
-                peer::counted(peer, room, |peer| async move { peer.open(socket, open).await })
+                peer::counted(peer, room, |mut peer| async move {
+                    peer.waiting.push_back(Message::Text(open.into()));
+                    Some((peer, Socket::new(socket)))
+                })
             }));
         };
         let deeds = self.sessions.find(&sid)?;
-        Ok(upgrade.on_upgrade(move |socket: WebSocket| async move {
+        Ok(upgrade.on_upgrade(move |socket| async move {
             // If the connection has ended meanwhile, the socket is closed with it.
-            let _ = deeds.send(Deed::Upgrade(Box::new(socket))).await;
+            let _ = deeds.send(Deed::Upgrade(Box::new(Socket::new(socket)))).await;
         }))
     }
 
@@ -195,6 +193,7 @@ impl Shared {
     fn peer(&self, request: Request) -> Result<(Peer, OwnedSemaphorePermit), Refusal> {
         let (parts, _) = request.into_parts();
         let address = address(&parts)?;
+        self.bridge.admit(address.ip())?;
         let Ok(room) = self.bridge.sockets.clone().try_acquire_owned() else {
             count(&self.bridge.counters.bridge_socketio_refused);
             return Err(Failure::of(Code::OVERLOADED).into());

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use axum::extract::ws::WebSocket;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -15,6 +14,7 @@ use crate::bridge::Bridge;
 use crate::counters::{Counters, count};
 use crate::failure::Failure;
 use crate::socketio::{Cause, Message, Output, Talk};
+use crate::web::socket::Socket;
 
 /// One client, whatever carries its packets.
 pub(super) struct Peer {
@@ -36,7 +36,7 @@ pub(super) async fn counted<B>(
     _room: OwnedSemaphorePermit,
     begin: impl FnOnce(Peer) -> B,
 ) where
-    B: Future<Output = Option<(Peer, WebSocket)>>,
+    B: Future<Output = Option<(Peer, Socket)>>,
 {
     let bridge = peer.bridge.clone();
     count(&bridge.counters.bridge_socketio_opened);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message as Frame, WebSocket};
+use axum::extract::ws::Message as Frame;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -12,11 +12,13 @@ use super::payload;
 use super::peer::{Chunks, Peer};
 use crate::counters::count;
 use crate::socketio::{Cause, Message, Output};
-use crate::web::websocket::CLOSE_TIMEOUT;
+use crate::web::socket::{Heard, Socket};
 
 /// Bytes that wait for a poll before the broker is left to keep what follows. One chunk more is
 /// taken, however large.
 const WAITING_BYTES_MAX: usize = 64 * 1024;
+/// How long the last words wait for a poll.
+const LAST_POLL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a WebSocket may be probed.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -27,13 +29,13 @@ pub(super) enum Deed {
     /// The client says this; `None` if it makes no sense. Not answered if the connection ends by it.
     Post(Option<Vec<Message>>, oneshot::Sender<()>),
     /// The client would go on here.
-    Upgrade(Box<WebSocket>),
+    Upgrade(Box<Socket>),
 }
 
 /// What has come.
 enum Came {
     Deed(Option<Deed>),
-    Probe(Option<Frame>),
+    Probe(Heard),
     Broker(Chunks),
     GivenUp,
     Time,
@@ -41,7 +43,7 @@ enum Came {
 
 /// A WebSocket that is tried out.
 struct Probe {
-    socket: WebSocket,
+    socket: Socket,
     until: Instant,
     /// Whether it has been found to work; the client polls no more.
     works: bool,
@@ -56,7 +58,7 @@ struct Polled {
 
 impl Peer {
     /// Serves polls until the client goes on to a WebSocket, or to its end.
-    pub(super) async fn poll(self, mut deeds: mpsc::Receiver<Deed>) -> Option<(Peer, WebSocket)> {
+    pub(super) async fn poll(self, mut deeds: mpsc::Receiver<Deed>) -> Option<(Peer, Socket)> {
         let mut polled = Polled { peer: self, poll: None, probe: None };
         loop {
             let came = polled.next(&mut deeds).await;
@@ -100,13 +102,13 @@ impl Polled {
         };
         let probed = async {
             match probe {
-                Some(probe) => probe.socket.recv().await.and_then(Result::ok),
+                Some(probe) => probe.socket.hear().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             deed = deeds.recv() => Came::Deed(deed),
-            frame = probed => Came::Probe(frame),
+            heard = probed => Came::Probe(heard),
             chunks = peer.broker(), if waiting < WAITING_BYTES_MAX => Came::Broker(chunks),
             () = given_up => Came::GivenUp,
             () = sleep_until(deadline) => Came::Time,
@@ -114,7 +116,7 @@ impl Polled {
     }
 
     /// Tells the talk. The WebSocket that the client has gone on to.
-    async fn handle(&mut self, came: Came, out: &mut Output) -> Result<Option<WebSocket>, GivenUp> {
+    async fn handle(&mut self, came: Came, out: &mut Output) -> Result<Option<Socket>, GivenUp> {
         match came {
             Came::Deed(Some(Deed::Poll(poll))) => {
                 if self.poll.is_some() {
@@ -141,7 +143,7 @@ impl Polled {
             // A second one is closed by being dropped.
             Came::Deed(Some(Deed::Upgrade(_))) => {}
             Came::Deed(None) | Came::GivenUp => return Err(GivenUp),
-            Came::Probe(frame) => return Ok(self.probed(frame).await),
+            Came::Probe(heard) => return Ok(self.probed(heard).await),
             Came::Broker(chunks) => self.peer.read(chunks, out),
             Came::Time => {
                 self.probe = self.probe.take().filter(|probe| probe.until > Instant::now());
@@ -152,20 +154,17 @@ impl Polled {
     }
 
     /// A frame on the WebSocket that is tried out. What breaks the rules leaves the client polling.
-    async fn probed(&mut self, frame: Option<Frame>) -> Option<WebSocket> {
+    async fn probed(&mut self, heard: Heard) -> Option<Socket> {
         let mut probe = self.probe.take()?;
-        match frame {
-            Some(Frame::Text(text)) if text.as_str() == "2probe" && !probe.works => {
-                let sent = timeout(CLOSE_TIMEOUT, probe.socket.send(Frame::text("3probe"))).await;
-                if let Ok(Ok(())) = sent {
-                    probe.works = true;
-                    self.probe = Some(probe);
-                }
+        match heard {
+            Heard::Text(text) if text.as_str() == "2probe" && !probe.works => {
+                probe.works = probe.socket.write([Frame::text("3probe")]).await.is_ok();
+                self.probe = Some(probe).filter(|probe| probe.works);
             }
-            Some(Frame::Text(text)) if text.as_str() == "5" && probe.works => {
+            Heard::Text(text) if text.as_str() == "5" && probe.works => {
                 return Some(probe.socket);
             }
-            Some(Frame::Ping(_) | Frame::Pong(_)) => self.probe = Some(probe),
+            Heard::Alive => self.probe = Some(probe),
             _ => {}
         }
         None
@@ -211,7 +210,7 @@ impl Polled {
                 }
             };
             // Who does not ask will find that the connection is gone.
-            let _ = timeout(CLOSE_TIMEOUT, asked).await;
+            let _ = timeout(LAST_POLL_TIMEOUT, asked).await;
         }
         self.flush();
     }
