@@ -43,9 +43,17 @@ const DOORS: &[(&str, &[&str])] = &[
     ("hyper", &["broker/src/http/listener.rs"]),
     ("hyper_util", &["broker/src/http/listener.rs"]),
     ("infer", &["broker/services/src/chat/rules/sniff.rs"]),
-    ("jiff", &["broker/services/src/chat/rules/hours.rs", "broker/services/src/moment.rs"]),
+    (
+        "jiff",
+        &[
+            "broker/services/src/chat/rules/hours.rs",
+            "broker/services/src/moment.rs",
+            "broker/services/src/notifications/rules/quiet.rs",
+        ],
+    ),
     ("jsonwebtoken", &["broker/src/auth/keys.rs", "broker/src/auth/mint.rs"]),
     ("libc", &["broker/src/udp/"]),
+    ("minijinja", &["broker/services/src/notifications/rules/template.rs"]),
     ("prometheus_client", &["broker/src/http/metrics.rs"]),
     ("quinn", &["sdk/rust/src/endpoint.rs", "sdk/rust/src/quic.rs", "sdk/rust/src/transport.rs"]),
     ("quinn_proto", &["broker/quic/src/"]),

@@ -8,6 +8,7 @@ pub mod chat;
 mod id;
 pub mod inventory;
 mod moment;
+pub mod notifications;
 pub mod orders;
 pub mod outbox;
 mod refusal;

@@ -1,0 +1,136 @@
+//! Notifications under the names they have on the wire.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a notification is about.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An order stands differently.
+    OrderStatusUpdate,
+    /// A payment has come.
+    PaymentConfirmation,
+    /// Stock that somebody waits for.
+    InventoryAlert,
+    /// A message in a chat.
+    ChatMessage,
+    /// An offer. Only to those who asked for it.
+    PromotionAlert,
+}
+
+/// A way to a user.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// The user's devices.
+    Push,
+    /// E-mail.
+    Email,
+    /// Text messages.
+    Sms,
+    /// The user's inbox in the shop's own pages.
+    Websocket,
+}
+
+impl Channel {
+    /// Those that are used if the caller names none.
+    pub const DEFAULT: &[Channel] = &[Channel::Push, Channel::Websocket];
+}
+
+/// How much it matters that it comes soon.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// When it suits.
+    Low,
+    /// As most.
+    #[default]
+    Normal,
+    /// At once.
+    High,
+}
+
+/// `NotificationTemplate` of the requirements, of one channel and language.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Template {
+    /// Id.
+    pub id: String,
+    /// What it is about.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// For which way.
+    pub channel: Channel,
+    /// Language, such as `th`; `default` for all others.
+    pub locale: String,
+    /// The highest of a type, channel and language is used.
+    pub version: u32,
+    /// Title.
+    pub title_template: String,
+    /// Body.
+    pub body_template: String,
+    /// Where a tap leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action_url: Option<String>,
+    /// A picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icon_url: Option<String>,
+    /// Number on the icon; the user's unread ones if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub badge_count: Option<u32>,
+    /// Sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound: Option<String>,
+    /// How much it matters.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Seconds for which it is worth sending; 0 is now or never.
+    pub ttl: u32,
+}
+
+/// What has become of a delivery to one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It waits for its turn.
+    Queued,
+    /// It waits for the end of quiet hours.
+    Deferred,
+    /// It is on its way to the provider.
+    Sending,
+    /// The provider has taken it.
+    Sent,
+    /// It has reached the endpoint.
+    Delivered,
+    /// The user has seen it.
+    Seen,
+    /// The user has followed it.
+    Clicked,
+    /// The endpoint does not exist.
+    Bounced,
+    /// It was given up.
+    Failed,
+    /// Its time was over before it was sent.
+    Expired,
+    /// It was not to be sent.
+    Suppressed,
+    /// The caller took it back.
+    Cancelled,
+}
