@@ -9,11 +9,11 @@ import { Chance } from "../chance.js";
 import { Code, reaction } from "../code.js";
 import type { Refusal } from "../error.js";
 import { SampanError } from "../error.js";
-import type { Asked, Start, Told, Via, Welcome, WireAway } from "../wire.js";
+import type { Start, Told, Via, Welcome, WireAway } from "../wire.js";
+import { Exchange } from "./exchange.js";
 import type { Output, State } from "./output.js";
-import { Publishes } from "./publishes.js";
-import { type Question, Requests } from "./requests.js";
-import { Registrations, type What } from "./standing.js";
+import type { Question } from "./requests.js";
+import type { What } from "./standing.js";
 
 /** How long connecting and greeting may take together. */
 export const CONNECT_TIMEOUT_MS = 10_000;
@@ -67,7 +67,6 @@ type Phase =
 export class Session {
   #phase: Phase = { state: "idle" };
   #out: Output[] = [];
-  #number = 0;
   #connection = 0;
   #attempt = 0;
   #token: string | undefined;
@@ -82,16 +81,14 @@ export class Session {
   #deadAt = Infinity;
   readonly #setup: Setup;
   readonly #chance: Chance;
-  readonly #publishes: Publishes;
-  readonly #requests = new Requests();
-  readonly #standing: Registrations;
+  readonly #exchange: Exchange;
 
   constructor(setup: Setup) {
     this.#setup = setup;
     this.#token = setup.token;
     this.#chance = new Chance(setup.seed);
-    this.#publishes = new Publishes(setup.pendingMax, setup.pendingBytesMax);
-    this.#standing = new Registrations(() => this.#nextNumber(), this.#chance);
+    const put = (output: Output) => this.#put(output);
+    this.#exchange = new Exchange(setup.pendingMax, setup.pendingBytesMax, this.#chance, put);
   }
 
   /** Where the session stands. */
@@ -122,7 +119,7 @@ export class Session {
 
   /** Publishes that wait for their ack. */
   get pending(): number {
-    return this.#publishes.size;
+    return this.#exchange.pending;
   }
 
   /** The token in use. */
@@ -146,8 +143,7 @@ export class Session {
   deadline(): number {
     const phase = this.#phase;
     const own = phase.state === "draining" ? phase.renew : "until" in phase ? phase.until : Infinity;
-    const standing = this.isLive ? Math.min(this.#standing.deadline(), this.#pingAt, this.#probeAt) : Infinity;
-    return Math.min(own, standing, this.#deadAt, this.#requests.deadline());
+    return Math.min(own, this.#pingAt, this.#probeAt, this.#deadAt, this.#exchange.deadline());
   }
 
   // What the application does.
@@ -159,59 +155,42 @@ export class Session {
 
   /** Publishes; answers the number under which the outcome is told. @throws {SampanError} */
   publish(now: number, body: string): number {
-    this.#check();
-    const number = this.#nextNumber();
-    this.#publishes.add(number, body);
-    if (this.isLive) this.#send(this.#publishes.take(now));
-    return number;
+    return this.#open.publish(now, body);
   }
 
   /** Publishes once, now, without an ack. @throws {SampanError} `lost` without a connection. */
   publishUnacked(body: string): void {
-    this.#check();
-    if (!this.isLive) throw new SampanError("lost", "there is no connection");
-    this.#send([{ id: 0, name: "publish", body }]);
+    this.#open.publishUnacked(body);
   }
 
   /** Asks; answers the number under which the outcome is told. @throws {SampanError} */
   ask(now: number, question: Question): number {
-    this.#check();
-    const number = this.#nextNumber();
-    this.#requests.add(now, number, question);
-    if (this.isLive) this.#send(this.#requests.take(now));
-    return number;
+    return this.#open.ask(now, question);
   }
 
   /** Registers what stands until it is cancelled. @throws {SampanError} */
   stand(what: What): number {
-    this.#check();
-    const number = this.#nextNumber();
-    this.#standing.add(number, what);
-    if (this.isLive) {
-      this.#send(this.#standing.ask(number, this.via));
-      this.#endNotOffered();
-    }
-    return number;
+    return this.#open.stand(what);
   }
 
   /** Takes a registration back. Nothing more is told about it. */
   cancel(number: number): void {
-    this.#sendIfLive(this.#standing.remove(number));
+    this.#exchange.cancel(number);
   }
 
   /** The reader of a subscription has too much: what follows stays with the broker. */
   hold(number: number): void {
-    this.#sendIfLive(this.#standing.hold(number, this.#welcome?.now_ms ?? 0));
+    this.#exchange.hold(number);
   }
 
   /** The reader has room again. */
   release(number: number): void {
-    this.#sendIfLive(this.#standing.release(number, this.isLive ? this.via : undefined));
+    this.#exchange.release(number);
   }
 
   /** From where a subscription could go on, in another client too. */
   resume(number: number): Start {
-    return this.#standing.resume(number);
+    return this.#exchange.resume(number);
   }
 
   /** Ends the session at once. What is open fails. */
@@ -228,7 +207,8 @@ export class Session {
     if (connection !== this.#connection || phase.state !== "connecting") return;
     this.#phase = { state: "greeting", until: phase.until };
     const { client, inflates } = this.#setup;
-    this.#send([{ id: 0, name: "connect", body: JSON.stringify({ token: this.token, client, inflates }) }]);
+    const body = JSON.stringify({ token: this.token, client, inflates });
+    this.#put({ do: "send", asked: [{ id: 0, name: "connect", body }] });
     this.#tellState();
   }
 
@@ -243,7 +223,10 @@ export class Session {
     this.heard(now, connection);
     if (told.welcome) return this.#welcomed(now, told.welcome);
     if (told.close) return this.#closedByBroker(now, told.close);
-    if (this.isLive) this.#live(now, told);
+    if (!this.isLive) return;
+    if (told.goaway) return this.#goingAway(now, told.goaway);
+    if (told.expiring) return this.#expiring(told.expiring.expires_ms);
+    this.#exchange.told(now, told);
   }
 
   /** There is a sign of life on this connection. */
@@ -258,7 +241,7 @@ export class Session {
     this.#tokenWanted = false;
     this.#token = token;
     if (this.#phase.state === "token") return this.#connect(now);
-    if (this.isLive) this.#ownRequest(now, { name: "refresh", body: { token }, timeoutMs: CONNECT_TIMEOUT_MS });
+    if (this.isLive) this.#exchange.ask(now, { name: "refresh", body: { token }, timeoutMs: CONNECT_TIMEOUT_MS });
   }
 
   /** No token could be had; the next attempt follows with backoff. */
@@ -280,7 +263,7 @@ export class Session {
 
   /** The time has come. */
   time(now: number): void {
-    for (const [number, error] of this.#requests.expired(now)) this.#put({ do: "fail", number, error });
+    this.#exchange.time(now);
     const phase = this.#phase;
     if (phase.state === "waiting" && phase.until <= now) return this.#connect(now);
     if ((phase.state === "connecting" || phase.state === "greeting") && phase.until <= now) {
@@ -289,10 +272,9 @@ export class Session {
     if (phase.state === "draining" && phase.renew <= now) return this.#drained(now, phase);
     if (!this.isLive) return;
     if (this.#deadAt <= now) return this.#end(now, { reason: "nothing was heard from the broker in time" });
-    this.#send(this.#standing.askAgain(now, this.via));
     if (this.#pingAt <= now) {
       [this.#pingAt, this.#deadAt] = [Infinity, now + PONG_TIMEOUT_MS];
-      this.#send([{ id: this.#nextNumber(), name: "ping", body: "{}" }]);
+      this.#put({ do: "send", asked: [{ id: 0, name: "ping", body: "{}" }] });
     }
     if (this.#probeAt <= now) {
       this.#probeAt = Infinity;
@@ -336,14 +318,7 @@ export class Session {
     this.heard(now, this.#connection);
     this.#put({ do: "welcome", welcome, via: this.via, resumed });
     this.#tellState();
-    for (const number of this.#publishes.connected(now)) {
-      const reason = "the broker may no longer know whether this publish arrived";
-      this.#put({ do: "fail", number, error: new SampanError("lost", reason, { mayHaveHappened: true }) });
-    }
-    this.#send(this.#standing.askAll(this.via));
-    this.#endNotOffered();
-    this.#send(this.#publishes.take(now));
-    this.#send(this.#requests.take(now));
+    this.#exchange.welcomed(now, welcome.now_ms, this.via);
   }
 
   #closedByBroker(now: number, refusal: Refusal): void {
@@ -395,22 +370,16 @@ export class Session {
   /** What a lost connection takes with it. */
   #disconnected(reason: string): void {
     [this.#pingAt, this.#deadAt, this.#probeAt] = [Infinity, Infinity, Infinity];
-    for (const [number, error] of this.#requests.lost(reason)) this.#put({ do: "fail", number, error });
-    this.#standing.disconnected(this.#welcome?.now_ms ?? 0);
+    this.#exchange.lost(reason);
   }
 
   /** Closes the client for good. */
   #finish(error: SampanError): void {
-    this.#sendIfLive(this.#standing.handBack());
+    this.#exchange.handBack();
     if (this.#hasTransport) this.#put({ do: "disconnect" });
     this.#phase = { state: "closed", error };
-    const { code } = error;
-    const closed = (mayHaveHappened: boolean) =>
-      new SampanError("closed", error.message, { code, mayHaveHappened });
-    const fail = (number: number, error: SampanError) => this.#put({ do: "fail", number, error });
-    for (const [number, error] of this.#requests.clear(closed)) fail(number, error);
-    for (const [number, wasSent] of this.#publishes.clear()) fail(number, closed(wasSent));
-    for (const number of this.#standing.clear()) fail(number, closed(false));
+    [this.#pingAt, this.#deadAt, this.#probeAt] = [Infinity, Infinity, Infinity];
+    this.#exchange.close(error);
     this.#put({ do: "state", state: "closed", cause: error });
   }
 
@@ -430,117 +399,26 @@ export class Session {
   }
 
   #drained(now: number, phase: Extract<Phase, { state: "draining" }>): void {
-    const leaves = this.#standing.handBack();
-    this.#send(leaves);
     // Jobs are handed back first, and a step later the broker knows.
-    if (now < phase.until && (this.#requests.awaitsReply || leaves.length > 0)) {
+    const hadJobs = this.#exchange.handBack();
+    if (now < phase.until && (this.#exchange.awaitsReply || hadJobs)) {
       phase.renew = Math.min(now + RENEWAL_STEP_MS, phase.until);
       return;
     }
     this.#renew(now, "moving as asked");
   }
 
-  // What the broker says on a live connection.
-
-  #live(now: number, told: Told): void {
-    const id = told.id ?? 0;
-    if (told.message) {
-      const numbers = this.#standing.places.deliver(told.message);
-      if (numbers.length > 0) this.#put({ do: "message", numbers, message: told.message });
-    } else if (told.gap) {
-      for (const { number, from } of this.#standing.places.gap(told.gap)) {
-        this.#put({ do: "gap", number, gap: { ...told.gap, from } });
-      }
-    } else if (told.job) {
-      const number = this.#standing.consumer(told.job.consumer);
-      // A consumer that has left is none any more: the broker takes the job back.
-      if (number !== undefined) this.#put({ do: "job", number, job: told.job });
-    } else if (told.published) {
-      if (this.#publishes.settle(id) === undefined) return;
-      this.#put({ do: "answer", number: id, value: told.published });
-      this.#send(this.#publishes.take(now));
-    } else if (told.error) {
-      this.#refused(now, id, told.error);
-    } else if (told.subscribed) {
-      this.#ready(this.#standing.subscribed(id, told.subscribed), told.subscribed);
-    } else if (told.members) {
-      this.#members(id, told.members);
-    } else if (told.members_changed) {
-      const change = told.members_changed;
-      const { reached, broken } = this.#standing.changed(change);
-      for (const number of reached) this.#put({ do: "change", number, change });
-      for (const number of broken) this.#send(this.#standing.ask(number, this.via));
-    } else if (told.goaway) {
-      this.#goingAway(now, told.goaway);
-    } else if (told.expiring) {
-      if (this.#setup.renewable) this.#wantToken();
-      else this.#put({ do: "expiring", expiresMs: told.expiring.expires_ms });
-    } else if (told.done && this.#standing.done(id) !== undefined) {
-      this.#ready(this.#standing.done(id), undefined);
-    } else {
-      this.#answered(id, told.reply ?? told.history ?? told.refreshed ?? told.settled);
-    }
-  }
-
-  #answered(id: number, value: unknown): void {
-    if (value !== undefined && this.#requests.settle(id)) this.#put({ do: "answer", number: id, value });
-  }
-
-  #ready(number: number | undefined, value: unknown): void {
-    if (number !== undefined) this.#put({ do: "answer", number, value });
-  }
-
-  #members(id: number, members: NonNullable<Told["members"]>): void {
-    const number = this.#standing.members(id, members);
-    if (number === undefined) return this.#answered(id, members);
-    this.#ready(number, undefined);
-    this.#put({ do: "members", number, members });
-  }
-
-  #refused(now: number, id: number, refusal: Refusal): void {
-    const tries = this.#publishes.settle(id);
-    if (tries !== undefined) {
-      // The first one of several may have arrived.
-      this.#put({ do: "fail", number: id, error: SampanError.refused(refusal, tries > 1) });
-      this.#send(this.#publishes.take(now));
-    } else if (this.#requests.settle(id)) {
-      this.#put({ do: "fail", number: id, error: SampanError.refused(refusal, MAYBE.has(refusal.code)) });
-    } else {
-      const refused = this.#standing.refused(now, id, refusal);
-      if (refused?.error) this.#put({ do: "fail", number: refused.number, error: refused.error });
-    }
+  #expiring(expiresMs: number): void {
+    if (this.#setup.renewable) this.#wantToken();
+    else this.#put({ do: "expiring", expiresMs });
   }
 
   // Small things.
 
-  #endNotOffered(): void {
-    for (const number of this.#standing.notOffered(this.via)) {
-      this.#standing.remove(number);
-      const error = new SampanError("unavailable", "this needs a WebSocket, and none can be made");
-      this.#put({ do: "fail", number, error });
-    }
-  }
-
-  /** A request of the session's own, whose outcome nobody waits for. */
-  #ownRequest(now: number, question: Question): void {
-    this.#requests.add(now, this.#nextNumber(), question);
-    this.#send(this.#requests.take(now));
-  }
-
-  #check(): void {
+  /** What may be asked for, as long as the session is not closed. */
+  get #open(): Exchange {
     if (this.#phase.state === "closed") throw this.#phase.error;
-  }
-
-  #nextNumber(): number {
-    return (this.#number += 1);
-  }
-
-  #send(asked: Asked[]): void {
-    if (asked.length > 0) this.#put({ do: "send", asked });
-  }
-
-  #sendIfLive(asked: Asked[]): void {
-    if (this.isLive) this.#send(asked);
+    return this.#exchange;
   }
 
   #tellState(): void {
@@ -551,6 +429,3 @@ export class Session {
     this.#out.push(output);
   }
 }
-
-/** Refusals after which a request may have had its effect all the same. */
-const MAYBE: ReadonlySet<number> = new Set([303, 306]);
