@@ -11,7 +11,7 @@ use sampan_core::class::Table;
 use sampan_core::journal::{Chunk, Run, Sent, Start};
 use sampan_journal::storage::Storage;
 use sampan_journal::storage::faulty::Faulty;
-use sampan_journal::{Log, Options, Wanted, Write, inspect, verify};
+use sampan_journal::{Error, Log, Options, Wanted, Write, inspect, verify};
 use sampan_protocol::frame::{Header, Kind};
 use sampan_protocol::limits::NUMBER_MAX;
 use sampan_protocol::{Now, Topic};
@@ -202,6 +202,9 @@ fn goes_on(storage: &Faulty) {
     }
     let write = append("order.new", standing.epoch, offset, false, &[]);
     let written = writer.write(now(), &[write]);
+    if written == [Err(Error::TooManyTopics)] {
+        return;
+    }
     assert!(written.iter().all(Result::is_ok), "{written:?}");
     writer.sync().expect("synced");
     writer.maintain(now()).ok();

@@ -101,10 +101,10 @@ impl<S: Storage> Writer<S> {
             return Err(Error::TooLarge);
         }
         let Some(number) = state.topics.number(topic) else {
-            if state.topics.len() >= self.shared.options.topics_max {
-                return Err(Error::TooManyTopics);
-            }
-            return Ok(state.topics.next_number());
+            let next = state.topics.next_number();
+            // Behind the last number there is none.
+            let full = state.topics.len() >= self.shared.options.topics_max || next == u32::MAX;
+            return if full { Err(Error::TooManyTopics) } else { Ok(next) };
         };
         let standing = state.topics.entry(number);
         if standing.name.is_some() && standing.epoch != epoch {

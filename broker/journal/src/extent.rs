@@ -33,10 +33,10 @@ pub(crate) struct Region {
 impl Region {
     /// Whether a segment may have it: what a checksum says to be right need not make sense.
     pub(crate) fn is_possible(&self) -> bool {
-        let Region { from, to, at, length, count, bytes, .. } = *self;
+        let Region { from, to, at, length, count, bytes, time_ms, .. } = *self;
         let end = at.checked_add(length).is_some_and(|end| end <= SEGMENT_BYTES_MAX);
         let offsets = (1..=NUMBER_MAX).contains(&to) && (1..=to).contains(&from);
-        end && offsets && count <= to - from + 1 && bytes <= length
+        end && offsets && time_ms <= NUMBER_MAX && count <= to - from + 1 && bytes <= length
     }
 
     /// Adds what follows in the same segment.
@@ -159,6 +159,7 @@ mod tests {
             Region { to: NUMBER_MAX + 1, ..region },
             Region { count: 4, ..region },
             Region { bytes: 101, ..region },
+            Region { time_ms: NUMBER_MAX + 1, ..region },
             Region { at: u64::MAX, ..region },
             Region { length: SEGMENT_BYTES_MAX, ..region },
         ] {

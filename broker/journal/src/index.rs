@@ -158,7 +158,7 @@ impl Index {
         let (records, mut input) = input.u64()?;
         let mut index =
             Index { segment, end, commits: (first, last), time_ms, records, ..Index::default() };
-        if version != VERSION || last > NUMBER_MAX {
+        if version != VERSION || last.max(time_ms) > NUMBER_MAX {
             return None;
         }
         for _ in 0..extents {

@@ -57,6 +57,7 @@ fn block(bytes: &[u8], at: u64, seed: Seed) -> Option<Whole<'_>> {
         next = record.end();
         records.push(record);
     }
+    let possible = head.head.from.max(head.head.time_ms()) <= NUMBER_MAX;
     let counted = u32::try_from(records.len()).is_ok_and(|count| count == head.head.topic);
     let unsynced = match head.head.mark {
         // More than can be said: nothing is known.
@@ -66,7 +67,7 @@ fn block(bytes: &[u8], at: u64, seed: Seed) -> Option<Whole<'_>> {
     let commit = head.head.from;
     let synced = commit.saturating_sub(1).saturating_sub(unsynced);
     let whole = Whole { commit, synced, time_ms: head.head.time_ms(), end, records };
-    (counted && next == end && end <= bytes.len() as u64 && commit <= NUMBER_MAX).then_some(whole)
+    (possible && counted && next == end && end <= bytes.len() as u64).then_some(whole)
 }
 
 /// What a valid record does; `None` if it makes no sense.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use sampan_protocol::Now;
+use sampan_protocol::limits::NUMBER_MAX;
 
 use crate::depot::Depot;
 use crate::error::Error;
@@ -111,6 +112,7 @@ impl Clock {
     /// The time, milliseconds.
     pub(crate) fn at(&self, now: Now) -> u64 {
         let open = now.mono.saturating_duration_since(self.started).as_millis();
-        self.base_ms.saturating_add(u64::try_from(open).unwrap_or(u64::MAX))
+        let time_ms = self.base_ms.saturating_add(u64::try_from(open).unwrap_or(u64::MAX));
+        time_ms.min(NUMBER_MAX)
     }
 }
