@@ -67,7 +67,7 @@ fn write_to<S: Storage>(storage: S, seed: u64) {
         Log::open(storage, options(), now()).expect("opens");
     opening.damaged.iter().for_each(|damage| say(&format!("damaged {damage}")));
     let mut standings: Vec<(u64, u64)> = (1..=TOPICS)
-        .map(|number| reader.standing(&topic(number), 0).expect("a standing"))
+        .map(|number| reader.standing(&topic(number), now()).expect("a standing"))
         .map(|standing| (standing.epoch, standing.next))
         .collect();
     let mut versions: Vec<u64> = (0..KEYS).map(|key| version(&reader, key)).collect();
@@ -145,7 +145,7 @@ pub(crate) fn drain(directory: &str) {
     opening.damaged.iter().for_each(|damage| say(&format!("damaged {damage}")));
     for number in 1..=TOPICS {
         let topic = topic(number);
-        let standing = reader.standing(&topic, 0).expect("a standing");
+        let standing = reader.standing(&topic, now()).expect("a standing");
         say(&format!("floor {number} {}", standing.floor));
         let mut at = 1;
         loop {
