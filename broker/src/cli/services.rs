@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// Token of role service; without one, it is made with the data directory's secret
     #[arg(long, env = "SAMPAN_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Settings file, for its section [services]
+    /// Settings file, for what it says of services
     #[arg(long, env = "SAMPAN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Data directory, for the SQLite database, and for a broker on this machine its secret and

@@ -154,11 +154,13 @@ fn a_broker_whose_log_nobody_reads_serves_on() {
     let mut command = sampan(directory.path(), &args);
     command.env("SAMPAN_LOG_LEVEL", "debug").stderr(std::process::Stdio::piped());
     let mut child = command.spawn().expect("it starts");
-    let mut line = String::new();
-    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-    stderr.read_line(&mut line).expect("a line");
-    drop(stderr);
-    let quic = line.split(' ').find_map(|word| word.strip_prefix("quic=")).expect("an address");
+    let stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut lines = stderr.lines().map(|line| line.expect("text"));
+    let listening = lines.find(|line| line.contains("quic=")).expect("it listens");
+    // From here on nobody reads.
+    drop(lines);
+    let mut words = listening.split(' ');
+    let quic = words.find_map(|word| word.strip_prefix("quic=")).expect("an address");
     for _ in 0..3 {
         let status = sampan(directory.path(), &["status", "--url", &format!("quic://{quic}")])
             .output()
