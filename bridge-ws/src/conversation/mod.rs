@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use sampan_core::bucket::{Bucket, Rate};
 use sampan_protocol::Code;
 use sampan_protocol::control::Welcome;
-use sampan_protocol::limits::CLIENT_BYTES_MAX;
+use sampan_protocol::limits::{CLIENT_BYTES_MAX, SUBSCRIPTIONS_MAX};
 use serde_json::json;
 
 use self::frames::frames;
@@ -288,6 +288,9 @@ impl Conversation {
         let client = client.unwrap_or_else(|| "websocket".to_owned());
         if client.len() > CLIENT_BYTES_MAX {
             return Err(Failure::new(Code::TOO_LARGE, "the client's name is too long"));
+        }
+        if resume.len() > SUBSCRIPTIONS_MAX as usize {
+            return Err(Failure::new(Code::TOO_MANY, "too many subscriptions to resume at once"));
         }
         let (session, hello) = Session::open(*producer, &client, &token)?;
         out.frames.extend_from_slice(&hello);

@@ -107,6 +107,16 @@ fn what_is_said_before_the_welcome_is_held_until_then() {
 }
 
 #[test]
+fn nobody_whose_token_is_not_yet_judged_has_more_held_than_subscriptions_may_be() {
+    for (count, code) in [(1024, None), (1025, Some(status::CODE + Code::TOO_MANY.0))] {
+        let mut talk = Talk::new();
+        let resume = vec![r#"{"id":1,"subscribe":{"topic":"a"}}"#; count].join(",");
+        talk.says(&format!(r#"{{"connect":{{"token":"t","resume":[{resume}]}}}}"#));
+        assert_eq!(talk.closed(), code, "{count}");
+    }
+}
+
+#[test]
 fn every_operation_becomes_its_frame() {
     let mut talk = Talk::live();
     for (text, kind) in [
