@@ -29,6 +29,8 @@ export interface Message<T = unknown> {
   readonly version: number | undefined;
   /** Content type of the payload. */
   readonly contentType: string | undefined;
+  /** Content encoding that the payload still has: its bytes are as they were published. */
+  readonly contentEncoding: string | undefined;
   /** Headers of the application, in their order. */
   readonly headers: readonly Header[];
   /** A JSON value, a text, or bytes, as the content type says. */
@@ -85,7 +87,7 @@ export interface Gap {
 
 /** The message that has come in this form. */
 export function messageOf(wire: WireMessage): Message {
-  const { topic, epoch, offset, time_ms, event, key, version, content_type, headers = [], error } = wire;
+  const { topic, epoch, offset, time_ms, event, key, version, content_type, content_encoding, headers = [], error } = wire;
   return {
     topic,
     position: positionText({ epoch, offset }),
@@ -96,6 +98,7 @@ export function messageOf(wire: WireMessage): Message {
     key,
     version,
     contentType: content_type,
+    contentEncoding: content_encoding,
     headers: headers.map(headerOf),
     payload: payloadOf(wire),
     error: error && SampanError.refused(error as Refusal),

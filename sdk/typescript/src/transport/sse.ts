@@ -152,7 +152,7 @@ class Events implements Transport {
 
   async #batch(): Promise<void> {
     let length = 0;
-    const isLast = ({ body }: Asked, at: number) => at >= BATCH_MAX || (at > 0 && (length += body.length) > BATCH_LENGTH);
+    const isLast = ({ body }: Asked, at: number) => at >= BATCH_MAX || ((length += body.length) > BATCH_LENGTH && at > 0);
     const cut = this.#publishes.findIndex(isLast);
     const batch = this.#publishes.splice(0, cut < 0 ? this.#publishes.length : cut);
     const texts = batch.map(({ id, body }) => (id > 0 ? body : withAck(body)));

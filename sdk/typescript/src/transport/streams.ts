@@ -48,6 +48,8 @@ export class Streams {
   readonly #http: Http;
   readonly #hearer: StreamsHearer;
   readonly #all = new Set<Stream>();
+  /** Subscriptions whose beginning is looked up. */
+  readonly #beginning = new Set<number>();
 
   constructor(http: Http, hearer: StreamsHearer) {
     this.#http = http;
@@ -56,13 +58,17 @@ export class Streams {
 
   /** Opens a stream for one more subscription. */
   async subscribe(id: number, { topic, ...start }: Start & { topic: string }): Promise<void> {
+    this.#beginning.add(id);
     const from = await this.#from(topic, start);
+    // It was taken back meanwhile, or the connection has ended.
+    if (!this.#beginning.delete(id)) return;
     const subscription = { id, topic, replayed: start.last ?? 0, isConfirmed: false };
     void this.#open([subscription], from, []);
   }
 
   /** Ends a subscription. What still comes for it is dropped by whoever asked for it. */
   unsubscribe(id: number): void {
+    this.#beginning.delete(id);
     for (const stream of this.#all) {
       stream.subscriptions = stream.subscriptions.filter((subscription) => subscription.id !== id);
       if (stream.subscriptions.length === 0) this.#endStream(stream);
@@ -86,6 +92,7 @@ export class Streams {
   }
 
   close(): void {
+    this.#beginning.clear();
     for (const stream of this.#all) this.#endStream(stream);
   }
 
