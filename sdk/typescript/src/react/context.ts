@@ -1,6 +1,6 @@
 /** The client that a tree of components shares. */
 
-import { type ReactNode, createContext, createElement, useContext, useEffect, useState } from "react";
+import { type ReactNode, createContext, createElement, useContext, useEffect, useRef, useState } from "react";
 
 import { type Options, Sampan, type Status } from "../index.js";
 
@@ -19,11 +19,16 @@ export interface ProviderProps {
 export function SampanProvider({ options, client, children }: ProviderProps): ReactNode {
   const [own, setOwn] = useState<Sampan>();
   const url = options?.url;
-  // A function that is new with every render is the same source of tokens.
+  // A function that is new with every render takes the place of the one before, and makes no client.
   const token = typeof options?.token === "function" ? "function" : options?.token;
+  const latest = useRef(options?.token);
+  useEffect(() => {
+    latest.current = options?.token;
+  });
   useEffect(() => {
     if (!options || client) return;
-    const made = new Sampan(options);
+    const newest = () => (typeof latest.current === "function" ? latest.current() : (latest.current ?? ""));
+    const made = new Sampan({ ...options, token: typeof options.token === "function" ? newest : options.token });
     made.connect().catch(() => {});
     setOwn(made);
     return () => {
