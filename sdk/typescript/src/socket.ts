@@ -173,7 +173,7 @@ export class EventSocket {
 
   #emit(client: Sampan, emitted: Emitted): void {
     const done = async () => {
-      const action = EVENTS[emitted.event];
+      const action = Object.hasOwn(EVENTS, emitted.event) ? EVENTS[emitted.event] : undefined;
       if (!action) throw new SampanError("invalid", `there is no event ${emitted.event}`, { code: 101 });
       if ("ask" in action) return (await client.request(action.ask, emitted.data)).payload;
       const rooms = "join" in action ? action.join : action.leave;
