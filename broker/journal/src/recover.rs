@@ -189,10 +189,10 @@ fn end_of_scanned<F: File>(
     // A segment that is as long as its blocks was sealed; one that others follow was full.
     let is_sealed = bytes == end;
     if next.is_some() && !goes_on && !is_sealed {
-        found.damage(state, number, (end, bytes - end), "a broken end");
+        found.damage(state, number, (end, bytes.saturating_sub(end)), "a broken end");
     }
     if next.is_none() && !is_sealed {
-        found.torn_bytes += broken.min(bytes - end);
+        found.torn_bytes += broken.min(bytes.saturating_sub(end));
     }
     if !found.damaged.contains(&number) {
         found.cut.push(number);
