@@ -46,8 +46,6 @@ struct Running {
     tokens: Arc<Tokens>,
     /// What keeps published keys up to date.
     follower: JoinHandle<()>,
-    /// Sessions of the broker and its services, which stay to the last.
-    sessions: usize,
 }
 
 /// Runs a broker until it is told to stop.
@@ -153,8 +151,7 @@ async fn serve(config: Config) -> Result<(), Error> {
     info!(quic = %bound.quic, http = %bound.http, shards, "serving");
 
     let follower = follow_keys(verifier);
-    let sessions = 1 + usize::from(services.is_some());
-    let mut running = Running { config, data, lock, broker, health, tokens, follower, sessions };
+    let mut running = Running { config, data, lock, broker, health, tokens, follower };
     let ended = loop {
         tokio::select! {
             told = signals.next() => match told {
@@ -324,7 +321,7 @@ impl Running {
         self.broker.drain(plan, self.tokens.is_own());
         let empty = async {
             let mut looks = interval(Duration::from_millis(20));
-            while self.broker.attached() > self.sessions {
+            while self.broker.attached() > 0 {
                 looks.tick().await;
             }
         };

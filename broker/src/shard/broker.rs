@@ -169,7 +169,8 @@ impl Broker {
         self.shards.iter().map(|shard| shard.report.load_full()).collect()
     }
 
-    /// Connections and in-process sessions at this moment.
+    /// Connections and in-process sessions at this moment; in a drain, without those that it
+    /// spares.
     #[must_use]
     pub fn attached(&self) -> usize {
         self.shards.iter().map(|shard| shard.attached.load(Ordering::Relaxed)).sum()

@@ -35,6 +35,8 @@ impl Default for Drain {
 pub(super) struct Draining {
     plan: Drain,
     sessions: VecDeque<SessionKey>,
+    /// Sessions that stay.
+    pub(super) spared: usize,
     /// Between two sessions.
     step: Duration,
     next: Instant,
@@ -44,7 +46,8 @@ impl Draining {
     pub(super) fn new(plan: Drain, spared: &Matches, shard: &Shard, now: Now) -> Self {
         let sessions: VecDeque<_> = shard.sessions_but(&|who| spared(who)).into();
         let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
-        Draining { plan, sessions, step: plan.over / count, next: now.mono }
+        let spared = shard.sessions().len() - sessions.len();
+        Draining { plan, sessions, spared, step: plan.over / count, next: now.mono }
     }
 
     /// When the next session is told.

@@ -112,7 +112,9 @@ impl Runner {
         }
         self.mesh.flush();
         let attached = usize::try_from(self.quic.counters().connections).unwrap_or(usize::MAX);
-        self.attached.store(attached.saturating_add(self.linked.len()), Ordering::Relaxed);
+        let spared = self.draining.as_ref().map_or(0, |draining| draining.spared);
+        let attached = attached.saturating_add(self.linked.len()).saturating_sub(spared);
+        self.attached.store(attached, Ordering::Relaxed);
         self.publish(now);
         Ok(())
     }

@@ -232,7 +232,7 @@ async fn a_drained_broker_empties_and_lets_nobody_in() {
         close_after: Duration::from_millis(500),
     };
     house.broker.drain(plan, |who| &*who.user == "house");
-    eventually("all others have left", || house.broker.attached() == 1).await;
+    eventually("all others have left", || house.broker.attached() == 0).await;
     assert_eq!(spared.status().sessions, 1);
     let late =
         Options { connect_timeout: Duration::from_millis(500), ..house.options("x/service") };
