@@ -191,20 +191,16 @@ mod tests {
         assert_eq!(address("no address in listening", "quic="), None);
     }
 
-    fn script(text: &str) -> tempfile::TempPath {
-        use std::os::unix::fs::PermissionsExt;
-        let file = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
-        std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).expect("written");
-        let mode = std::fs::Permissions::from_mode(0o700);
-        std::fs::set_permissions(&file, mode).expect("made executable");
-        file
+    async fn serve(script: &str) -> Result<Broker, Error> {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Broker::spawn(command, directory()?).await
     }
 
     #[tokio::test]
     async fn dropping_it_ends_the_child_and_removes_its_data() {
-        let program =
-            script("echo 'listening quic=127.0.0.1:9 http=127.0.0.1:9' >&2; exec sleep 60");
-        let broker = Broker::start(&program).await.expect("it says where it listens");
+        let script = "echo 'listening quic=127.0.0.1:9 http=127.0.0.1:9' >&2; exec sleep 60";
+        let broker = serve(script).await.expect("it says where it listens");
         let (id, data) = (broker.id(), broker.data().to_owned());
         assert_eq!(broker.url, "quic://127.0.0.1:9");
         assert!(data.exists());
@@ -214,8 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broker_that_ends_is_reported_with_its_log() {
-        let program = script("echo 'no such option' >&2");
-        let error = Broker::start(&program).await.expect_err("it ends");
+        let error = serve("echo 'no such option' >&2").await.expect_err("it ends");
         assert!(error.to_string().contains("no such option"), "{error}");
     }
 }
