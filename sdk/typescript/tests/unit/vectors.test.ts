@@ -55,3 +55,27 @@ test("the table of codes is that of the list of record", () => {
   assert.deepEqual([...CODES], listed);
   assert.deepEqual([...CODES.keys()].filter(isRetryable).length, 13);
 });
+
+test("the named events are those of the bridge's table", async () => {
+  const { EVENTS } = await import(new URL("../../../dist/events.js", import.meta.url).href);
+  const spec = readFileSync(new URL("bridge.md", SPEC), "utf8");
+  const rows = spec.split("### Events of clients")[1]?.split("###")[0] ?? "";
+  const topics = /(joins or leaves|leaves both|joins|requests)(?: `([a-z_.]+?)(?:\.\{id\})?`)?/;
+  const told: Record<string, unknown> = {};
+  let room = "";
+  for (const [, events = "", does = ""] of rows.matchAll(/^\| (`[^|]+`) \| [^|]* \| (.*) \|$/gm)) {
+    const [, verb, name] = topics.exec(does) ?? [];
+    room = name ?? room;
+    [...events.matchAll(/`([^`]+)`/g)].forEach(([, event = ""], at) => {
+      const isLeave = verb === "leaves both" || (verb === "joins or leaves" && at === 1);
+      if (verb === "requests") told[event] = { ask: room };
+      else if (verb !== undefined) told[event] = { [isLeave ? "leave" : "join"]: `${room}.` };
+    });
+  }
+  const known = Object.entries<any>(EVENTS).map(([event, action]) => {
+    const [verb, what] = Object.entries<any>(action)[0] ?? [];
+    return [event, { [verb as string]: what.prefix ?? what }];
+  });
+  assert.ok(Object.keys(told).length > 10);
+  assert.deepEqual(Object.fromEntries(known), told);
+});
