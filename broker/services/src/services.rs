@@ -9,13 +9,20 @@ use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
 use crate::chat;
+use crate::inventory;
 use crate::outbox::{self, Relay};
 use crate::service::{Counters, Host};
 use crate::store::{self, Address, Database, Schema, migrate};
 use crate::users::{self, Users};
 
 /// The tables of all services.
-pub const SCHEMAS: &[Schema] = &[store::LEASES, outbox::SCHEMA, users::SCHEMA, chat::store::SCHEMA];
+pub const SCHEMAS: &[Schema] = &[
+    store::LEASES,
+    outbox::SCHEMA,
+    users::SCHEMA,
+    chat::store::SCHEMA,
+    inventory::store::SCHEMA,
+];
 
 /// Time before what has failed or ended is begun again.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -13,11 +13,43 @@ pub struct Key {
     /// The product.
     pub product_id: String,
     /// Its variant; empty if it has none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant_id: String,
     /// The location.
     pub location: String,
 }
+
+impl Key {
+    /// What it is of.
+    #[must_use]
+    pub fn item(&self) -> Item {
+        Item { product_id: self.product_id.clone(), variant_id: self.variant_id.clone() }
+    }
+}
+
+/// What stock is of, wherever it is. No variant is the empty one.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Item {
+    /// The product.
+    pub product_id: String,
+    /// Its variant; empty if it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant_id: String,
+}
+
+impl Item {
+    /// Its stock at a location.
+    #[must_use]
+    pub fn at(&self, location: &str) -> Key {
+        let Item { product_id, variant_id } = self.clone();
+        Key { product_id, variant_id, location: location.to_owned() }
+    }
+}
+
+/// The location that is all of them together: whoever reserves there is given what is anywhere.
+pub const ONLINE: &str = "online";
 
 /// Stock of one product, variant and location.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +105,19 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::Reserved => "reserved",
+            Reason::Released => "released",
+            Reason::Expired => "expired",
+            Reason::Committed => "committed",
+            Reason::Restocked => "restocked",
+            Reason::Adjusted => "adjusted",
+        }
+    }
+
     /// The type under which the requirements know it.
     #[must_use]
     pub const fn change_type(self) -> ChangeType {
@@ -117,7 +162,7 @@ pub struct ViewerUpdate {
     /// Its variant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant_id: Option<String>,
-    /// What is available, never below 0, and no more than is shown.
+    /// What is available, never below 0.
     pub available_quantity: i64,
     /// Whether any is.
     pub is_in_stock: bool,
@@ -143,6 +188,18 @@ pub enum HoldStatus {
 }
 
 impl HoldStatus {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            HoldStatus::Held => "held",
+            HoldStatus::PaymentPending => "payment_pending",
+            HoldStatus::Committed => "committed",
+            HoldStatus::Released => "released",
+            HoldStatus::Expired => "expired",
+        }
+    }
+
     /// Whether it keeps stock from others.
     #[must_use]
     pub const fn is_live(self) -> bool {
@@ -150,10 +207,10 @@ impl HoldStatus {
     }
 }
 
-/// A hold on stock.
+/// A hold on stock: one line of a reservation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
-    /// Id: `reservation_id`.
+    /// Id of the reservation.
     pub id: String,
     /// What of, and where.
     #[serde(flatten)]
@@ -174,4 +231,89 @@ pub struct Hold {
     pub order_id: Option<String>,
     /// When it was made.
     pub created_at: Moment,
+}
+
+/// What a customer holds by one request: it is paid whole, given up whole, or over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reservation {
+    /// Its id.
+    pub reservation_id: String,
+    /// Whose.
+    pub customer_id: String,
+    /// Where it stands: that of the line that can still change most.
+    pub status: HoldStatus,
+    /// Until when it holds.
+    pub expires_at: Moment,
+    /// The order that it was paid for, or was to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<String>,
+    /// What is held, and where.
+    pub lines: Vec<ReservedLine>,
+}
+
+/// A line of a reservation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReservedLine {
+    /// What of, and where.
+    #[serde(flatten)]
+    pub key: Key,
+    /// How much.
+    pub quantity: i64,
+    /// Where it stands.
+    pub status: HoldStatus,
+}
+
+impl Reservation {
+    /// The reservation of these holds; none without holds.
+    #[must_use]
+    pub fn of(holds: &[Hold]) -> Option<Self> {
+        let line = |hold: &Hold| ReservedLine {
+            key: hold.key.clone(),
+            quantity: hold.quantity,
+            status: hold.status,
+        };
+        let first = holds.iter().min_by_key(|hold| match hold.status {
+            HoldStatus::PaymentPending => 0,
+            HoldStatus::Held => 1,
+            HoldStatus::Committed => 2,
+            HoldStatus::Expired => 3,
+            HoldStatus::Released => 4,
+        })?;
+        Some(Reservation {
+            reservation_id: first.id.clone(),
+            customer_id: first.customer_id.clone(),
+            status: first.status,
+            expires_at: first.expires_at,
+            order_id: first.order_id.clone(),
+            lines: holds.iter().map(line).collect(),
+        })
+    }
+}
+
+/// `low_stock_alert`: a stock has fallen to its threshold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LowStock {
+    /// What of, and where.
+    #[serde(flatten)]
+    pub key: Key,
+    /// What is available.
+    pub current_quantity: i64,
+    /// The threshold.
+    pub threshold: i64,
+    /// What the threshold is of.
+    pub level: ThresholdLevel,
+}
+
+/// What a threshold is of, the most exact first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ThresholdLevel {
+    /// A variant at a location.
+    Location,
+    /// A variant.
+    Variant,
+    /// A product.
+    Product,
+    /// Everything.
+    Global,
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::inventory::model::{InventoryUpdate, Key, Level, Reason, ViewerUpdate};
+use crate::inventory::model::{
+    InventoryUpdate, Item, Key, Level, Reason, ThresholdLevel, ViewerUpdate,
+};
 use crate::moment::Moment;
 
 /// The shop is told of the same stock at most this often.
@@ -42,10 +44,16 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// The one that holds.
+    /// The one that holds, and what it is of.
     #[must_use]
-    pub fn chosen(&self) -> i64 {
-        self.level.or(self.variant).or(self.product).unwrap_or(self.global)
+    pub fn chosen(&self) -> (i64, ThresholdLevel) {
+        let own = [
+            (self.level, ThresholdLevel::Location),
+            (self.variant, ThresholdLevel::Variant),
+            (self.product, ThresholdLevel::Product),
+        ];
+        let given = |(threshold, level): (Option<i64>, _)| Some((threshold?, level));
+        own.into_iter().find_map(given).unwrap_or((self.global, ThresholdLevel::Global))
     }
 }
 
@@ -92,7 +100,7 @@ pub fn update(
     (previous_quantity != current_quantity || reason == Reason::Committed).then(|| {
         InventoryUpdate {
             product_id: key.product_id.clone(),
-            variant_id: variant(key),
+            variant_id: variant(&key.variant_id),
             previous_quantity,
             current_quantity,
             change_type: reason.change_type(),
@@ -104,21 +112,20 @@ pub fn update(
     })
 }
 
-/// What those who look are told: never less than 0, and no more than `shown_max` if there is one.
+/// What those who look are told: never less than 0.
 #[must_use]
-pub fn view(key: &Key, available: i64, version: u64, shown_max: Option<i64>) -> ViewerUpdate {
-    let available = available.max(0);
+pub fn view(item: &Item, available: i64, version: u64) -> ViewerUpdate {
     ViewerUpdate {
-        product_id: key.product_id.clone(),
-        variant_id: variant(key),
-        available_quantity: shown_max.map_or(available, |max| available.min(max)),
+        product_id: item.product_id.clone(),
+        variant_id: variant(&item.variant_id),
+        available_quantity: available.max(0),
         is_in_stock: available > 0,
         version,
     }
 }
 
-fn variant(key: &Key) -> Option<String> {
-    (!key.variant_id.is_empty()).then(|| key.variant_id.clone())
+fn variant(id: &str) -> Option<String> {
+    (!id.is_empty()).then(|| id.to_owned())
 }
 
 #[cfg(test)]
@@ -170,10 +177,13 @@ mod tests {
     #[test]
     fn the_most_exact_threshold_holds() {
         let all = Thresholds { level: Some(1), variant: Some(2), product: Some(3), global: 4 };
-        assert_eq!(all.chosen(), 1);
-        assert_eq!(Thresholds { level: None, ..all }.chosen(), 2);
-        assert_eq!(Thresholds { level: None, variant: None, ..all }.chosen(), 3);
-        assert_eq!(Thresholds { global: 4, ..Thresholds::default() }.chosen(), 4);
+        assert_eq!(all.chosen(), (1, ThresholdLevel::Location));
+        let of_variant = Thresholds { level: None, ..all };
+        assert_eq!(of_variant.chosen(), (2, ThresholdLevel::Variant));
+        let of_product = Thresholds { variant: None, ..of_variant };
+        assert_eq!(of_product.chosen(), (3, ThresholdLevel::Product));
+        let of_all = Thresholds { global: 4, ..Thresholds::default() };
+        assert_eq!(of_all.chosen(), (4, ThresholdLevel::Global));
     }
 
     #[test]
@@ -185,8 +195,7 @@ mod tests {
         assert_eq!((update.previous_quantity, update.current_quantity), (5, 3));
         let json = serde_json::to_value(update).unwrap();
         assert_eq!((&json["change_type"], &json["version"]), (&"reservation".into(), &1.into()));
-        assert_eq!(view(&key, -3, 1, None).available_quantity, 0);
-        let capped = view(&key, 500, 1, Some(10));
-        assert_eq!((capped.available_quantity, capped.is_in_stock), (10, true));
+        let seen = view(&key.item(), -3, 1);
+        assert_eq!((seen.available_quantity, seen.is_in_stock), (0, false));
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::inventory::model::{Hold, HoldStatus, Key, Reason};
 use crate::moment::Moment;
 use crate::refusal::Refusal;
@@ -45,7 +47,8 @@ pub struct Delta {
 }
 
 impl Delta {
-    const NONE: Delta = Delta { on_hand: 0, reserved: 0, reason: None };
+    /// Nothing.
+    pub const NONE: Delta = Delta { on_hand: 0, reserved: 0, reason: None };
 }
 
 /// The hold after the event, and what to do to the level in the same transaction. Whatever was
@@ -94,10 +97,28 @@ pub fn step(hold: &Hold, event: &Event, now: Moment) -> Result<(Hold, Delta), Re
     }
 }
 
+/// The hold after a payment that came when its time was over, if its stock can be had again: what
+/// the level must still have is `Delta::on_hand`, unless nobody has ended the hold yet.
+///
+/// # Errors
+/// `Closed` if it ended otherwise, or if this was tried before.
+pub fn late(hold: &Hold, order: &str, now: Moment) -> Result<(Hold, Delta), Refusal> {
+    let is_kept = hold.status.is_live() && now >= hold.expires_at;
+    let is_lost = hold.status == HoldStatus::Expired && hold.order_id.is_none();
+    if !is_kept && !is_lost {
+        return Err(Refusal::Closed("the hold has ended"));
+    }
+    let (status, order_id) = (HoldStatus::Committed, Some(order.to_owned()));
+    let reserved = if is_kept { -hold.quantity } else { 0 };
+    let delta = Delta { on_hand: -hold.quantity, reserved, reason: Some(Reason::Committed) };
+    Ok((Hold { status, order_id, ..hold.clone() }, delta))
+}
+
 /// A line of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {
     /// What of, and where.
+    #[serde(flatten)]
     pub key: Key,
     /// How much.
     pub quantity: i64,
@@ -188,6 +209,21 @@ mod tests {
         assert!(step(&paying, &Event::Expire, at(899 + 1_800)).is_ok());
         let (failed, _) = step(&paying, &Event::PaymentFailed, at(1_000)).unwrap();
         assert_eq!((failed.status, failed.expires_at), (HoldStatus::Held, at(1_900)));
+    }
+
+    #[test]
+    fn a_late_payment_buys_what_is_still_held_or_can_be_had_again_once() {
+        let (sold, delta) = late(&hold(), "o", at(900)).unwrap();
+        assert_eq!((delta.on_hand, delta.reserved), (-3, -3));
+        assert_eq!((sold.status, sold.order_id.as_deref()), (HoldStatus::Committed, Some("o")));
+        let (over, _) = step(&hold(), &Event::Expire, at(900)).unwrap();
+        let (_, delta) = late(&over, "o", at(901)).unwrap();
+        assert_eq!((delta.on_hand, delta.reserved), (-3, 0));
+        let failed = Hold { order_id: Some("o".to_owned()), ..over };
+        let (released, _) = step(&hold(), &Event::Release, at(1)).unwrap();
+        for ended in [failed, sold, released, hold()] {
+            assert!(late(&ended, "o", at(2)).is_err(), "{ended:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct Shop {
 pub enum Unreserved {
     /// The request is wrong.
     Refused(Refusal),
-    /// There is not enough of this; so much is available.
+    /// There is not enough of this; so much is available to this customer.
     Short(Key, i64),
 }
 
@@ -65,8 +65,7 @@ impl Shop {
             }
             let before = after.levels.get(&key).copied().unwrap_or_default();
             if before.available() < quantity {
-                let available = self.levels.get(&key).map_or(0, Level::available);
-                return Err(Unreserved::Short(key, available));
+                return Err(Unreserved::Short(key, before.available()));
             }
             let (reserved, version) = (before.reserved + quantity, before.version + 1);
             after.levels.insert(key.clone(), Level { reserved, version, ..before });
