@@ -16,6 +16,8 @@ failed=0
 $cargo test --locked --release --package sampan-journal --test battery -- --nocapture || failed=1
 $cargo test --locked --package sampan-tests --test crash || failed=1
 $cargo test --locked --package sampan --test e2e crash:: -- --nocapture || failed=1
+# Stock on real databases: against its model, and expiry against payment.
+$cargo test --locked --package sampan-services --test stores inventory:: -- --nocapture || failed=1
 
 awk -F '\t' -v failed=$failed '
     function row(name, cases, violations, notes) {

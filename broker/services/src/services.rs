@@ -16,13 +16,8 @@ use crate::store::{self, Address, Database, Schema, migrate};
 use crate::users::{self, Users};
 
 /// The tables of all services.
-pub const SCHEMAS: &[Schema] = &[
-    store::LEASES,
-    outbox::SCHEMA,
-    users::SCHEMA,
-    chat::store::SCHEMA,
-    inventory::store::SCHEMA,
-];
+pub const SCHEMAS: &[Schema] =
+    &[store::LEASES, outbox::SCHEMA, users::SCHEMA, chat::store::SCHEMA, inventory::store::SCHEMA];
 
 /// Time before what has failed or ended is begun again.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 mod chat;
 mod faults;
+mod inventory;
 mod leases;
 mod migrations;
 mod outbox;

@@ -100,11 +100,7 @@ pub(super) async fn insert(work: &mut Work<'_>, hold: &Hold) -> Result<(), Error
 ///
 /// # Errors
 /// `Contended` if it does not; those of the database.
-pub(super) async fn replace(
-    work: &mut Work<'_>,
-    before: &Hold,
-    after: &Hold,
-) -> Result<(), Error> {
+pub(super) async fn replace(work: &mut Work<'_>, before: &Hold, after: &Hold) -> Result<(), Error> {
     let query = Query::new(
         "UPDATE reservations SET status = $5, expires_at = $6, is_extended = $7, order_id = $8 \
          WHERE id = $1 AND product_id = $2 AND variant_id = $3 AND location = $4 \

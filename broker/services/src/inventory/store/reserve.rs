@@ -56,11 +56,7 @@ pub(super) async fn reserve(stock: &Stock, wanted: &Wanted) -> Result<Outcome, E
     Ok(first)
 }
 
-async fn attempt(
-    stock: &Stock,
-    wanted: &Wanted,
-    items: &BTreeSet<Item>,
-) -> Result<Outcome, Error> {
+async fn attempt(stock: &Stock, wanted: &Wanted, items: &BTreeSet<Item>) -> Result<Outcome, Error> {
     // Whatever returns early takes everything back.
     let mut work = stock.database.begin().await?;
     let (id, customer) = (Id::new().to_string(), wanted.customer_id.as_str());
@@ -73,7 +69,7 @@ async fn attempt(
         }
     }
     let mut books = Books::open(work, items).await?;
-    release_own(&mut books, customer, items).await?;
+    end_own(&mut books, customer, items).await?;
     let mut taken = BTreeMap::new();
     for line in &wanted.lines {
         if let Err(available) = take(stock, &mut books, line, &id, &mut taken).await? {
@@ -95,33 +91,36 @@ async fn attempt(
         holds::insert(&mut books.work, &hold).await?;
         made.push(hold);
     }
-    if let Some(max) = wanted.held_max {
-        if holds::count_of(&mut books.work, customer).await? > max {
-            return Err(Refusal::Full("the customer holds as much as may be").into());
-        }
+    let held_max = wanted.held_max.unwrap_or(i64::MAX);
+    if holds::count_of(&mut books.work, customer).await? > held_max {
+        return Err(Refusal::Full("the customer holds as much as may be").into());
     }
     let reservation = told(&mut books, Fate::Held, &made, now)?;
     books.commit().await?;
     Ok(Outcome::Held(reservation))
 }
 
-/// Gives up what the customer holds of these items and does not pay for yet.
-async fn release_own(
+/// Ends what the customer holds of these items and does not pay for yet.
+async fn end_own(
     books: &mut Books<'_>,
     customer: &str,
     items: &BTreeSet<Item>,
 ) -> Result<(), Error> {
-    let mut released: BTreeMap<String, Vec<Hold>> = BTreeMap::new();
+    let mut ended: BTreeMap<String, (Fate, Vec<Hold>)> = BTreeMap::new();
     for item in items {
         for own in holds::own(&mut books.work, customer, item).await? {
-            let step = hold::step(&own, &Event::Release, books.now)?;
+            let (event, fate) = match books.now >= own.expires_at {
+                true => (Event::Expire, Fate::Expired),
+                false => (Event::Release, Fate::Released),
+            };
+            let step = hold::step(&own, &event, books.now)?;
             books.follow(&own, &step, None).await?;
-            released.entry(own.id).or_default().push(step.0);
+            ended.entry(own.id).or_insert((fate, Vec::new())).1.push(step.0);
         }
     }
     let now = books.now;
-    for holds in released.values() {
-        told(books, Fate::Released, holds, now)?;
+    for (fate, holds) in ended.values() {
+        told(books, *fate, holds, now)?;
     }
     Ok(())
 }

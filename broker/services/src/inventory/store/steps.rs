@@ -50,7 +50,11 @@ pub(super) async fn step(stock: &Stock, id: &str, event: &Event) -> Result<Reser
 ///
 /// # Errors
 /// `Closed` if not, which is told once as `reservation:commit_failed`.
-pub(super) async fn commit_late(stock: &Stock, id: &str, order: &str) -> Result<Reservation, Error> {
+pub(super) async fn commit_late(
+    stock: &Stock,
+    id: &str,
+    order: &str,
+) -> Result<Reservation, Error> {
     let (mut books, found) = locked(stock, id).await?;
     let mut sold = Vec::new();
     for before in &found {

@@ -71,10 +71,8 @@ pub(super) async fn refresh(stock: &Stock) -> Result<(), store::Error> {
             return Ok(());
         }
         for row in &rows {
-            let item = Item {
-                product_id: row.get("product_id")?,
-                variant_id: row.get("variant_id")?,
-            };
+            let item =
+                Item { product_id: row.get("product_id")?, variant_id: row.get("variant_id")? };
             let books = Books::open(stock.database.begin().await?, &BTreeSet::from([item])).await;
             books.map_err(database)?.commit().await?;
         }
