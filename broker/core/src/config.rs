@@ -74,8 +74,8 @@ pub struct Limits {
     pub subscriptions_max: u32,
     /// Topics that flow to one session. Default 16,384.
     pub feeds_max: usize,
-    /// Bytes of one topic that may wait for one session before its class's overflow rule applies.
-    /// Default 1 MiB.
+    /// Bytes of one topic that may wait for one session before its class's overflow rule applies;
+    /// where none wait, more may come at once. Default 1 MiB.
     pub subscription_bytes: usize,
     /// Bytes that may wait for one session. Default 4 MiB.
     pub connection_bytes: usize,

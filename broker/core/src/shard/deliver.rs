@@ -22,6 +22,7 @@ impl Shard {
     /// New messages of a topic, from its owner.
     pub(super) fn deliver(
         &mut self,
+        now: Now,
         entry: &Arc<Entry>,
         epoch: u64,
         run: &Arc<Run>,
@@ -36,12 +37,21 @@ impl Shard {
             counters: &mut self.counters,
             shard_bytes: &mut self.lane_bytes,
         };
+        let mut detached = Vec::new();
         for &(session, feed) in &audience.members {
             let Some(session) = self.sessions.get_mut(session as usize) else { continue };
+            let behind = session.behind.len();
             if push.live(session, feed, run, hole) && !session.ready {
                 session.ready = true;
                 self.ready.push_back(session.key);
             }
+            if session.behind.len() > behind {
+                detached.push(session.key);
+            }
+        }
+        // A transport for which nothing waits would not come back to ask.
+        for key in detached {
+            self.pump(now, key);
         }
         // Interest that is being taken back still brings a delivery or two.
         self.prune_audience(entry.id);
@@ -203,8 +213,8 @@ impl Shard {
             let to = FeedRef { origin, feed, nonce: state.nonce };
             asked.push((to, state.topic_id, state.announced.unwrap_or(0), from));
         }
-        // Without anything of its own to send, nothing but a timer would come back here.
-        let starved = crowded && session.outbox.is_empty() && !session.behind.is_empty();
+        // Without deliveries to send, nothing but a timer would come back here.
+        let starved = crowded && session.outbox.lane_bytes() == 0 && !session.behind.is_empty();
         for (to, topic_id, epoch, from) in asked {
             let Some(audience) = self.audiences.get(&topic_id) else { continue };
             let (owner, max_bytes) = (audience.entry.owner, limits.page_bytes);
@@ -328,7 +338,8 @@ impl Push<'_> {
         if run.to < state.next {
             return false;
         }
-        let over = state.queued + run.bytes > self.limits.subscription_bytes
+        // Who leaves nothing waiting is not slow, however much comes at once.
+        let over = state.queued > 0 && state.queued + run.bytes > self.limits.subscription_bytes
             || session.outbox.lane_bytes() + run.bytes > self.limits.connection_bytes
             || *self.shard_bytes + run.bytes > self.limits.shard_bytes;
         if over && self.entry.rule.class != Class::Ephemeral {

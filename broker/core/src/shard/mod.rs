@@ -256,7 +256,9 @@ impl Shard {
             Message::PublishRefused { session, sequence, topic_id, code, retry_ms } => {
                 self.refuse_publish(session, sequence, topic_id, code, retry_ms);
             }
-            Message::Deliver { entry, epoch, run, hole } => self.deliver(&entry, epoch, &run, hole),
+            Message::Deliver { entry, epoch, run, hole } => {
+                self.deliver(now, &entry, epoch, &run, hole);
+            }
             // Subscriptions of a session take effect in the order in which they were asked for: the
             // older one may need more of a topic, and the first to come decides where it starts.
             Message::Join { origin, .. } if self.is_behind_a_watch(origin) => {
@@ -412,6 +414,13 @@ impl Shard {
                 return self.watch_crowd(now);
             }
         }
+    }
+
+    /// Whether [`Shard::settle`] is to be called at once, as when what was sent made room for readers
+    /// that had fallen behind.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        !self.inbox.is_empty()
     }
 
     /// When [`Shard::time`] and [`Shard::settle`] must be called next.

@@ -249,7 +249,8 @@ impl Quic {
     /// waits for room in the outlet is not counted.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let more = (!self.unread.is_empty()).then_some(self.now);
+        let more = !self.unread.is_empty() || self.shard.is_unsettled();
+        let more = more.then_some(self.now);
         let all = [self.shard.deadline(), self.deadlines.next(), more];
         all.into_iter().flatten().min()
     }

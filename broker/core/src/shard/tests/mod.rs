@@ -296,6 +296,10 @@ impl World {
                 let reader =
                     client.readers.entry(lane).or_insert_with(|| FrameReader::new(1 << 20));
                 let control = channel == Channel::Control;
+                // A transport asks for nothing where nothing waits.
+                if !shard.has(client.key, channel) {
+                    continue;
+                }
                 shard.transfer(self.now, client.key, channel, &mut |chunk| {
                     let take = if control { chunk.len() } else { chunk.len().min(left) };
                     if !control {

@@ -47,6 +47,57 @@ fn a_slow_durable_reader_detaches_and_loses_nothing() {
 }
 
 #[test]
+fn what_is_above_every_budget_reaches_a_reader_for_whom_nothing_waits() {
+    for topic in ["order.1", "inventory.product.1"] {
+        let mut world = world();
+        let mut publisher = world.client(0, "p", Role::Service);
+        let mut reader = world.client(1, "r", Role::Service);
+        world.subscribe(&mut reader, topic, Start::Now);
+        world.receive(&mut reader);
+        for bytes in [10_000, 10] {
+            world.publish(&mut publisher, topic, &"x".repeat(bytes));
+            let lengths: Vec<usize> =
+                payloads(&world.receive(&mut reader)).iter().map(String::len).collect();
+            assert_eq!(lengths, [bytes], "{topic}");
+        }
+        let counters = world.shards[1].counters();
+        assert_eq!((counters.detached, counters.reattached), (1, 1), "{topic}");
+    }
+}
+
+#[test]
+fn a_reader_for_whom_nothing_waits_is_not_slow_however_much_comes_at_once() {
+    for topic in ["order.1", "bench.1", "inventory.product.1"] {
+        let mut world = world();
+        let mut publisher = world.client(0, "p", Role::Service);
+        let mut reader = world.client(1, "r", Role::Service);
+        world.subscribe(&mut reader, topic, Start::Now);
+        world.publish(&mut publisher, topic, &"x".repeat(6_000));
+        let frames = world.receive(&mut reader);
+        assert_eq!(account(&frames, 1), (vec![1], Vec::new()), "{topic}");
+        assert_eq!(world.shards[1].counters().detached, 0, "{topic}");
+    }
+}
+
+#[test]
+fn room_that_sending_makes_is_used_without_waiting_for_anything_else() {
+    let mut world = World::with(1, tight(), journal::Config::default());
+    let mut publisher = world.client(0, "p", Role::Service);
+    let mut slow = world.client(0, "slow", Role::Service);
+    world.subscribe(&mut slow, "order.1", Start::Now);
+    for n in 1..=50 {
+        world.publish(&mut publisher, "order.1", &format!("{n:0100}"));
+    }
+    assert_eq!((world.shards[0].counters().detached, world.shards[0].is_unsettled()), (1, false));
+    for channel in Channel::all() {
+        world.shards[0].transfer(world.now, slow.key, channel, &mut Bytes::clear);
+    }
+    assert!(world.shards[0].is_unsettled());
+    world.shards[0].settle(world.now);
+    assert!(!world.shards[0].is_unsettled() && world.shards[0].has(slow.key, Channel::Lane(1)));
+}
+
+#[test]
 fn a_slow_ephemeral_reader_is_told_of_every_offset_that_it_misses() {
     let mut world = world();
     let mut publisher = world.client(0, "p", Role::Service);
