@@ -66,6 +66,19 @@ fn what_goes_in_comes_out_byte_by_byte() {
 }
 
 #[test]
+fn a_message_of_the_largest_size_reaches_readers_of_every_class() {
+    let broker = Broker::start();
+    let largest = "x".repeat(1 << 20);
+    for topic in ["order.1", "inventory.product.1", "bench.1"] {
+        let reader = broker.subscribe(&[topic, "--raw", "--count", "1"]);
+        let published = broker.run_with(largest.as_bytes(), &["pub", topic, "-"]);
+        assert_eq!(published.code, 0, "{published:?}");
+        let written = reader.ended().stdout;
+        assert!(written.trim_end() == largest, "{topic}: {} bytes", written.len());
+    }
+}
+
+#[test]
 fn a_reader_begins_where_it_is_told_to() {
     let broker = Broker::start();
     let input = b"a\0b\0c\0d";
