@@ -75,7 +75,7 @@ fn kill_all(proof: &Proof) -> Result<String, String> {
             let mut child = witness(&["drain", path]);
             listen(&mut child, &mut said);
             child.wait().expect("ended");
-            let report = said.check(Level::Logged);
+            let report = said.check(Level::Logged)?;
             if report.violations() > 0 {
                 return Err(format!("store {store}, look {look}: {report}"));
             }

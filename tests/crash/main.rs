@@ -1,14 +1,15 @@
 //! Crashes of the real thing: a process that is killed, a machine whose power is cut.
 //!
-//! This program is both sides. Without arguments it runs the proofs; `write` and `drain` are what
-//! it starts again as a child, or inside of a machine that it then cuts off: a witness that uses a
-//! log on a real disk and says on standard output what it was told. What was said is outside of
-//! the crash, and the checker holds what is found afterwards against it.
+//! This program is both sides. Without arguments it runs the proofs; with them it is what it starts
+//! again as a child, or inside of a machine that it then cuts off: a witness that uses a log on a
+//! real disk, or the clients of a broker, and says on standard output what it was told. What was
+//! said is outside of the crash, and the checker holds what is found afterwards against it.
 //!
 //! `CRASH_FULL=1` runs more kills, and the power cuts, which need a kernel to boot and are no part of
 //! a short run.
 
 mod careless;
+mod client;
 mod kill;
 mod power;
 mod report;
@@ -20,9 +21,10 @@ use std::process::ExitCode;
 /// A proof: its name, whether a full run alone has it, and what it finds.
 type Proof = (&'static str, bool, fn() -> Result<String, String>);
 
-const PROOFS: [Proof; 2] = [
+const PROOFS: [Proof; 3] = [
     ("a_process_that_is_killed_loses_nothing_that_was_logged", false, kill::run),
-    ("a_power_cut_loses_nothing_that_was_synced", true, power::run),
+    ("a_power_cut_loses_nothing_that_was_synced", true, power::of_the_log),
+    ("a_power_cut_of_a_broker_loses_nothing_that_was_synced", true, power::of_the_broker),
 ];
 
 /// Whether all proofs are to be run in full.
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         ["write", directory, seed] => witness::write(directory, seed, false),
         ["write-careless", directory, seed] => witness::write(directory, seed, true),
         ["drain", directory, ..] => witness::drain(directory),
+        ["use" | "use-careless", directory, seed] => client::use_it(directory, seed),
+        ["consume", directory, seed] => client::consume_all(directory, seed),
         _ => return prove(&words),
     }
     ExitCode::SUCCESS

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use sampan_tests::check::{Report, check};
 use sampan_tests::history::{Aftermath, Event, Found, Level, Message, Place};
 
+use crate::client::GROUP;
+
 /// Everything that was said by all witnesses of one store, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
@@ -13,7 +15,7 @@ pub(crate) struct Said {
     after: Aftermath,
     /// Per key the versions that were to be kept, and that are: last sent, last synced, found.
     versions: BTreeMap<u64, (u64, u64, Option<u64>)>,
-    /// What was said to be damaged, or makes no sense.
+    /// What was ever said to be damaged, or makes no sense.
     wrong: Vec<String>,
     pub(crate) drained: bool,
 }
@@ -48,6 +50,15 @@ impl Said {
             ("value", Some([key, version])) => {
                 self.versions.entry(*key).or_default().2 = Some(*version);
             }
+            ("given" | "settled", Some([topic, epoch, offset])) => {
+                let place = Place { topic: name(*topic), epoch: *epoch, offset: *offset };
+                let group = GROUP.into();
+                self.events.push(match word {
+                    "given" => Event::Given { group, place },
+                    _ => Event::Settled { group, place, level: Level::Synced },
+                });
+            }
+            ("consumed", Some([topic])) => self.after.drained.push((GROUP.into(), name(*topic))),
             ("floor", Some([topic, floor])) => self.after.floors.push((name(*topic), *floor)),
             ("found", _) => self.find(rest),
             ("drained", _) => self.drained = true,
@@ -67,15 +78,25 @@ impl Said {
         self.after.found.push(Found { place, payload });
     }
 
-    /// Forgets what was found, for another look.
+    /// Forgets what was found, for another look; what was wrong stays wrong.
     pub(crate) fn look_again(&mut self) {
         self.after = Aftermath::default();
         self.drained = false;
-        self.wrong.clear();
     }
 
-    /// What the store did wrong, if this level survives.
-    pub(crate) fn check(&self, survives: Level) -> Report {
+    /// How often a group was given something, and was told that it is done with it.
+    pub(crate) fn group(&self) -> (usize, usize) {
+        let count = |is: fn(&Event) -> bool| self.events.iter().filter(|event| is(event)).count();
+        let given = count(|event| matches!(event, Event::Given { .. }));
+        (given, count(|event| matches!(event, Event::Settled { .. })))
+    }
+
+    /// What the store did wrong, if this level survives. A store that was not read to its end is
+    /// not judged.
+    pub(crate) fn check(&self, survives: Level) -> Result<Report, String> {
+        if !self.drained {
+            return Err("the store could not be read to its end".to_owned());
+        }
         let mut report = check(&self.events, &self.after, survives);
         for (key, (sent, synced, found)) in &self.versions {
             if !found.is_some_and(|found| (*synced..=*sent).contains(&found)) {
@@ -83,12 +104,8 @@ impl Said {
                 report.findings.push(format!("key {key}: {found:?}, kept {synced}, sent {sent}"));
             }
         }
-        if !self.drained {
-            report.acked_lost += 1;
-            report.findings.push("the store could not be read to its end".to_owned());
-        }
         report.corrupt_payload += self.wrong.len() as u64;
         report.findings.extend(self.wrong.iter().take(5).cloned());
-        report
+        Ok(report)
     }
 }

@@ -45,7 +45,7 @@ fn options() -> Options {
 }
 
 /// Says a line, at once and as a whole.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = io::stdout().lock();
     // Nobody listens any more: the crash is over.
     let heard = out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush());
