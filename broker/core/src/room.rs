@@ -15,7 +15,7 @@ use crate::journal::{self, Start};
 use crate::latest::{Coming, Latest};
 use crate::message::{AckRun, Hole, JoinPoint, JoinStart, Message, Origin};
 
-/// Ranges of lost offsets that are remembered; beyond it the oldest become one.
+/// Ranges of lost or damaged offsets that are remembered; beyond it the oldest become one.
 const LOST_MAX: usize = 64;
 
 /// One topic at its owner.
@@ -55,6 +55,8 @@ pub(crate) struct Room {
     pub(crate) opening: Option<Vec<Message>>,
     /// Offsets that a crash or a failure took, so that readers are told why they are missing.
     pub(crate) lost: Vec<journal::Hole>,
+    /// Offsets of a `latest` topic that were found damaged when it was opened.
+    pub(crate) damaged: Vec<journal::Hole>,
 }
 
 /// The pace of a `latest` topic with `max_hz`.
@@ -91,6 +93,7 @@ impl Room {
             touched: now.mono,
             opening: None,
             lost: Vec::new(),
+            damaged: Vec::new(),
             entry,
         }
     }
@@ -156,15 +159,18 @@ impl Room {
 
     /// Notes that messages of these offsets are gone although nobody was told that they would be.
     pub(crate) fn lose(&mut self, hole: journal::Hole) {
-        match self.lost.last_mut() {
-            Some(last) if last.to + 1 == hole.from => last.to = hole.to,
-            _ => self.lost.push(hole),
-        }
-        // What lies between two that become one was either stored, or is missing as well.
-        if self.lost.len() > LOST_MAX {
-            let first = self.lost.remove(0);
-            self.lost[0].from = first.from;
-        }
+        remember(&mut self.lost, hole);
+    }
+
+    /// Notes that storage has damaged messages of these offsets.
+    pub(crate) fn find_damaged(&mut self, hole: journal::Hole) {
+        remember(&mut self.damaged, hole);
+    }
+
+    /// The hole `from..=to` if damage took any of it from a `latest` topic.
+    pub(crate) fn damage(&self, from: u64, to: u64) -> Option<Hole> {
+        let hole = self.hole(from, to, &self.damaged)?;
+        Some(hole).filter(|hole| hole.reason == GapReason::Damaged)
     }
 
     /// The hole `from..=to` with its reason: damaged or lost if damage, or a crash or a failure of
@@ -194,7 +200,7 @@ impl Room {
         let mut point = JoinPoint { epoch: self.epoch, next, from: None, holes: Vec::new() };
         let from = match start {
             JoinStart::Now => match &self.latest {
-                Some(latest) if latest.len() > 0 => Start::Offset(1),
+                Some(latest) if latest.len() > 0 || !self.damaged.is_empty() => Start::Offset(1),
                 _ => return point,
             },
             JoinStart::From(start) => self.resolve(start),
@@ -257,5 +263,18 @@ impl Room {
             && self.named_by == 0
             && self.batch.is_empty()
             && self.acks.is_empty()
+    }
+}
+
+/// Adds a range above all others; there are never more than [`LOST_MAX`].
+fn remember(holes: &mut Vec<journal::Hole>, hole: journal::Hole) {
+    match holes.last_mut() {
+        Some(last) if last.to + 1 == hole.from => last.to = hole.to,
+        _ => holes.push(hole),
+    }
+    // What lies between two that become one was either stored, or is missing as well.
+    if holes.len() > LOST_MAX {
+        let first = holes.remove(0);
+        holes[0].from = first.from;
     }
 }

@@ -10,8 +10,8 @@ mount -t ext4 /dev/ubda /mnt/disk || echo "damaged the disk cannot be mounted"
 # A directory of the disk on which syncs do nothing.
 careless() {
     python3 -S "${0%/*}/load.py" "${KERNEL%/bin/*}/lib/uml/modules/$(uname -r)/kernel/fs/overlayfs/overlay.ko" &&
-        rm -rf /mnt/disk/work/work/incompat &&
-        mount -t overlay -o volatile,lowerdir=/mnt/none,upperdir=/mnt/disk/data,workdir=/mnt/disk/work \
+        rm -rf /mnt/disk/aside && mkdir /mnt/disk/aside &&
+        mount -t overlay -o volatile,lowerdir=/mnt/none,upperdir=/mnt/disk/data,workdir=/mnt/disk/aside \
             none /mnt/careless
 }
 
@@ -29,7 +29,7 @@ serve() {
 }
 
 case $ROLE in
-use-careless) mkdir -p /mnt/disk/data /mnt/disk/work; careless && serve /mnt/careless && set -- /mnt ;;
+use-careless) mkdir -p /mnt/disk/data; careless && serve /mnt/careless && set -- /mnt ;;
 use | consume) mkdir -p /mnt/disk/data; serve /mnt/disk/data && set -- /mnt ;;
 *) set -- /mnt/disk/log ;;
 esac

@@ -106,7 +106,7 @@ impl Shard {
     }
 
     /// The journal has read a page of values that a topic keeps. What damage took has no value until
-    /// its next one comes; it is counted.
+    /// its next one comes; it is counted, and readers are told.
     pub(super) fn restored(
         &mut self,
         now: Now,
@@ -114,9 +114,11 @@ impl Shard {
         runs: &[Arc<Run>],
         damaged: &[journal::Hole],
     ) {
-        let damaged = damaged.iter().map(|hole| hole.to - hole.from + 1);
-        self.counters.values_damaged += damaged.sum::<u64>();
         let Some(room) = self.rooms.get_mut(&topic_id) else { return };
+        for hole in damaged {
+            self.counters.values_damaged += hole.to - hole.from + 1;
+            room.find_damaged(*hole);
+        }
         let Some(latest) = &mut room.latest else { return };
         let limits = &self.config.limits;
         for deliver in runs.iter().flat_map(|run| run.frames()) {

@@ -81,20 +81,32 @@ impl Shard {
         }
     }
 
-    /// A page of a `latest` topic: what is not in it was replaced.
+    /// A page of a `latest` topic: what is not in it was replaced, or damaged.
     fn page_values(&mut self, to: FeedRef, entry: &Arc<Entry>, from: Start, max_bytes: usize) {
         let Some(room) = self.rooms.get(&entry.id) else { return };
         let Some(latest) = &room.latest else { return };
         let Start::Offset(from) = room.resolve(from) else { return };
         let (epoch, visible) = (room.epoch, room.visible);
         let page = latest.page(from, visible, max_bytes, PAGE_COUNT as usize);
-        let (next, reason) = (page.next, GapReason::Conflated);
-        let mut hole = (from < next).then(|| Hole { epoch, from, to: next - 1, reason });
-        // What nothing newer has replaced was not stored.
-        if page.runs.is_empty() {
-            hole = room.hole(from, next.saturating_sub(1), &[]);
+        let (next, last) = (page.next, page.next.saturating_sub(1));
+        let (mut at, mut is_told) = (from, false);
+        let mut runs = Vec::with_capacity(page.runs.len());
+        for run in page.runs {
+            let mut hole = room.damage(at, run.from - 1);
+            // Of all that the page spans, once: only the newest follow.
+            if hole.is_none() && !is_told {
+                (hole, is_told) = (replaced(epoch, at, last), true);
+            }
+            at = run.to + 1;
+            runs.push((hole, run));
         }
-        let runs: Vec<_> = page.runs.into_iter().map(|run| (hole.take(), run)).collect();
+        let rest = || match (is_told, next < visible) {
+            (true, _) => None,
+            (false, true) => replaced(epoch, at, last),
+            // What nothing newer has replaced was not stored.
+            (false, false) => room.hole(at, last, &[]),
+        };
+        let hole = room.damage(at, last).or_else(rest);
         let entry = entry.clone();
         let caught_up = next >= visible;
         self.send(
@@ -239,6 +251,11 @@ impl Shard {
             }
         }
     }
+}
+
+/// The hole `from..=to`, of which only the newest of each key follow.
+fn replaced(epoch: u64, from: u64, to: u64) -> Option<Hole> {
+    (from <= to).then_some(Hole { epoch, from, to, reason: GapReason::Conflated })
 }
 
 /// The part of a run that has been handed to subscribers.

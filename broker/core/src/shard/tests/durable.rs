@@ -149,26 +149,68 @@ fn a_latest_topic_has_its_values_versions_and_offsets_after_a_restart() {
     assert_eq!(payloads(&world.receive(&mut reader)), ["c8"]);
 }
 
-#[test]
-fn values_that_storage_has_damaged_are_counted_and_the_others_are_there() {
-    let mut world = world();
+/// A topic of values with these keys, some of whose offsets damage has taken before a restart.
+fn damaged_values(world: &mut World, keys: &str, damaged: &[(u64, u64)]) {
     let mut publisher = world.client(0, "p", Role::Service);
-    for key in ["a", "b", "c"] {
+    for key in keys.split(' ') {
         world.publish_with(&mut publisher, PRICE, key, &[(Tag::Key, key.as_bytes())], 0);
     }
     world.sleep(TICK * 10);
     let price = PRICE.parse().expect("a name");
-    for store in &world.stores {
-        store.memory().damage(&price, Hole { from: 2, to: 2 });
+    for (store, (from, to)) in
+        world.stores.iter().flat_map(|store| damaged.iter().map(move |hole| (store, *hole)))
+    {
+        store.memory().damage(&price, Hole { from, to });
     }
     world.crash();
     world.sleep(TICK * 10);
-    let counted: u64 = world.shards.iter().map(|shard| shard.counters().values_damaged).sum();
-    assert_eq!(counted, 1);
-    let mut reader = world.client(1, "r", Role::Service);
-    world.subscribe(&mut reader, PRICE, Start::Now);
-    world.sleep(TICK * 10);
-    assert_eq!(payloads(&world.receive(&mut reader)), ["a", "c"]);
+}
+
+#[test]
+fn values_that_storage_has_damaged_are_counted_and_told_and_the_others_are_there() {
+    let (damaged, conflated) = (Some(GapReason::Damaged), Some(GapReason::Conflated));
+    // What the values are, what of them is damaged, and what a new reader is told.
+    let cases: [(_, &[_], &[&str], &[_]); 6] = [
+        ("a b c", &[(2, 2)], &["a", "c"], &[(1, 3, conflated), (2, 2, damaged)]),
+        ("a b c", &[(1, 1)], &["b", "c"], &[(1, 1, damaged), (3, 3, conflated)]),
+        ("a b c", &[(2, 3)], &["a"], &[(1, 3, conflated), (2, 3, damaged)]),
+        ("a b c", &[(1, 2)], &["c"], &[(1, 2, damaged)]),
+        ("a b c", &[(1, 3)], &[], &[(1, 3, damaged)]),
+        ("a b a c d b", &[(3, 3), (5, 5)], &["c", "b"], &[(1, 3, damaged), (5, 5, damaged)]),
+    ];
+    for (keys, holes, kept, told) in cases {
+        let mut world = world();
+        damaged_values(&mut world, keys, holes);
+        let counted: u64 = world.shards.iter().map(|shard| shard.counters().values_damaged).sum();
+        assert_eq!(counted, holes.iter().map(|(from, to)| to - from + 1).sum::<u64>());
+        let mut reader = world.client(1, "r", Role::Service);
+        world.subscribe(&mut reader, PRICE, Start::Now);
+        world.sleep(TICK * 10);
+        let frames = world.receive(&mut reader);
+        account(&frames, 1);
+        assert_eq!(
+            (payloads(&frames), gaps(&frames)),
+            (kept.iter().map(|kept| (*kept).to_owned()).collect(), told.to_vec()),
+            "{keys} {holes:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_resumes_is_told_of_damage_only_behind_its_position() {
+    let mut world = world();
+    damaged_values(&mut world, "a b c d", &[(2, 2)]);
+    for (offset, kept, told) in [(1, "c d", 1), (2, "c d", 0)] {
+        let mut reader = world.client(1, "r", Role::Service);
+        let positions = vec![TopicPosition { topic: PRICE.into(), epoch: 1, offset }];
+        world.subscribe(&mut reader, PRICE, Start::Resume { joined_ms: 1, positions });
+        world.sleep(TICK * 10);
+        let frames = world.receive(&mut reader);
+        account(&frames, offset + 1);
+        assert_eq!(payloads(&frames).join(" "), kept);
+        let of_damage = gaps(&frames).into_iter().filter(|gap| gap.2 == Some(GapReason::Damaged));
+        assert_eq!(of_damage.count(), told, "{offset}");
+    }
 }
 
 #[test]
