@@ -98,9 +98,9 @@ pub(super) struct Cursor {
     pub(super) changed: BTreeSet<u64>,
     /// Whether epoch or `done` differ from what is stored.
     pub(super) moved: bool,
-    /// Whether what is stored of blocks belongs to another place, so that place and blocks are stored
-    /// in one piece.
-    pub(super) restarted: bool,
+    /// Whether what is stored of blocks is of another epoch, so that it is removed before the place is
+    /// stored.
+    pub(super) is_of_new_epoch: bool,
 }
 
 impl Cursor {
@@ -125,7 +125,7 @@ impl Cursor {
             pinned: 0,
             changed: BTreeSet::new(),
             moved: false,
-            restarted: false,
+            is_of_new_epoch: false,
         }
     }
 
@@ -311,7 +311,7 @@ impl Cursor {
         }
         self.tried.clear();
         self.failure_bytes.clear();
-        self.restarted = true;
+        self.is_of_new_epoch |= self.epoch != epoch;
         self.keys.clear();
         self.ready.clear();
         (self.epoch, self.done, self.next) = (epoch, done, done + 1);

@@ -60,7 +60,8 @@ impl Group {
     /// above [`PUT_BYTES_MAX`](crate::journal::PUT_BYTES_MAX).
     pub(crate) fn gather(&mut self, piece_bytes: usize) -> (Vec<Piece>, Stored) {
         let mut changed = std::mem::take(&mut self.changed);
-        let (mut pieces, mut rest, mut with) = (Vec::new(), Vec::new(), Piece::new());
+        let (mut removals, mut with) = (Vec::new(), Piece::new());
+        let (mut pieces, mut rest) = (Vec::new(), Vec::new());
         let mut done = Vec::new();
         for topic_id in &changed.topics {
             let Some(cursor) = self.topics.get_mut(topic_id) else { continue };
@@ -72,13 +73,17 @@ impl Group {
             done.push((*topic_id, cursor.done));
             let topic = &cursor.entry.topic;
             let place = (key::cursor(&self.name, topic), Some(cursor.place().encode()));
-            // Blocks of another place must not outlive it.
-            let is_whole = std::mem::take(&mut cursor.restarted);
+            // Blocks must not be taken for those of a later epoch. Those of another place in the same
+            // one say of messages that they are settled, which they are.
+            if std::mem::take(&mut cursor.is_of_new_epoch) {
+                let names = numbers.iter().map(|number| key::block(&self.name, topic, *number));
+                removals.extend(names.map(|name| vec![(name, None)]));
+            }
             let letters = changed.settled.get(topic_id);
             let mut first = vec![place];
             for number in numbers {
                 let block = cursor.block(number);
-                let is_first = is_whole || letters.is_some_and(|blocks| blocks.contains(&number));
+                let is_first = letters.is_some_and(|blocks| blocks.contains(&number));
                 let long = is_first && weights(&with) + weights(&first) > WITH_BYTES;
                 let block = if long { block.lean() } else { block };
                 let value = (!block.is_empty()).then(|| block.encode(number));
@@ -96,6 +101,7 @@ impl Group {
             std::mem::swap(&mut all, &mut pieces);
         }
         all.append(&mut pieces);
+        all.splice(0..0, removals);
         if all.iter().map(|piece| weights(piece)).sum::<usize>() <= piece_bytes {
             all = vec![all.concat()];
         }
@@ -117,11 +123,14 @@ pub(crate) fn weights(piece: &[(Bytes, Option<Bytes>)]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::{Duration, Instant};
 
     use sampan_protocol::{Class, Pattern};
 
+    use super::super::Seek;
     use super::super::cursor::{Job, State};
+    use super::super::record::BLOCK;
     use super::super::tried::FAILURES_MAX;
     use super::*;
     use crate::class::Rule;
@@ -171,6 +180,100 @@ mod tests {
             }
         }
         (group, now)
+    }
+
+    /// Blocks in which a group of one topic has settled all messages but the first.
+    const BLOCKS: u64 = 20_000;
+
+    /// A group that has settled so much, with what is stored of it.
+    fn far_ahead() -> (Group, Now, BTreeMap<Bytes, Bytes>) {
+        let (mut group, now) = worst();
+        let mut cursor = Cursor::new(group.topics[&TOPIC].entry.clone());
+        (cursor.epoch, cursor.is_known, cursor.end) = (7, true, BLOCKS * BLOCK);
+        cursor.next = cursor.end;
+        cursor.settle(2, cursor.end - 1);
+        group.topics.insert(TOPIC, cursor);
+        (group.open_count, group.open_bytes) = (0, 0);
+        group.changed.topics.insert(TOPIC);
+        let mut disk = BTreeMap::new();
+        group.gather(256 * 1024).0.into_iter().for_each(|piece| write(&mut disk, piece));
+        (group, now, disk)
+    }
+
+    fn write(disk: &mut BTreeMap<Bytes, Bytes>, piece: Piece) {
+        for (key, value) in piece {
+            match value {
+                Some(value) => disk.insert(key, value),
+                None => disk.remove(&key),
+            };
+        }
+    }
+
+    /// The cursor as it comes back after a crash.
+    fn restored(group: &Group, disk: &BTreeMap<Bytes, Bytes>) -> Cursor {
+        let entry = &group.topics[&TOPIC].entry;
+        let bounds = Bounds::from(&Limits::default());
+        let mut back = Group::new(group.name.clone(), group.definition.clone(), bounds, 1);
+        let place = &disk[&key::cursor(&group.name, &entry.topic)];
+        assert!(back.restore_place(entry, place));
+        for (key, value) in disk.iter().filter(|(key, _)| key.starts_with(key::BLOCKS.as_bytes())) {
+            let number = key::parts(key).and_then(|parts| parts.2).expect("a number");
+            assert!(back.restore_block(entry, number, value));
+        }
+        back.topics.remove(&TOPIC).expect("there")
+    }
+
+    /// What comes back of a group after each of some crashes between the pieces of a gathering, the
+    /// first before it and the last after it.
+    fn crashes(
+        group: &mut Group,
+        disk: &mut BTreeMap<Bytes, Bytes>,
+        mut check: impl FnMut(Cursor),
+    ) {
+        let (pieces, _) = group.gather(256 * 1024);
+        assert!(pieces.len() as u64 > BLOCKS);
+        assert!(pieces.iter().all(|piece| weights(piece) <= 256 * 1024), "bounded pieces");
+        let last = pieces.len() - 1;
+        check(restored(group, disk));
+        for (index, piece) in pieces.into_iter().enumerate() {
+            write(disk, piece);
+            if index % 4999 == 1 || index == last {
+                check(restored(group, disk));
+            }
+        }
+    }
+
+    #[test]
+    fn a_seek_over_many_blocks_is_stored_in_bounded_pieces_and_no_crash_settles_anything() {
+        for to in [1, 2 * BLOCK] {
+            let (mut group, now, mut disk) = far_ahead();
+            group.seek(now, TOPIC, Seek::Offset(to)).expect("known");
+            let mut last = None;
+            crashes(&mut group, &mut disk, |cursor| {
+                assert!(to > 1 || !cursor.is_settled(1), "never handed out");
+                assert!(cursor.done == 0 || cursor.done >= to - 1);
+                last = Some((cursor.done, cursor.settled.count()));
+            });
+            assert_eq!(last, Some((to - 1, 0)), "once all is stored");
+        }
+    }
+
+    #[test]
+    fn no_crash_lets_blocks_of_one_epoch_settle_messages_of_the_next() {
+        let (mut group, now, mut disk) = far_ahead();
+        group.restart(now, TOPIC, 8, 0);
+        // A message of the new epoch is settled before anything is stored.
+        let cursor = group.topics.get_mut(&TOPIC).expect("there");
+        cursor.settle(5000, 5000);
+        let mut epochs = Vec::new();
+        crashes(&mut group, &mut disk, |cursor| {
+            epochs.push(cursor.epoch);
+            let settled = cursor.settled.count();
+            assert!(cursor.epoch == 7 || settled == u64::from(cursor.is_settled(5000)));
+            assert_eq!(cursor.done, 0);
+        });
+        assert!(epochs.is_sorted() && epochs.first() < epochs.last(), "{epochs:?}");
+        assert!(restored(&group, &disk).is_settled(5000));
     }
 
     /// The failures in each block of these pieces.
