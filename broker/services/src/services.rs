@@ -10,14 +10,21 @@ use tracing::{info, warn};
 
 use crate::chat;
 use crate::inventory;
+use crate::orders::{self, Orders};
 use crate::outbox::{self, Relay};
 use crate::service::{Counters, Host};
 use crate::store::{self, Address, Database, Schema, migrate};
 use crate::users::{self, Users};
 
 /// The tables of all services.
-pub const SCHEMAS: &[Schema] =
-    &[store::LEASES, outbox::SCHEMA, users::SCHEMA, chat::store::SCHEMA, inventory::store::SCHEMA];
+pub const SCHEMAS: &[Schema] = &[
+    store::LEASES,
+    outbox::SCHEMA,
+    users::SCHEMA,
+    chat::store::SCHEMA,
+    inventory::store::SCHEMA,
+    orders::SCHEMA,
+];
 
 /// Time before what has failed or ended is begun again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -140,6 +147,7 @@ impl Services {
 
     async fn register(&self, host: &mut Host) -> Result<(), ClientError> {
         users::serve(host, &Users::new(&self.database)).await?;
+        orders::serve(host, &Orders::new(&self.database)).await?;
         let relay = Relay::new(&self.database, host.client(), self.counters.outbox.clone());
         host.beside("the outbox's relay", relay.run());
         host.beside("the look at the database", look(self.clone()));

@@ -70,7 +70,7 @@ pub use protocol::control::{
     Action, From as HistoryFrom, GapReason, Member, Members, Start, TopicPosition,
 };
 pub use protocol::link::Broker;
-pub use protocol::topic::token as topic_token;
+pub use protocol::topic::{token as topic_token, token_to_id as topic_token_to_id};
 pub use protocol::{AckLevel, Class, Code, Pattern, Position, Reaction, Topic};
 pub use publisher::{Acks, PendingAck, Publisher, Settled};
 pub use received::{Delivery, Gap, Received};

@@ -68,6 +68,31 @@ pub enum Priority {
     High,
 }
 
+/// What a service wants a user to be told, on `notify.trigger`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// The user.
+    pub user_id: String,
+    /// What it is about.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// What the templates of this type ask for.
+    pub data: serde_json::Value,
+    /// The ways; [`Channel::DEFAULT`] if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Vec<Channel>>,
+    /// How much it matters; the template's if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// Seconds for which it is worth sending; the template's if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u32>,
+    /// The same key and content is the same notification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
 /// `NotificationTemplate` of the requirements, of one channel and language.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Template {

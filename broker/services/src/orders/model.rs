@@ -77,6 +77,9 @@ pub struct Order {
     pub id: String,
     /// Whose it is.
     pub customer_id: String,
+    /// The support agent who looks after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
     /// Where it stands.
     pub status: Status,
     /// When it came to stand there, by the carrier's clock.
@@ -193,6 +196,38 @@ pub enum StopReason {
 pub struct TrackingStopped {
     /// The order.
     pub order_id: String,
+    /// The carrier.
+    pub carrier: String,
+    /// The carrier's number.
+    pub tracking_number: String,
     /// Why.
     pub reason: StopReason,
+}
+
+/// `order:tracking_event`: whatever was heard of an order, also when it changes nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TrackingEvent {
+    /// The order.
+    pub order_id: String,
+    /// What was heard.
+    #[serde(flatten)]
+    pub checkpoint: Checkpoint,
+}
+
+/// `order_status_change`, for those who count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusChange {
+    /// The order.
+    pub order_id: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Whose it is.
+    pub customer_id: String,
+    /// Where it stood.
+    pub previous_status: Status,
+    /// Who carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
+    /// From when it was so until the shop heard of it, milliseconds.
+    pub lag_ms: u64,
 }

@@ -5,6 +5,7 @@ mod faults;
 mod inventory;
 mod leases;
 mod migrations;
+mod orders;
 mod outbox;
 mod servers;
 mod sites;

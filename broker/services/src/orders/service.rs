@@ -1,0 +1,191 @@
+//! What others ask about orders, and who may see one.
+
+use std::time::Duration;
+
+use sampan_client::{Action, Error, Pattern, topic_token_to_id};
+
+use super::asked::{
+    Heard, History, HistoryWanted, List, ListWanted, PAGE_MAX, StatusTold, Summary, Upsert, Wanted,
+};
+use super::model::Order;
+use super::store::{Orders, Whose};
+use crate::role::Role;
+use crate::service::{Asker, Host, Problem, Verdict};
+
+/// The topic on which the shop tells of an order.
+pub const UPSERT: &str = "orders.upsert";
+/// The topic on which the shop says where an order stands.
+pub const STATUS: &str = "orders.status";
+/// The topic on which an order is asked for.
+pub const GET: &str = "orders.get";
+/// The topic on which orders are asked for.
+pub const LIST: &str = "orders.list";
+/// The topic on which an order's history is asked for.
+pub const HISTORY: &str = "orders.history";
+/// The topic on which the shop has a carrier asked, or asked again.
+pub const TRACK: &str = "orders.track";
+/// The topic on which the shop has a carrier asked no more.
+pub const UNTRACK: &str = "orders.untrack";
+/// The topic on which it is asked how all orders stand.
+pub const SUMMARY: &str = "orders.summary";
+
+/// How long the broker goes by a yes or a no. An order seldom changes its agent.
+const TTL: Duration = Duration::from_secs(30);
+
+/// Answers for orders, and says who may see one.
+///
+/// # Errors
+/// Those of the client.
+pub async fn serve(host: &mut Host, orders: &Orders) -> Result<(), Error> {
+    tell(host, orders).await?;
+    read(host, orders).await?;
+    let store = orders.clone();
+    host.authorize("order.*", move |asker, action, topic| {
+        let store = store.clone();
+        async move { verdict(&store, &asker, action, &topic).await }
+    })
+    .await
+}
+
+/// What the shop tells.
+async fn tell(host: &mut Host, orders: &Orders) -> Result<(), Error> {
+    let store = orders.clone();
+    host.answer(UPSERT, Role::OPERATORS, move |_, told: Upsert| {
+        let store = store.clone();
+        async move {
+            told.check()?;
+            Ok(store.upsert(&told).await?)
+        }
+    })
+    .await?;
+    let store = orders.clone();
+    host.answer(STATUS, Role::OPERATORS, move |_, told: StatusTold| {
+        let store = store.clone();
+        async move {
+            let id = told.id.clone();
+            let heard: Option<Heard> = store.hear(&id, vec![told.checkpoint()?]).await?;
+            heard.ok_or_else(unknown)
+        }
+    })
+    .await?;
+    let store = orders.clone();
+    host.answer(TRACK, Role::OPERATORS, move |_, Wanted { id }| {
+        let store = store.clone();
+        async move {
+            match store.track(&id).await?.ok_or_else(unknown)? {
+                true => order(&store, &id).await,
+                false => {
+                    Err(Problem::conflict("the order has no carrier and number, or is at its end"))
+                }
+            }
+        }
+    })
+    .await?;
+    let store = orders.clone();
+    host.answer(UNTRACK, Role::OPERATORS, move |_, Wanted { id }| {
+        let store = store.clone();
+        async move {
+            store.untrack(&id).await?.ok_or_else(unknown)?;
+            order(&store, &id).await
+        }
+    })
+    .await
+}
+
+/// What is read.
+async fn read(host: &mut Host, orders: &Orders) -> Result<(), Error> {
+    let store = orders.clone();
+    host.answer(GET, Role::ALL, move |asker, Wanted { id }| {
+        let store = store.clone();
+        async move { seen(&store, &asker, &id).await }
+    })
+    .await?;
+    let store = orders.clone();
+    host.answer(LIST, Role::ALL, move |asker, wanted: ListWanted| {
+        let store = store.clone();
+        async move {
+            let whose = match (asker.role, wanted.customer_id) {
+                (Role::Customer, Some(id)) if id != asker.user => return Err(not_yours()),
+                (Role::Customer, _) => Whose::Customer(asker.user),
+                (Role::Agent, None) => Whose::Agent(asker.user),
+                (Role::Agent, Some(_)) => return Err(not_yours()),
+                (_, Some(id)) => Whose::Customer(id),
+                (_, None) => Whose::All,
+            };
+            let max = wanted.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+            let orders = store.list(&whose, wanted.status, wanted.before.as_deref(), max).await?;
+            Ok(List { orders })
+        }
+    })
+    .await?;
+    let store = orders.clone();
+    host.answer(HISTORY, Role::ALL, move |asker, HistoryWanted { id, limit }| {
+        let store = store.clone();
+        async move {
+            seen(&store, &asker, &id).await?;
+            let max = limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+            Ok(History { checkpoints: store.history(&id, max).await? })
+        }
+    })
+    .await?;
+    let store = orders.clone();
+    host.answer(SUMMARY, Role::OPERATORS, move |_, Nothing {}| {
+        let store = store.clone();
+        async move {
+            let summary: Summary = store.summary().await?;
+            Ok(summary)
+        }
+    })
+    .await
+}
+
+/// A question without members.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// Whether an order is there for this asker.
+fn may_see(asker: &Asker, order: &Order) -> bool {
+    match asker.role {
+        Role::Admin | Role::Service => true,
+        Role::Agent => order.agent_id.as_ref() == Some(&asker.user),
+        Role::Customer => order.customer_id == asker.user,
+    }
+}
+
+/// The order, if it is there for this asker: of another's nobody learns that there is one.
+async fn seen(store: &Orders, asker: &Asker, id: &str) -> Result<Order, Problem> {
+    let order = order(store, id).await?;
+    if may_see(asker, &order) { Ok(order) } else { Err(unknown()) }
+}
+
+async fn order(store: &Orders, id: &str) -> Result<Order, Problem> {
+    store.find(id).await?.ok_or_else(unknown)
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("there is no such order, or not for you")
+}
+
+fn not_yours() -> Problem {
+    Problem::not_allowed("these are the orders of another")
+}
+
+/// An order's topic is read by those who may see it, and written by nobody but the service.
+async fn verdict(
+    store: &Orders,
+    asker: &Asker,
+    action: Action,
+    topic: &Pattern,
+) -> Result<Verdict, Problem> {
+    let no = Ok(Verdict::no(TTL));
+    let Some(token) = topic.as_str().strip_prefix("order.") else { return no };
+    let Some(id) = topic_token_to_id(token) else { return no };
+    if !matches!(action, Action::Subscribe | Action::History | Action::Presence) {
+        return no;
+    }
+    match store.find(&id).await? {
+        Some(order) if may_see(asker, &order) => Ok(Verdict::yes(TTL)),
+        _ => no,
+    }
+}
