@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sampan_client::{Call, Client, Code, Pattern};
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -39,6 +39,8 @@ pub(super) struct Answers {
     pub(super) started: Instant,
     /// Places for questions that are answered beside the others.
     pub(super) asides: Arc<Semaphore>,
+    /// Told as soon as questions reach this.
+    pub(super) begun: Notify,
 }
 
 /// Why a question is not answered.
@@ -54,6 +56,7 @@ impl Answers {
             },
             Err(error) => return error.to_string(),
         };
+        self.begun.notify_one();
         while let Some(call) = calls.next().await {
             if groups::is_about_groups(call.topic().as_str()) {
                 self.answer_aside(call);

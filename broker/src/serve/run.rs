@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sampan_quic::{Certificate, Limits};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{interval, sleep, timeout};
 use tracing::{info, warn};
@@ -32,6 +32,9 @@ use crate::udp::BufferSizes;
 
 /// Threads of the runtime beside the shards; nothing on it is on a message's way.
 const RUNTIME_THREADS: usize = 2;
+
+/// How long the start waits for the broker's own session.
+const OWN_SESSION: Duration = Duration::from_secs(5);
 
 /// How long a broker whose journal has failed goes on answering, and then waits for its threads.
 const LAST_WORDS: Duration = Duration::from_millis(400);
@@ -134,17 +137,23 @@ async fn serve(config: Config) -> Result<(), Error> {
         health: health.clone(),
         started,
         asides: Arc::new(Semaphore::new(ASIDES)),
+        begun: Notify::new(),
     };
+    let answers = Arc::new(answers);
     let own = Own {
         broker: broker.clone(),
         tokens: tokens.clone(),
         health: health.clone(),
         latencies,
-        answers: Arc::new(answers),
+        answers: answers.clone(),
         shards: shards.get(),
     };
     let own = tokio::spawn(own.run());
     let services = offered.map(|offered| services::start(offered, &broker, tokens.clone()));
+    // Whoever reads that the broker serves may ask it something next.
+    if timeout(OWN_SESSION, answers.begun.notified()).await.is_err() {
+        warn!("the broker does not answer questions about itself yet");
+    }
     health.enter(Phase::Serving);
     let bound = Bound { quic: broker.local_addr(), http };
     banner::print(&config, bound);
