@@ -1,6 +1,7 @@
 //! The broker: shards and their journals, as one process that can crash, drain and start again.
 
 mod directory;
+#[path = "../../../broker/core/src/shard/tests/disk.rs"]
 mod disk;
 mod mesh;
 mod process;
@@ -138,16 +139,16 @@ impl Broker {
 
     /// Plays other faults on every disk from here on.
     pub(crate) fn set_faults(&self, faults: &Faults) {
-        self.disks.iter().for_each(|disk| disk.set_faults(faults.clone()));
+        self.disks.iter().for_each(|disk| disk.memory().set_faults(faults.clone()));
     }
 
     /// Every disk reports a write error, and refuses what comes until [`Broker::crash`].
     pub(crate) fn fence(&self, now: Now) {
-        self.disks.iter().for_each(|disk| disk.fence(now));
+        self.disks.iter().for_each(|disk| disk.memory().fence(now));
     }
 
     /// Bytes that the largest journal holds.
     pub(crate) fn journal_bytes(&self) -> usize {
-        self.disks.iter().map(Disk::bytes).max().unwrap_or(0)
+        self.disks.iter().map(|disk| disk.memory().bytes()).max().unwrap_or(0)
     }
 }

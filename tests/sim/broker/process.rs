@@ -52,7 +52,7 @@ impl Process {
         let names: Arc<dyn Directory> = Arc::new(Names::new(plan.config.clone(), count));
         let (boot, seed) = (chance.bits() >> 12, chance.bytes());
         let make = |(index, disk): (u8, &Disk)| {
-            let topics = disk.topics();
+            let topics = disk.memory().topics();
             assert!(topics.iter().all(|topic| owner(topic, count) == index), "topics move");
             let shard = Shard::new(Setup {
                 config: plan.config.clone(),

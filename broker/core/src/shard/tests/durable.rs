@@ -1,8 +1,8 @@
 //! What a journal on disk makes of publishes: acks, restarts, failures, damage.
 
-use sampan_protocol::Code;
 use sampan_protocol::control::{Gap, GapReason, TopicPosition};
 use sampan_protocol::frame::flag;
+use sampan_protocol::{AckLevel, Code};
 
 use super::*;
 use crate::class::{Rule, Table};

@@ -2,6 +2,7 @@
 
 mod access;
 mod delivery;
+mod disk;
 mod durable;
 mod groups;
 mod slow;
@@ -16,13 +17,14 @@ use sampan_protocol::attribute::{self, Tag};
 use sampan_protocol::control::{self, Start, Subscribe};
 use sampan_protocol::frame::{Header, Kind};
 use sampan_protocol::limits::LANES;
-use sampan_protocol::{AckLevel, Frame, FrameReader, Now, Topic, VERSION};
+use sampan_protocol::{Frame, FrameReader, Now, Topic, VERSION};
 
+use self::disk::Disk;
 use super::{Managed, Output, Setup, Shard};
 use crate::config::Config;
 use crate::directory::{Directory, Entry, Full, owner};
 use crate::grant::{Identity, Role};
-use crate::journal::{self, Completion, Journal, Memory, Refused, Request};
+use crate::journal::{self, Memory};
 use crate::message::Message;
 use crate::outbox::Channel;
 use crate::session::{Peer, SessionKey};
@@ -54,38 +56,10 @@ impl Directory for Names {
     }
 }
 
-/// A shard's journal, which outlives the shard.
-#[derive(Clone)]
-pub(super) struct Store(Arc<Mutex<Memory>>);
-
-impl Store {
-    pub(super) fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
-        self.0.lock().expect("not poisoned")
-    }
-}
-
-impl Journal for Store {
-    fn best(&self) -> AckLevel {
-        self.memory().best()
-    }
-
-    fn submit(&mut self, now: Now, request: Request) -> Result<(), Refused> {
-        self.memory().submit(now, request)
-    }
-
-    fn poll(&mut self, now: Now) -> Option<Completion> {
-        self.memory().poll(now)
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.memory().deadline()
-    }
-}
-
 /// Several shards and the clock.
 pub(super) struct World {
     pub(super) shards: Vec<Shard>,
-    pub(super) stores: Vec<Store>,
+    pub(super) stores: Vec<Disk>,
     pub(super) now: Now,
     config: Arc<Config>,
     tokens: BTreeMap<String, Identity>,
@@ -110,7 +84,7 @@ impl World {
     pub(super) fn with(shards: u8, config: Arc<Config>, journal: journal::Config) -> Self {
         let now = Now { mono: Instant::now(), unix_ms: 1_700_000_000_000 };
         let classes = Arc::new(config.classes.clone());
-        let store = |_| Store(Arc::new(Mutex::new(Memory::new(journal.clone(), classes.clone()))));
+        let store = |_| Disk::new(Memory::new(journal.clone(), classes.clone()));
         let stores = (0..shards).map(store).collect();
         let (shards, tokens, managed) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let mut world = World { shards, stores, now, config, tokens, managed };
@@ -124,7 +98,7 @@ impl World {
         let shards = u8::try_from(self.stores.len()).expect("few");
         let entries = Mutex::new(BTreeMap::new());
         let names = Arc::new(Names { config: config.clone(), shards, entries });
-        let make = |(shard, store): (u8, &Store)| {
+        let make = |(shard, store): (u8, &Disk)| {
             let topics = store.memory().topics();
             Shard::new(Setup {
                 config: config.clone(),
@@ -143,8 +117,7 @@ impl World {
     /// Cuts the power, and starts the broker again.
     pub(super) fn crash(&mut self) {
         for store in &self.stores {
-            store.memory().crash();
-            store.memory().recover();
+            store.crash();
         }
         self.start();
     }

@@ -39,10 +39,7 @@ fn a_message_that_was_put_back_is_settled_for_good_although_its_group_was_sent_b
     let seek = Manage::Seek { group: billing(), topic, to: Seek::Offset(1) };
     assert_eq!(world.manage("billing", seek), Ok(Managed::Done(1)));
     assert_eq!(world.status("billing").lag, 3, "no message counts twice");
-    let mut worker = world.client(0, "w", Role::Service);
-    world.consume(&mut worker, "billing", "order.*", 10);
-    world.sleep(SECOND);
-    let jobs = world.jobs(&mut worker);
+    let (mut worker, jobs) = world.billing(0);
     let mut sorted = texts(&jobs);
     sorted.sort_unstable();
     assert_eq!(sorted, ["1", "2", "3"]);
@@ -50,10 +47,8 @@ fn a_message_that_was_put_back_is_settled_for_good_although_its_group_was_sent_b
     world.sleep(SECOND);
     assert_eq!(world.status("billing").lag, 0);
     world.crash();
-    let mut worker = world.client(0, "w", Role::Service);
-    world.consume(&mut worker, "billing", "order.*", 10);
-    world.sleep(SECOND);
-    assert_eq!(world.jobs(&mut worker), []);
+    let (_, jobs) = world.billing(0);
+    assert_eq!(jobs, []);
 }
 
 #[test]
@@ -66,10 +61,8 @@ fn a_letter_that_is_put_back_behind_its_group_comes_although_its_topic_has_lost_
     assert_eq!(world.manage("billing", seek), Ok(Managed::Done(1)));
     let retry = Manage::Retry { group: billing(), which: Which::All, target: None };
     assert_eq!(world.manage("billing", retry), each(1, &[]));
-    let mut worker = world.client(0, "w", Role::Service);
-    world.consume(&mut worker, "billing", "order.*", 10);
-    world.sleep(SECOND);
-    assert_eq!(texts(&world.jobs(&mut worker)), ["1", "2", "3"]);
+    let (_, jobs) = world.billing(0);
+    assert_eq!(texts(&jobs), ["1", "2", "3"]);
 }
 
 #[test]
@@ -151,18 +144,84 @@ fn a_seek_to_a_time_is_answered_when_it_outlives_a_crash() {
         world.publish(&mut publisher, "order.1", text);
     }
     world.sleep(SECOND);
-    let mut worker = world.client(1, "w", Role::Service);
-    world.consume(&mut worker, "billing", "order.*", 10);
-    world.sleep(SECOND);
-    let jobs = world.jobs(&mut worker);
+    let (mut worker, jobs) = world.billing(1);
     world.ack(&mut worker, &jobs);
     world.sleep(SECOND);
     let topic = "order.1".parse().expect("a name");
     let seek = Manage::Seek { group: billing(), topic, to: Seek::Since(at) };
     assert_eq!(world.manage("billing", seek), Ok(Managed::Done(1)));
     world.crash();
-    let mut worker = world.client(0, "w", Role::Service);
-    world.consume(&mut worker, "billing", "order.*", 10);
+    let (_, jobs) = world.billing(0);
+    assert_eq!(texts(&jobs), ["4", "5"]);
+}
+
+#[test]
+fn a_dead_letter_survives_a_crash_and_can_be_retried_published_elsewhere_and_discarded() {
+    let mut world = world();
+    world.order("0 1 2 3");
+    let (mut worker, jobs) = world.billing(1);
+    for job in jobs {
+        world.settle(&mut worker, &job, REJECT, &[]);
+    }
     world.sleep(SECOND);
-    assert_eq!(texts(&world.jobs(&mut worker)), ["4", "5"]);
+    world.crash();
+    world.sleep(SECOND);
+    let letters = world.letters("billing");
+    assert_eq!(letters.len(), 4);
+    let ids: Vec<u64> = letters.iter().map(|(id, _)| *id).collect();
+    let group = || "billing".parse().expect("a name");
+    let mut worker = world.client(1, "w", Role::Service);
+    let consumer = world.consume(&mut worker, "billing", "order.*", 10);
+    world.sleep(SECOND);
+    assert_eq!(world.jobs(&mut worker), []);
+    world.leave(&worker);
+    // Back to the group.
+    let which = Which::Ids(vec![ids[0], ids[1]]);
+    let retry = Manage::Retry { group: group(), which, target: None };
+    assert_eq!(world.manage("billing", retry), each(2, &[]));
+    world.crash();
+    let (mut again, back) = world.billing(0);
+    assert_eq!(texts(&back), ["0", "1"]);
+    assert!(back.iter().all(|job| job.attempt == 1), "attempts start anew");
+    world.ack(&mut again, &back);
+    // To another topic.
+    let (which, target) = (Which::Ids(vec![ids[2]]), Some("repair.1".parse().expect("a name")));
+    let retry = Manage::Retry { group: group(), which, target };
+    assert_eq!(world.manage("billing", retry), each(1, &[]));
+    let mut reader = world.client(0, "r", Role::Service);
+    world.subscribe(&mut reader, "repair.1", Start::Last(9));
+    world.sleep(SECOND);
+    assert_eq!(payloads(&world.receive(&mut reader)), ["2"]);
+    // Away.
+    let discard = || Manage::Discard { group: group(), which: Which::All };
+    assert_eq!(world.manage("billing", discard()), each(1, &[]));
+    let unknown = Manage::Discard { group: group(), which: Which::Ids(vec![ids[3]]) };
+    assert_eq!(world.manage("billing", unknown), each(0, &[(ids[3], Code::UNKNOWN_DEAD_LETTER)]));
+    assert_eq!(world.letters("billing"), []);
+    world.crash();
+    world.sleep(SECOND);
+    let status = world.status("billing");
+    assert_eq!((status.dead, status.lag, consumer), (0, 0, 1));
+}
+
+#[test]
+fn dead_letters_end_with_age_and_a_group_that_has_enough_of_them_holds_back_the_next() {
+    let mut config = (*Config::shipped()).clone();
+    (config.limits.letters_max, config.limits.letters_age) = (2, 3600 * SECOND);
+    let mut world = World::with(2, Arc::new(config), journal::Config::default());
+    world.order("0 1 2");
+    let (mut worker, jobs) = world.billing(1);
+    for job in jobs {
+        world.settle(&mut worker, &job, REJECT, &[]);
+    }
+    world.sleep(1800 * SECOND);
+    let status = world.status("billing");
+    assert_eq!((status.dead, status.parked, status.lag), (2, 1, 1));
+    world.sleep(2000 * SECOND);
+    let letters = world.letters("billing");
+    let left: Vec<&[u8]> = letters.iter().map(|(_, letter)| &letter.payload[..]).collect();
+    assert_eq!(left, [b"2"], "the oldest have gone, and made room");
+    let status = world.status("billing");
+    assert_eq!((status.dead, status.parked, status.lag), (1, 0, 0));
+    assert_eq!(world.jobs(&mut worker), []);
 }

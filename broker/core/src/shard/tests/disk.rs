@@ -1,10 +1,11 @@
-//! A shard's journal, which outlives the broker process that writes it.
+//! A shard's journal, which outlives the broker process that writes it. The simulation uses it, too.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use sampan_core::journal::{Completion, Faults, Journal, Lost, Memory, Refused, Request};
-use sampan_protocol::{AckLevel, Now, Topic};
+use sampan_protocol::{AckLevel, Now};
+
+use super::journal::{Completion, Journal, Lost, Memory, Refused, Request};
 
 /// A handle on one memory journal: the process holds one, and the world that crashes it another.
 #[derive(Clone, Debug)]
@@ -22,24 +23,7 @@ impl Disk {
         memory.recover()
     }
 
-    /// A write error: nothing more is taken until [`Disk::crash`].
-    pub(crate) fn fence(&self, now: Now) {
-        self.memory().fence(now);
-    }
-
-    pub(crate) fn set_faults(&self, faults: Faults) {
-        self.memory().set_faults(faults);
-    }
-
-    pub(crate) fn topics(&self) -> Vec<Topic> {
-        self.memory().topics()
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.memory().bytes()
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().expect("not poisoned")
     }
 }
