@@ -43,7 +43,7 @@ const ORDER: Rooms =
     Rooms { prefix: "order.", members: &["orderId", "order_id", "id"], present: false };
 
 /// Every event that a client may send.
-pub(crate) const EVENTS: [(&str, Action); 15] = [
+pub(crate) const EVENTS: [(&str, Action); 18] = [
     ("chat:join_conversation", Action::Join(CONVERSATION)),
     ("conversation:join", Action::Join(CONVERSATION)),
     ("conversation:leave", Action::Leave(CONVERSATION)),
@@ -58,6 +58,9 @@ pub(crate) const EVENTS: [(&str, Action); 15] = [
     ("user:typing", Action::Ask("chat.user_typing")),
     ("agent:transfer", Action::Ask("chat.agent_transfer")),
     ("agent:available", Action::Ask("chat.agent_available")),
+    ("inventory:reserve", Action::Ask("inventory.reserve")),
+    ("inventory:release", Action::Ask("inventory.release")),
+    ("inventory:extend", Action::Ask("inventory.extend")),
     ("auth:refresh", Action::Refresh),
 ];
 
@@ -140,7 +143,8 @@ mod tests {
         for (at, (name, action)) in EVENTS.iter().enumerate() {
             assert!(EVENTS[..at].iter().all(|(other, _)| other != name), "{name}");
             if let Action::Ask(topic) = action {
-                assert!(Topic::parse(topic).is_ok() && topic.starts_with("chat."), "{name}");
+                let of_service = ["chat.", "inventory."].iter().any(|it| topic.starts_with(it));
+                assert!(Topic::parse(topic).is_ok() && of_service, "{name}");
             }
         }
         assert_eq!(action("constructor").map_err(|f| f.code), Err(Code::UNKNOWN_KIND));

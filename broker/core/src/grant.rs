@@ -218,14 +218,27 @@ fn is_token_of(user: &str, token: &str) -> bool {
 /// What the roles may do that may not do everything, as configuration writes it.
 ///
 /// A customer reads its own `user.` topics, sees stock, and asks the services through `chat.*`, such
-/// as `chat.send_message`: the service that answers checks the user. With an authorizer's yes it
+/// as `chat.send_message`, and some topics of `inventory.`: the service that answers checks the user. With an authorizer's yes it
 /// reads its orders and conversations, and sends and sees typing signs. Nobody but a service or an
 /// admin publishes into a conversation or an order, answers requests or takes part in groups.
 const SHIPPED: &[(Role, Action, &[&str])] = {
     use Action::{History, Presence, Publish, Subscribe};
     use Role::{Agent, Customer};
     &[
-        (Customer, Publish, &["chat.*", "chat.typing.*?"]),
+        (
+            Customer,
+            Publish,
+            &[
+                "chat.*",
+                "chat.typing.*?",
+                "inventory.reserve",
+                "inventory.release",
+                "inventory.extend",
+                "inventory.get",
+                "inventory.get_reservation",
+                "inventory.reservations",
+            ],
+        ),
         (
             Customer,
             Subscribe,
@@ -240,7 +253,20 @@ const SHIPPED: &[(Role, Action, &[&str])] = {
         ),
         (Customer, Presence, &["chat.conversation.*?"]),
         (Customer, History, &["user.{user}", "user.{user}.>", "order.*?", "chat.conversation.*?"]),
-        (Agent, Publish, &["chat.*", "chat.typing.*"]),
+        (
+            Agent,
+            Publish,
+            &[
+                "chat.*",
+                "chat.typing.*",
+                "inventory.reserve",
+                "inventory.release",
+                "inventory.extend",
+                "inventory.get",
+                "inventory.get_reservation",
+                "inventory.reservations",
+            ],
+        ),
         (
             Agent,
             Subscribe,
@@ -372,6 +398,9 @@ mod tests {
             (Subscribe, "inventory.product.*", Yes),
             (Subscribe, "inventory.>", No),
             (Publish, "inventory.product.9", No),
+            (Publish, "inventory.reserve", Yes),
+            (Publish, "inventory.reservation", No),
+            (Publish, "inventory.commit", No),
             (Subscribe, "chat.>", No),
             (Subscribe, ">", No),
             (Serve, "chat.send_message", No),

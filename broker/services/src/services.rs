@@ -36,12 +36,15 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// Address of the SQL database.
     pub database: Address,
+    /// Which locations give first to those who name none.
+    pub allocation: inventory::rules::allocation::Order,
 }
 
 /// The services of a process.
 #[derive(Clone, Debug)]
 pub struct Services {
     database: Database,
+    allocation: inventory::rules::allocation::Order,
     counters: Arc<Counters>,
     /// Why they do not work at this moment, if they do not.
     failing: Arc<Mutex<Option<String>>>,
@@ -55,6 +58,7 @@ impl Services {
     pub fn open(settings: &Settings) -> Result<Self, store::Error> {
         Ok(Services {
             database: Database::open(&settings.database)?,
+            allocation: settings.allocation,
             counters: Arc::default(),
             failing: Arc::new(Mutex::new(Some("starting".to_owned()))),
         })
@@ -148,6 +152,8 @@ impl Services {
     async fn register(&self, host: &mut Host) -> Result<(), ClientError> {
         users::serve(host, &Users::new(&self.database)).await?;
         orders::serve(host, &Orders::new(&self.database)).await?;
+        let stock = inventory::store::Stock::new(&self.database, self.allocation);
+        inventory::serve(host, &stock, &self.counters.inventory).await?;
         let relay = Relay::new(&self.database, host.client(), self.counters.outbox.clone());
         host.beside("the outbox's relay", relay.run());
         host.beside("the look at the database", look(self.clone()));

@@ -42,8 +42,8 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let flags = Flags { data: data.clone(), ..Flags::default() };
     let config = Config::load(&Sources::of_process(config, flags))?;
     serve::log(&config.log);
-    let database = config.services.database()?;
-    let services = Services::open(&Settings { database }).map_err(Failure::failed)?;
+    let (database, allocation) = (config.services.database()?, config.services.allocation);
+    let services = Services::open(&Settings { database, allocation }).map_err(Failure::failed)?;
     let (token, trust) = Connection::new(connect.clone(), token, data).access()?;
     let session = move || {
         let client = concat!("sampan-services/", env!("CARGO_PKG_VERSION")).to_owned();

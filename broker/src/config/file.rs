@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use sampan_core::class::Table;
 use sampan_core::config as core;
+use sampan_services::inventory::rules::allocation::Order;
 use serde::{Deserialize, Serialize};
 
 use super::{auth_section, classes, groups, roles};
@@ -187,6 +188,9 @@ pub struct Services {
     /// directory. The variable `SAMPAN_DATABASE_URL`, with an address, goes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_file: Option<PathBuf>,
+    /// Which locations give stock first to those who name none: `ranked`, in the order that was set,
+    /// or `most_first`, which makes the fewest parcels.
+    pub allocation: Order,
 }
 
 /// Bounds on what one client or one topic may take.
@@ -395,7 +399,7 @@ impl Default for Bridge {
 
 impl Default for Services {
     fn default() -> Self {
-        Services { enabled: true, database_file: None }
+        Services { enabled: true, database_file: None, allocation: Order::Ranked }
     }
 }
 

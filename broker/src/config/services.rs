@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use sampan_services::inventory::rules::allocation::Order;
 use sampan_services::store::Address;
 
 use super::error::Error;
@@ -22,6 +23,8 @@ const SQLITE: &str = "services.db";
 pub struct Services {
     /// Whether they run in the broker's process.
     pub enabled: bool,
+    /// Which locations give stock first.
+    pub allocation: Order,
     place: Place,
 }
 
@@ -41,7 +44,8 @@ impl Services {
             (None, Some(path)) => Place::File(path.clone()),
             (None, None) => Place::Here(own()),
         };
-        Services { enabled: file.services.enabled, place }
+        let file::Services { enabled, allocation, .. } = file.services;
+        Services { enabled, allocation, place }
     }
 
     /// The address of their database.

@@ -16,6 +16,7 @@ mod probe;
 mod run;
 mod services;
 mod signals;
+mod stock;
 pub mod system;
 mod tokens;
 

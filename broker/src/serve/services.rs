@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use super::error::Error;
+use super::stock;
 use super::tokens::Tokens;
 use crate::config::Config;
 use crate::shard::Broker;
@@ -29,7 +30,8 @@ pub(super) async fn open(config: &Config) -> Result<Option<Services>, Error> {
         return Ok(None);
     }
     let database = config.services.database().map_err(Error::Settings)?;
-    let services = Services::open(&Settings { database }).map_err(Error::Services)?;
+    let allocation = config.services.allocation;
+    let services = Services::open(&Settings { database, allocation }).map_err(Error::Services)?;
     match services.migrate().await {
         Err(error) if !error.is_retryable() => Err(Error::Services(error)),
         Err(error) => {
@@ -73,7 +75,8 @@ impl Running {
 
 /// What they answer over HTTP.
 pub(super) fn forwards() -> Vec<Forward> {
-    vec![
+    let mut forwards = stock::forwards();
+    forwards.extend([
         Forward::put::<Upsert, User>(
             "/v1/users/{id}",
             UPSERT,
@@ -81,5 +84,6 @@ pub(super) fn forwards() -> Vec<Forward> {
         )
         .with(&[USER]),
         Forward::get::<User>("/v1/users/{id}", GET, "A user, as last told").with(&[USER]),
-    ]
+    ]);
+    forwards
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use sampan::auth::Role;
 use sampan_client::{Client, Code, Error, HistoryFrom, Options, Topic};
+use sampan_services::inventory::rules::allocation::Order;
 use sampan_services::outbox::{Event, add};
 use sampan_services::store::{Address, Database};
 use sampan_services::{Services, Settings};
@@ -134,7 +135,7 @@ struct Process(JoinHandle<()>);
 
 impl Process {
     fn start(address: &Address, options: Options) -> Self {
-        let settings = Settings { database: address.clone() };
+        let settings = Settings { database: address.clone(), allocation: Order::Ranked };
         let services = Services::open(&settings).expect("a valid address");
         let run = async move {
             let connect = move || Client::connect(options.clone());

@@ -65,14 +65,14 @@ impl Client {
         DeadLetters { client: self.clone(), group: group.to_owned() }
     }
 
-    async fn question<T: DeserializeOwned>(
+    pub(crate) async fn question<T: DeserializeOwned>(
         &self,
         topic: &str,
         question: &impl Serialize,
     ) -> Result<T, Error> {
         let answer = self.bytes_of(topic, question).await?;
         serde_json::from_slice(&answer).map_err(|error| {
-            Error::Invalid(format!("the broker's answer on {topic} is not understood: {error}"))
+            Error::Invalid(format!("the answer on {topic} is not understood: {error}"))
         })
     }
 

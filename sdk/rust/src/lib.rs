@@ -37,6 +37,7 @@ mod error;
 mod groups;
 mod handle;
 mod history;
+pub mod inventory;
 mod job;
 mod link;
 mod message;

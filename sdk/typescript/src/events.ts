@@ -49,6 +49,9 @@ export const EVENTS: Readonly<Record<string, Action>> = {
   "user:typing": { ask: "chat.user_typing" },
   "agent:transfer": { ask: "chat.agent_transfer" },
   "agent:available": { ask: "chat.agent_available" },
+  "inventory:reserve": { ask: "inventory.reserve" },
+  "inventory:release": { ask: "inventory.release" },
+  "inventory:extend": { ask: "inventory.extend" },
 };
 
 /** Topics that a role joins by connecting, beside the user's own. */

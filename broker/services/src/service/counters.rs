@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::outbox;
+use crate::{inventory, outbox};
 
 /// What the services of a process count.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// What the outbox counts.
     pub outbox: std::sync::Arc<outbox::Counters>,
+    /// What is counted of stock.
+    pub inventory: std::sync::Arc<inventory::Counters>,
     pub(super) requests: AtomicU64,
     pub(super) problems: AtomicU64,
     pub(super) retries: AtomicU64,
@@ -36,7 +38,7 @@ impl Counters {
             ("services_sweeps", "Sweeps carried out", read(&self.sweeps)),
             ("services_sweep_failures", "Sweeps that failed", read(&self.sweep_failures)),
         ];
-        own.into_iter().chain(self.outbox.all()).collect()
+        own.into_iter().chain(self.outbox.all()).chain(self.inventory.all()).collect()
     }
 
     pub(crate) fn add(count: &AtomicU64) {

@@ -1,5 +1,7 @@
 //! Stock over several locations: what all have together, and which gives what.
 
+use serde::{Deserialize, Serialize};
+
 use crate::inventory::model::Level;
 
 /// A location's stock of one product and variant.
@@ -16,7 +18,8 @@ pub struct Place {
 }
 
 /// How locations are chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     /// By rank.
     #[default]

@@ -23,7 +23,7 @@ pub use error::Error;
 pub use reserve::{Outcome, Wanted};
 pub(crate) use schema::SCHEMA;
 
-use super::model::{Item, Key, Level, Reason, Reservation};
+use super::model::{Item, Key, Level, Reason, Reservation, reservation};
 use super::rules::allocation::{Order, Place};
 use super::rules::hold::Event;
 use crate::refusal::Refusal;
@@ -170,7 +170,7 @@ impl Stock {
     /// # Errors
     /// Those of the database.
     pub async fn reservation(&self, id: &str) -> Result<Option<Reservation>, store::Error> {
-        Ok(Reservation::of(&holds::of(&self.database, id).await?))
+        Ok(reservation(&holds::of(&self.database, id).await?))
     }
 
     /// The reservations that a customer has and that have not ended, without lines that have.
@@ -180,7 +180,7 @@ impl Stock {
     pub async fn reservations(&self, customer: &str) -> Result<Vec<Reservation>, store::Error> {
         let holds = holds::live_of(&self.database, customer).await?;
         let of_one = holds.chunk_by(|a, b| a.id == b.id);
-        Ok(of_one.filter_map(Reservation::of).collect())
+        Ok(of_one.filter_map(reservation).collect())
     }
 
     /// Ends reservations whose time is over; how many.

@@ -8,7 +8,7 @@ use super::books::{Books, places};
 use super::events::{self, Fate};
 use super::{Error, Stock, holds, requests};
 use crate::id::Id;
-use crate::inventory::model::{Hold, Item, Key, ONLINE, Reason, Reservation};
+use crate::inventory::model::{Hold, Item, Key, ONLINE, Reason, Reservation, reservation};
 use crate::inventory::rules::allocation;
 use crate::inventory::rules::hold::{self, Delta, Event, HOLD, Line};
 use crate::moment::Moment;
@@ -63,7 +63,7 @@ async fn attempt(stock: &Stock, wanted: &Wanted, items: &BTreeSet<Item>) -> Resu
     if let Some(key) = &wanted.idempotency_key {
         let scope = format!("reserve {customer}");
         if let Some(id) = requests::once(&mut work, (&scope, key), wanted, &id).await? {
-            let first = Reservation::of(&holds::within(&mut work, &id).await?);
+            let first = reservation(&holds::within(&mut work, &id).await?);
             let gone = || store::Error::Damaged(format!("{id}: a reservation without holds"));
             return Ok(Outcome::Held(first.ok_or_else(gone)?));
         }
@@ -165,7 +165,7 @@ pub(super) fn told(
     at: Moment,
 ) -> Result<Reservation, store::Error> {
     let none = || store::Error::Program("a reservation without holds".to_owned());
-    let reservation = Reservation::of(holds).ok_or_else(none)?;
+    let reservation = reservation(holds).ok_or_else(none)?;
     books.tell(events::reservation(fate, &reservation, at)?);
     Ok(reservation)
 }

@@ -6,7 +6,7 @@ use super::books::Books;
 use super::events::Fate;
 use super::reserve::told;
 use super::{Error, Stock, holds};
-use crate::inventory::model::{Hold, HoldStatus, Item, Reservation};
+use crate::inventory::model::{Hold, HoldStatus, Item, Reservation, reservation};
 use crate::inventory::rules::hold::{self, Delta, Event};
 use crate::refusal::Refusal;
 
@@ -106,7 +106,7 @@ async fn locked<'d>(stock: &'d Stock, id: &str) -> Result<(Books<'d>, Vec<Hold>)
 }
 
 fn whole(holds: &[Hold]) -> Result<Reservation, Error> {
-    Reservation::of(holds).ok_or_else(|| UNKNOWN.into())
+    reservation(holds).ok_or_else(|| UNKNOWN.into())
 }
 
 fn fate(event: &Event) -> Fate {
