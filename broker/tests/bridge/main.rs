@@ -4,6 +4,7 @@ mod bad;
 mod groups;
 mod harness;
 mod http;
+mod inventory;
 mod many;
 mod socket;
 mod sse;

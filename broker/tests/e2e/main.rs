@@ -6,6 +6,7 @@ mod delivery;
 mod groups;
 mod harness;
 mod hostile;
+mod inventory;
 mod journal;
 mod operation;
 mod services;

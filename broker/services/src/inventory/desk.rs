@@ -194,9 +194,8 @@ impl Desk {
     /// The reservation, if it is the asker's business.
     async fn own(&self, asker: &Asker, reservation_id: &str) -> Result<Reservation, Problem> {
         let found = self.stock.reservation(reservation_id).await?;
-        let is_own = |it: &Reservation| {
-            asker.role != Role::Customer || it.customer_id == asker.user
-        };
+        let is_own =
+            |it: &Reservation| asker.role != Role::Customer || it.customer_id == asker.user;
         let none = || Problem::not_found("there is no such reservation, or not for the asker");
         found.filter(is_own).ok_or_else(none)
     }

@@ -99,10 +99,7 @@ impl Inventory {
     ///
     /// # Errors
     /// See [`Inventory`].
-    pub async fn reservations(
-        &self,
-        customer_id: Option<&str>,
-    ) -> Result<Vec<Reservation>, Error> {
+    pub async fn reservations(&self, customer_id: Option<&str>) -> Result<Vec<Reservation>, Error> {
         let question = OfCustomer { customer_id: customer_id.map(str::to_owned) };
         Ok(self.ask::<Reservations>(RESERVATIONS, &question).await?.reservations)
     }
