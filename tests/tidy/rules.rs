@@ -54,6 +54,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["broker/src/auth/keys.rs", "broker/src/auth/mint.rs"]),
     ("libc", &["broker/src/udp/"]),
     ("minijinja", &["broker/services/src/notifications/rules/template.rs"]),
+    ("mongodb", &["broker/services/src/store/mongo/"]),
     ("prometheus_client", &["broker/src/http/metrics.rs"]),
     ("quinn", &["sdk/rust/src/endpoint.rs", "sdk/rust/src/quic.rs", "sdk/rust/src/transport.rs"]),
     ("quinn_proto", &["broker/quic/src/"]),

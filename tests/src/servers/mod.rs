@@ -5,6 +5,7 @@
 
 mod guard;
 mod mongo;
+mod op_msg;
 mod postgres;
 
 pub use mongo::Mongo;

@@ -6,11 +6,14 @@
 
 mod counters;
 mod event;
+mod held;
 mod relay;
 mod rows;
+mod source;
 
 pub use counters::Counters;
 pub use event::Event;
 pub use relay::Relay;
 pub(crate) use rows::SCHEMA;
 pub use rows::add;
+pub use source::{Done, Open, Source};

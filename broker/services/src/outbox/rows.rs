@@ -1,10 +1,15 @@
 //! The table of events.
 
+use std::time::Duration;
+
 use sampan_client::Topic;
 
 use super::event::Event;
+use super::source::{Done, Open, Source};
 use crate::store::{Database, Error, Query, Row, Schema, Work, both, each};
 
+/// Events of one round.
+const BATCH: i64 = 256;
 /// Published events that are kept: so long, in milliseconds, for people who look for what happened.
 const KEEP_MS: i64 = 3_600_000;
 
@@ -52,25 +57,59 @@ pub async fn add(work: &mut Work<'_>, event: &Event) -> Result<(), Error> {
     Ok(())
 }
 
-/// An event of the table.
-pub(super) struct Open {
-    pub(super) seq: i64,
-    pub(super) lane: String,
-    pub(super) event: Event,
+impl Source for Database {
+    type Key = i64;
+
+    const UPKEEP: Duration = Duration::from_secs(60);
+
+    async fn open(&self, passed: &[String]) -> Result<Vec<Open<i64>>, Error> {
+        let query = Query::new(each(
+            "SELECT * FROM outbox WHERE done_at IS NULL \
+             AND lane NOT IN (SELECT value FROM json_each($1)) ORDER BY seq LIMIT $2",
+            "SELECT * FROM outbox WHERE done_at IS NULL \
+             AND lane NOT IN (SELECT jsonb_array_elements_text(CAST($1 AS jsonb))) \
+             ORDER BY seq LIMIT $2",
+        ));
+        let passed = serde_json::to_string(passed);
+        let passed = passed.map_err(|error| Error::Program(error.to_string()))?;
+        let rows = self.all(query.bind(passed).bind(BATCH)).await?;
+        let open = |row: &Row| {
+            Ok(Open { key: row.get("seq")?, place: row.get("lane")?, event: read(row) })
+        };
+        rows.iter().map(open).collect()
+    }
+
+    /// Those with a failure stay for people.
+    async fn mark(&self, done: Vec<Done<i64>>) -> Result<(), Error> {
+        let mut work = self.begin().await?;
+        let now = work.now().await?;
+        for Done { key, failure } in done {
+            let query = Query::new("UPDATE outbox SET done_at = $2, failure = $3 WHERE seq = $1");
+            work.execute(query.bind(key).bind(now).bind(failure)).await?;
+        }
+        work.commit().await
+    }
+
+    /// Removes events that were published a while ago.
+    async fn upkeep(&self) -> Result<(), Error> {
+        let mut work = self.begin().await?;
+        let until = work.now().await? - KEEP_MS;
+        let query = Query::new("DELETE FROM outbox WHERE done_at < $1 AND failure IS NULL");
+        work.execute(query.bind(until)).await?;
+        work.commit().await
+    }
+
+    async fn wake(&self) {
+        self.events().await;
+    }
 }
 
-/// The oldest events that are not published, at most `max`.
-pub(super) async fn open(database: &Database, max: i64) -> Result<Vec<Open>, Error> {
-    let query = Query::new("SELECT * FROM outbox WHERE done_at IS NULL ORDER BY seq LIMIT $1");
-    database.all(query.bind(max)).await?.iter().map(read).collect()
-}
-
-fn read(row: &Row) -> Result<Open, Error> {
+fn read(row: &Row) -> Result<Event, Error> {
     let topic: String = row.get("topic")?;
     let topic = Topic::parse(&topic)
         .map_err(|error| Error::Damaged(format!("outbox: topic {topic:?}: {error}")))?;
     let version: Option<i64> = row.get("version")?;
-    let event = Event {
+    Ok(Event {
         id: row.get("event_id")?,
         topic,
         name: row.get("name")?,
@@ -79,27 +118,5 @@ fn read(row: &Row) -> Result<Open, Error> {
         producer: row.get("producer")?,
         occurred_at: row.get("occurred_at")?,
         payload: row.get("payload")?,
-    };
-    Ok(Open { seq: row.get("seq")?, lane: row.get("lane")?, event })
-}
-
-/// Marks events as done, those with a reason as never to be published.
-pub(super) async fn mark(database: &Database, done: &[(i64, Option<String>)]) -> Result<(), Error> {
-    let mut work = database.begin().await?;
-    let now = work.now().await?;
-    for (seq, failure) in done {
-        let query = Query::new("UPDATE outbox SET done_at = $2, failure = $3 WHERE seq = $1");
-        work.execute(query.bind(*seq).bind(now).bind(failure.clone())).await?;
-    }
-    work.commit().await
-}
-
-/// Removes events that were published a while ago. What the broker refused stays for people.
-pub(super) async fn prune(database: &Database) -> Result<u64, Error> {
-    let mut work = database.begin().await?;
-    let until = work.now().await? - KEEP_MS;
-    let query = Query::new("DELETE FROM outbox WHERE done_at < $1 AND failure IS NULL");
-    let removed = work.execute(query.bind(until)).await?;
-    work.commit().await?;
-    Ok(removed)
+    })
 }

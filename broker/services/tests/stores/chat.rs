@@ -8,36 +8,66 @@ use sampan_services::chat::model::{
 };
 use sampan_services::chat::rules::lifecycle::{Event, step};
 use sampan_services::chat::store::{Outcome, Page, Room, SqlStore, Step, Store};
-use sampan_services::store::{Database, Error, Query};
+use sampan_services::outbox::Source;
+use sampan_services::store::Error;
 use sampan_services::{Id, Moment};
 use sampan_tests::chance::Chance;
 use tokio::task::JoinSet;
 
-use crate::sites::Site;
+pub(crate) const NOW: Moment = Moment::from_ms(1_700_000_000_000);
 
-const NOW: Moment = Moment::from_ms(1_700_000_000_000);
+/// Lets each fact hold for each store.
+macro_rules! facts {
+    ($($fact:ident)*) => {
+        mod sqlite {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $fact() {
+                let site = crate::sites::Site::sqlite();
+                let database = site.migrated().await;
+                super::$fact(super::SqlStore::new(&database), database).await;
+            }
+        )*}
 
-/// A store of each sort, where it is, and the database that its events are in.
-async fn each() -> Vec<(Site, SqlStore, Database)> {
-    let mut stores = Vec::new();
-    for site in Site::each() {
-        let database = site.migrated().await;
-        stores.push((site, SqlStore::new(&database), database));
-    }
-    stores
+        mod postgres {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $fact() {
+                let database = crate::sites::Site::postgres().migrated().await;
+                super::$fact(super::SqlStore::new(&database), database).await;
+            }
+        )*}
+
+        mod mongo {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $fact() {
+                let store = crate::sites::mongo_store().await;
+                super::$fact(store.clone(), store).await;
+            }
+        )*}
+    };
+}
+
+facts! {
+    messages_get_the_next_sequence_and_their_events_go_by_it
+    a_message_sent_again_is_the_first_and_an_altered_one_is_refused
+    of_many_who_claim_one_conversation_one_gets_it
+    a_step_without_room_leaves_nothing_behind
+    no_agent_ever_has_more_than_its_limit_and_counters_equal_a_recount
+    cursors_only_grow_and_events_leave_only_when_they_do
+    a_rewritten_message_keeps_what_it_said_and_two_do_not_rewrite_at_once
+    the_queue_goes_by_waiting_and_leaves_out_what_is_put_aside
 }
 
 fn conversation(id: &str) -> Conversation {
     Conversation::new(id, "cat", Origin::default(), NOW)
 }
 
-async fn created(store: &impl Store, id: &str) -> Conversation {
+pub(crate) async fn created(store: &impl Store, id: &str) -> Conversation {
     let it = conversation(id);
     assert_eq!(store.create(&it, &[]).await, Ok(true));
     it
 }
 
-fn message(conversation: &str, sender: &str, client_id: &str, text: &str) -> Message {
+pub(crate) fn message(conversation: &str, sender: &str, client_id: &str, text: &str) -> Message {
     Message {
         id: Id::new().to_string(),
         conversation_id: conversation.to_owned(),
@@ -58,7 +88,7 @@ fn message(conversation: &str, sender: &str, client_id: &str, text: &str) -> Mes
     }
 }
 
-fn agent(id: &str, limit: u32) -> Agent {
+pub(crate) fn agent(id: &str, limit: u32) -> Agent {
     Agent {
         id: id.to_owned(),
         email: format!("{id}@shop.example"),
@@ -68,7 +98,7 @@ fn agent(id: &str, limit: u32) -> Agent {
     }
 }
 
-fn claim(agent_id: &str) -> Event {
+pub(crate) fn claim(agent_id: &str) -> Event {
     Event::Claim { agent_id: agent_id.to_owned(), reason: Reason::Auto }
 }
 
@@ -87,279 +117,264 @@ async fn happen(store: &impl Store, id: &str, event: Event, told: &[Message]) ->
     }
 }
 
-async fn events(database: &Database) -> Vec<(String, String)> {
-    let rows = database.all(Query::new("SELECT name, payload FROM outbox ORDER BY seq")).await;
-    let read = |row: &sampan_services::store::Row| {
-        (row.get("name").expect("text"), row.get("payload").expect("text"))
-    };
-    rows.expect("read").iter().map(read).collect()
+/// Names and payloads of the events that wait.
+async fn events(outbox: &impl Source) -> Vec<(String, String)> {
+    let open = outbox.open(&[]).await.expect("read").into_iter();
+    let events = open.map(|open| open.event.expect("an event"));
+    events.map(|event| (event.name, event.payload)).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_get_the_next_sequence_and_their_events_go_by_it() {
-    for (site, store, database) in each().await {
-        let name = site.name;
-        created(&store, "c1").await;
-        let mut senders = JoinSet::new();
-        for sender in 0..4 {
-            let store = store.clone();
-            senders.spawn(async move {
-                for n in 0..15 {
-                    let said = message("c1", &format!("s{sender}"), &n.to_string(), "hello");
-                    let done = happen(&store, "c1", Event::CustomerWrote, &[said]).await;
-                    assert!(matches!(done, Some(Outcome::Done(_))), "{done:?}");
-                }
-            });
-        }
-        senders.join_all().await;
-        let stored = store.messages("c1", Page::After(0, 1000)).await.expect("read");
-        let seqs: Vec<u64> = stored.iter().map(|message| message.seq).collect();
-        assert_eq!(seqs, (1..=60).collect::<Vec<u64>>(), "{name}");
-        let told: Vec<Message> = events(&database)
-            .await
-            .into_iter()
-            .filter(|(name, _)| name == "message:receive")
-            .map(|(_, payload)| serde_json::from_str(&payload).expect("a message"))
-            .collect();
-        assert_eq!(told, stored, "{name}");
-        assert_eq!(store.conversation("c1").await.expect("read").expect("there").next_seq, 61);
-        let last = store.messages("c1", Page::Last(2)).await.expect("read");
-        assert_eq!(last, stored[58..], "{name}");
-        let before = store.messages("c1", Page::Before(59, 3)).await.expect("read");
-        assert_eq!(before, stored[55..58], "{name}");
-        let after = store.messages("c1", Page::After(57, 2)).await.expect("read");
-        assert_eq!(after, stored[57..59], "{name}");
-        assert_eq!(store.message(&stored[7].id).await, Ok(Some(stored[7].clone())));
+async fn messages_get_the_next_sequence_and_their_events_go_by_it(
+    store: impl Store,
+    outbox: impl Source,
+) {
+    created(&store, "c1").await;
+    let mut senders = JoinSet::new();
+    for sender in 0..4 {
+        let store = store.clone();
+        senders.spawn(async move {
+            for n in 0..15 {
+                let said = message("c1", &format!("s{sender}"), &n.to_string(), "hello");
+                let done = happen(&store, "c1", Event::CustomerWrote, &[said]).await;
+                assert!(matches!(done, Some(Outcome::Done(_))), "{done:?}");
+            }
+        });
     }
+    senders.join_all().await;
+    let stored = store.messages("c1", Page::After(0, 1000)).await.expect("read");
+    let seqs: Vec<u64> = stored.iter().map(|message| message.seq).collect();
+    assert_eq!(seqs, (1..=60).collect::<Vec<u64>>());
+    let told: Vec<Message> = events(&outbox)
+        .await
+        .into_iter()
+        .filter(|(name, _)| name == "message:receive")
+        .map(|(_, payload)| serde_json::from_str(&payload).expect("a message"))
+        .collect();
+    assert_eq!(told, stored);
+    assert_eq!(store.conversation("c1").await.expect("read").expect("there").next_seq, 61);
+    let last = store.messages("c1", Page::Last(2)).await.expect("read");
+    assert_eq!(last, stored[58..]);
+    let before = store.messages("c1", Page::Before(59, 3)).await.expect("read");
+    assert_eq!(before, stored[55..58]);
+    let after = store.messages("c1", Page::After(57, 2)).await.expect("read");
+    assert_eq!(after, stored[57..59]);
+    assert_eq!(store.message(&stored[7].id).await, Ok(Some(stored[7].clone())));
 }
 
-#[tokio::test]
-async fn a_message_sent_again_is_the_first_and_an_altered_one_is_refused() {
-    for (site, store, database) in each().await {
-        let name = site.name;
-        created(&store, "c1").await;
-        created(&store, "c2").await;
-        let said = message("c1", "cat", "k1", "สวัสดี 👋");
-        let first = happen(&store, "c1", Event::CustomerWrote, std::slice::from_ref(&said)).await;
-        let Some(Outcome::Done(first)) = first else { panic!("{name}: {first:?}") };
-        let again = Message { id: "other".to_owned(), ..said.clone() };
-        let repeated = happen(&store, "c1", Event::CustomerWrote, &[again]).await;
-        assert_eq!(repeated, Some(Outcome::Repeated(Box::new(first[0].clone()))), "{name}");
-        let altered = Message { content: Content::default(), ..said.clone() };
-        let differs = happen(&store, "c1", Event::CustomerWrote, &[altered]).await;
-        assert_eq!(differs, Some(Outcome::Differs), "{name}");
-        for (conversation, sender) in [("c1", "amy"), ("c2", "cat")] {
-            let other = message(conversation, sender, "k1", "other");
-            let done = happen(&store, conversation, Event::CustomerWrote, &[other]).await;
-            assert!(matches!(done, Some(Outcome::Done(_))), "{name}: {done:?}");
-        }
-        assert_eq!(events(&database).await.len(), 3, "{name}");
-        assert_eq!(store.messages("c1", Page::Last(10)).await.expect("read").len(), 2, "{name}");
+async fn a_message_sent_again_is_the_first_and_an_altered_one_is_refused(
+    store: impl Store,
+    outbox: impl Source,
+) {
+    created(&store, "c1").await;
+    created(&store, "c2").await;
+    let said = message("c1", "cat", "k1", "สวัสดี 👋");
+    let first = happen(&store, "c1", Event::CustomerWrote, std::slice::from_ref(&said)).await;
+    let Some(Outcome::Done(first)) = first else { panic!("{first:?}") };
+    let again = Message { id: "other".to_owned(), ..said.clone() };
+    let repeated = happen(&store, "c1", Event::CustomerWrote, &[again]).await;
+    assert_eq!(repeated, Some(Outcome::Repeated(Box::new(first[0].clone()))));
+    let altered = Message { content: Content::default(), ..said.clone() };
+    let differs = happen(&store, "c1", Event::CustomerWrote, &[altered]).await;
+    assert_eq!(differs, Some(Outcome::Differs));
+    for (conversation, sender) in [("c1", "amy"), ("c2", "cat")] {
+        let other = message(conversation, sender, "k1", "other");
+        let done = happen(&store, conversation, Event::CustomerWrote, &[other]).await;
+        assert!(matches!(done, Some(Outcome::Done(_))), "{done:?}");
     }
+    assert_eq!(events(&outbox).await.len(), 3);
+    assert_eq!(store.messages("c1", Page::Last(10)).await.expect("read").len(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_who_claim_one_conversation_one_gets_it() {
-    for (site, store, _) in each().await {
-        let name = site.name;
-        created(&store, "c1").await;
-        let mut claims = JoinSet::new();
-        for n in 0..12 {
-            let id = format!("a{n}");
-            store.put_agent(&agent(&id, 1)).await.expect("told");
-            let store = store.clone();
-            claims.spawn(async move {
-                happen(&store, "c1", claim(&id), &[]).await.map(|outcome| (id, outcome))
-            });
-        }
-        let done: Vec<_> = claims.join_all().await.into_iter().flatten().collect();
-        assert_eq!(done.len(), 1, "{name}: {done:?}");
-        let holder = &done[0].0;
-        let stands = store.conversation("c1").await.expect("read").expect("there");
-        assert_eq!((stands.agent_id.as_ref(), stands.epoch), (Some(holder), 1), "{name}");
-        let busy: Vec<String> = store
-            .agents()
-            .await
-            .expect("read")
-            .into_iter()
-            .filter(|agent| agent.current_conversations > 0)
-            .map(|agent| agent.id)
-            .collect();
-        assert_eq!(&busy, std::slice::from_ref(holder), "{name}");
-        assert_eq!(store.of_agent(holder).await, Ok(vec![stands]), "{name}");
+async fn of_many_who_claim_one_conversation_one_gets_it(store: impl Store, _: impl Source) {
+    created(&store, "c1").await;
+    let mut claims = JoinSet::new();
+    for n in 0..12 {
+        let id = format!("a{n}");
+        store.put_agent(&agent(&id, 1)).await.expect("told");
+        let store = store.clone();
+        claims.spawn(async move {
+            happen(&store, "c1", claim(&id), &[]).await.map(|outcome| (id, outcome))
+        });
     }
+    let done: Vec<_> = claims.join_all().await.into_iter().flatten().collect();
+    assert_eq!(done.len(), 1, "{done:?}");
+    let holder = &done[0].0;
+    let stands = store.conversation("c1").await.expect("read").expect("there");
+    assert_eq!((stands.agent_id.as_ref(), stands.epoch), (Some(holder), 1));
+    let busy: Vec<String> = store
+        .agents()
+        .await
+        .expect("read")
+        .into_iter()
+        .filter(|agent| agent.current_conversations > 0)
+        .map(|agent| agent.id)
+        .collect();
+    assert_eq!(&busy, std::slice::from_ref(holder));
+    assert_eq!(store.of_agent(holder).await, Ok(vec![stands]));
 }
 
-#[tokio::test]
-async fn a_step_without_room_leaves_nothing_behind() {
-    for (site, store, database) in each().await {
-        let name = site.name;
-        store.put_agent(&agent("amy", 1)).await.expect("told");
-        created(&store, "c1").await;
-        let full = created(&store, "c2").await;
-        happen(&store, "c1", claim("amy"), &[]).await.expect("it waits");
-        let line = message("c2", "system", "line", "amy has it");
-        let change = step(&full, claim("amy"), NOW).expect("it waits");
-        let mut claimed = Step::new(change, NOW).message(line);
-        assert_eq!(store.apply(&claimed).await, Ok(Outcome::Full), "{name}");
-        claimed.room = Room::Slot;
-        assert_eq!(store.apply(&claimed).await, Ok(Outcome::Full), "{name}");
-        assert_eq!(store.conversation("c2").await, Ok(Some(full)), "{name}");
-        assert_eq!(store.messages("c2", Page::Last(10)).await, Ok(Vec::new()), "{name}");
-        assert!(events(&database).await.is_empty(), "{name}");
-        claimed.room = Room::Nothing;
-        assert!(matches!(store.apply(&claimed).await, Ok(Outcome::Done(_))), "{name}");
-        let amy = store.agent("amy").await.expect("read").expect("there");
-        assert_eq!(amy.current_conversations, 2, "{name}");
-        let offline = store.set_status("amy", AgentStatus::Offline, NOW, &[]).await.expect("set");
-        assert_eq!(offline.map(|amy| amy.status), Some(AgentStatus::Offline));
-        store.put_agent(&agent("amy", 9)).await.expect("told");
-        created(&store, "c3").await;
-        assert_eq!(happen(&store, "c3", claim("amy"), &[]).await, Some(Outcome::Full), "{name}");
-    }
+async fn a_step_without_room_leaves_nothing_behind(store: impl Store, outbox: impl Source) {
+    store.put_agent(&agent("amy", 1)).await.expect("told");
+    created(&store, "c1").await;
+    let full = created(&store, "c2").await;
+    happen(&store, "c1", claim("amy"), &[]).await.expect("it waits");
+    let line = message("c2", "system", "line", "amy has it");
+    let change = step(&full, claim("amy"), NOW).expect("it waits");
+    let mut claimed = Step::new(change, NOW).message(line);
+    assert_eq!(store.apply(&claimed).await, Ok(Outcome::Full));
+    claimed.room = Room::Slot;
+    assert_eq!(store.apply(&claimed).await, Ok(Outcome::Full));
+    assert_eq!(store.conversation("c2").await, Ok(Some(full)));
+    assert_eq!(store.messages("c2", Page::Last(10)).await, Ok(Vec::new()));
+    assert!(events(&outbox).await.is_empty());
+    claimed.room = Room::Nothing;
+    assert!(matches!(store.apply(&claimed).await, Ok(Outcome::Done(_))));
+    let amy = store.agent("amy").await.expect("read").expect("there");
+    assert_eq!(amy.current_conversations, 2);
+    let offline = store.set_status("amy", AgentStatus::Offline, NOW, &[]).await.expect("set");
+    assert_eq!(offline.map(|amy| amy.status), Some(AgentStatus::Offline));
+    store.put_agent(&agent("amy", 9)).await.expect("told");
+    created(&store, "c3").await;
+    assert_eq!(happen(&store, "c3", claim("amy"), &[]).await, Some(Outcome::Full));
 }
 
 /// Tasks that claim, resolve, hand back and reopen at random: no limit is passed, and in the end
 /// counters equal a recount and each time of each conversation was had by one agent.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_agent_ever_has_more_than_its_limit_and_counters_equal_a_recount() {
+async fn no_agent_ever_has_more_than_its_limit_and_counters_equal_a_recount(
+    store: impl Store,
+    _: impl Source,
+) {
     const CHATS: u64 = 24;
     const AGENTS: u64 = 4;
-    for (site, store, _) in each().await {
-        let name = site.name;
-        for n in 0..AGENTS {
-            let limit = u32::try_from(n).expect("few") + 1;
-            store.put_agent(&agent(&format!("a{n}"), limit)).await.expect("told");
-        }
-        for n in 0..CHATS {
-            created(&store, &format!("c{n}")).await;
-        }
-        let mut tasks = JoinSet::new();
-        for seed in 0..4 {
-            let store = store.clone();
-            tasks.spawn(async move {
-                let mut chance = Chance::new(seed);
-                for _ in 0..60 {
-                    let id = format!("c{}", chance.below(CHATS));
-                    let event = match chance.below(5) {
-                        0..=2 => claim(&format!("a{}", chance.below(AGENTS))),
-                        3 => Event::Resolve,
-                        _ => Event::Requeue(EndReason::Unassigned),
-                    };
-                    happen(&store, &id, event, &[]).await;
-                    for agent in store.agents().await.expect("read") {
-                        assert!(agent.current_conversations <= agent.concurrent_limit);
-                    }
+    for n in 0..AGENTS {
+        let limit = u32::try_from(n).expect("few") + 1;
+        store.put_agent(&agent(&format!("a{n}"), limit)).await.expect("told");
+    }
+    for n in 0..CHATS {
+        created(&store, &format!("c{n}")).await;
+    }
+    let mut tasks = JoinSet::new();
+    for seed in 0..4 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let mut chance = Chance::new(seed);
+            for _ in 0..60 {
+                let id = format!("c{}", chance.below(CHATS));
+                let event = match chance.below(5) {
+                    0..=2 => claim(&format!("a{}", chance.below(AGENTS))),
+                    3 => Event::Resolve,
+                    _ => Event::Requeue(EndReason::Unassigned),
+                };
+                happen(&store, &id, event, &[]).await;
+                for agent in store.agents().await.expect("read") {
+                    assert!(agent.current_conversations <= agent.concurrent_limit);
                 }
-            });
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended.expect(name);
-        }
-        assert_eq!(store.recount().await, Ok(0), "{name}");
-        for n in 0..CHATS {
-            let id = format!("c{n}");
-            let stands = store.conversation(&id).await.expect("read").expect("there");
-            let had = store.assignments(&id).await.expect("read");
-            let epochs: Vec<u64> = had.iter().map(|assignment| assignment.epoch).collect();
-            assert_eq!(epochs, (1..=stands.epoch).collect::<Vec<u64>>(), "{name} {id}");
-            let open: Vec<_> = had.iter().filter(|it| it.ended_at.is_none()).collect();
-            let holder = (stands.status == Status::Active).then_some(stands.agent_id).flatten();
-            let held = open.first().map(|it| it.agent_id.clone());
-            assert!(open.len() <= 1 && held == holder, "{name} {id}: {open:?}");
-        }
+            }
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.expect("no panic");
+    }
+    assert_eq!(store.recount().await, Ok(0));
+    for n in 0..CHATS {
+        let id = format!("c{n}");
+        let stands = store.conversation(&id).await.expect("read").expect("there");
+        let had = store.assignments(&id).await.expect("read");
+        let epochs: Vec<u64> = had.iter().map(|assignment| assignment.epoch).collect();
+        assert_eq!(epochs, (1..=stands.epoch).collect::<Vec<u64>>(), "{id}");
+        let open: Vec<_> = had.iter().filter(|it| it.ended_at.is_none()).collect();
+        let holder = (stands.status == Status::Active).then_some(stands.agent_id).flatten();
+        let held = open.first().map(|it| it.agent_id.clone());
+        assert!(open.len() <= 1 && held == holder, "{id}: {open:?}");
     }
 }
 
-#[tokio::test]
-async fn cursors_only_grow_and_events_leave_only_when_they_do() {
-    for (site, store, database) in each().await {
-        let name = site.name;
-        let who = Participant {
-            conversation_id: "c1".to_owned(),
-            user_id: "cat".to_owned(),
-            role: Sender::Customer,
-            delivered_seq: 0,
-            read_seq: 0,
-            joined_at: NOW,
-            left_at: None,
-            muted: false,
-        };
-        assert_eq!(store.join(&who).await, Ok(who.clone()));
-        let to = |delivered_seq, read_seq| Participant { delivered_seq, read_seq, ..who.clone() };
-        let topic = sampan_client::Topic::parse("chat.conversation.c1").expect("a topic");
-        let event = || {
-            let event = sampan_services::outbox::Event::new(topic.clone(), "message:read", 0, &1);
-            [event.expect("JSON")]
-        };
-        let cases = [
-            (to(5, 3), true, (5, 3)),
-            (to(4, 3), false, (5, 3)),
-            (to(0, 5), true, (5, 5)),
-            (to(9, 1), true, (9, 5)),
-            (to(9, 5), false, (9, 5)),
-        ];
-        for (to, is_moved, stands) in cases {
-            assert_eq!(store.advance(&to, &event()).await, Ok(is_moved), "{name} {to:?}");
-            let found = store.participants("c1").await.expect("read").remove(0);
-            assert_eq!((found.delivered_seq, found.read_seq), stands, "{name}");
-        }
-        assert_eq!(events(&database).await.len(), 3, "{name}");
-        let stranger = Participant { user_id: "eve".to_owned(), ..to(1, 1) };
-        assert_eq!(store.advance(&stranger, &event()).await, Ok(false), "{name}");
-        let later = NOW.after(Duration::from_secs(1));
-        assert_eq!(store.leave("c1", "cat", later).await, Ok(true));
-        assert_eq!(store.leave("c1", "cat", later).await, Ok(false));
-        let again = store.join(&who).await.expect("joined");
-        assert_eq!((again.read_seq, again.left_at), (5, None), "{name}");
+async fn cursors_only_grow_and_events_leave_only_when_they_do(
+    store: impl Store,
+    outbox: impl Source,
+) {
+    created(&store, "c1").await;
+    let who = Participant {
+        conversation_id: "c1".to_owned(),
+        user_id: "cat".to_owned(),
+        role: Sender::Customer,
+        delivered_seq: 0,
+        read_seq: 0,
+        joined_at: NOW,
+        left_at: None,
+        muted: false,
+    };
+    assert_eq!(store.join(&who).await, Ok(who.clone()));
+    let to = |delivered_seq, read_seq| Participant { delivered_seq, read_seq, ..who.clone() };
+    let topic = sampan_client::Topic::parse("chat.conversation.c1").expect("a topic");
+    let event = || {
+        let event = sampan_services::outbox::Event::new(topic.clone(), "message:read", 0, &1);
+        [event.expect("JSON")]
+    };
+    let cases = [
+        (to(5, 3), true, (5, 3)),
+        (to(4, 3), false, (5, 3)),
+        (to(0, 5), true, (5, 5)),
+        (to(9, 1), true, (9, 5)),
+        (to(9, 5), false, (9, 5)),
+    ];
+    for (to, is_moved, stands) in cases {
+        assert_eq!(store.advance(&to, &event()).await, Ok(is_moved), "{to:?}");
+        let found = store.participants("c1").await.expect("read").remove(0);
+        assert_eq!((found.delivered_seq, found.read_seq), stands);
     }
+    assert_eq!(events(&outbox).await.len(), 3);
+    let stranger = Participant { user_id: "eve".to_owned(), ..to(1, 1) };
+    assert_eq!(store.advance(&stranger, &event()).await, Ok(false));
+    let later = NOW.after(Duration::from_secs(1));
+    assert_eq!(store.leave("c1", "cat", later).await, Ok(true));
+    assert_eq!(store.leave("c1", "cat", later).await, Ok(false));
+    let again = store.join(&who).await.expect("joined");
+    assert_eq!((again.read_seq, again.left_at), (5, None));
 }
 
-#[tokio::test]
-async fn a_rewritten_message_keeps_what_it_said_and_two_do_not_rewrite_at_once() {
-    for (site, store, _) in each().await {
-        let name = site.name;
-        created(&store, "c1").await;
-        let said = message("c1", "cat", "k", "first");
-        let done = happen(&store, "c1", Event::CustomerWrote, &[said]).await;
-        let Some(Outcome::Done(stored)) = done else { panic!("{name}: {done:?}") };
-        let first = stored[0].clone();
-        let text = |text: &str| Content { text: Some(text.to_owned()), ..Content::default() };
-        let second = Message { content: text("second"), edited_at: Some(NOW), ..first.clone() };
-        let revision = Revision { content: first.content.clone(), until: NOW };
-        assert_eq!(store.rewrite(&first, &second, &revision).await, Ok(true), "{name}");
-        let other = Message { content: text("other"), ..first.clone() };
-        assert_eq!(store.rewrite(&first, &other, &revision).await, Ok(false), "{name}");
-        assert_eq!(store.message(&first.id).await, Ok(Some(second)), "{name}");
-        assert_eq!(store.revisions(&first.id).await, Ok(vec![revision]), "{name}");
-        let again = happen(&store, "c1", Event::CustomerWrote, &[first]).await;
-        assert!(matches!(again, Some(Outcome::Repeated(_))), "{name}: {again:?}");
-    }
+async fn a_rewritten_message_keeps_what_it_said_and_two_do_not_rewrite_at_once(
+    store: impl Store,
+    _: impl Source,
+) {
+    created(&store, "c1").await;
+    let said = message("c1", "cat", "k", "first");
+    let done = happen(&store, "c1", Event::CustomerWrote, &[said]).await;
+    let Some(Outcome::Done(stored)) = done else { panic!("{done:?}") };
+    let first = stored[0].clone();
+    let text = |text: &str| Content { text: Some(text.to_owned()), ..Content::default() };
+    let second = Message { content: text("second"), edited_at: Some(NOW), ..first.clone() };
+    let revision = Revision { content: first.content.clone(), until: NOW };
+    assert_eq!(store.rewrite(&first, &second, &revision).await, Ok(true));
+    let other = Message { content: text("other"), ..first.clone() };
+    assert_eq!(store.rewrite(&first, &other, &revision).await, Ok(false));
+    assert_eq!(store.message(&first.id).await, Ok(Some(second)));
+    assert_eq!(store.revisions(&first.id).await, Ok(vec![revision]));
+    let again = happen(&store, "c1", Event::CustomerWrote, &[first]).await;
+    assert!(matches!(again, Some(Outcome::Repeated(_))), "{again:?}");
 }
 
-#[tokio::test]
-async fn the_queue_goes_by_waiting_and_leaves_out_what_is_put_aside() {
-    for (site, store, _) in each().await {
-        let name = site.name;
-        for (id, waited) in [("c1", 10), ("c2", 30), ("c3", 20), ("c4", 40)] {
-            let since = NOW.before(Duration::from_secs(waited));
-            let it = Conversation { waiting_since: Some(since), ..conversation(id) };
-            assert_eq!(store.create(&it, &[]).await, Ok(true));
-            assert_eq!(store.create(&it, &[]).await, Ok(false), "{name}");
-        }
-        let until = NOW.after(Duration::from_secs(60));
-        happen(&store, "c4", Event::Snooze(until), &[]).await.expect("put aside");
-        happen(&store, "c1", Event::Resolve, &[]).await.expect("resolved");
-        happen(&store, "c1", Event::Archive, &[]).await.expect("archived");
-        let ids = |found: Vec<Conversation>| -> Vec<String> {
-            found.into_iter().map(|it| it.id).collect()
-        };
-        assert_eq!(ids(store.waiting(10).await.expect("read")), ["c2", "c3"], "{name}");
-        assert_eq!(ids(store.waiting(1).await.expect("read")), ["c2"], "{name}");
-        assert_eq!(ids(store.unarchived("c2", 10).await.expect("read")), ["c3", "c4"], "{name}");
-        let mut own = ids(store.of_customer("cat", 10).await.expect("read"));
-        own.sort();
-        assert_eq!(own, ["c1", "c2", "c3", "c4"], "{name}");
-        assert!(store.of_customer("dog", 10).await.expect("read").is_empty(), "{name}");
+async fn the_queue_goes_by_waiting_and_leaves_out_what_is_put_aside(
+    store: impl Store,
+    _: impl Source,
+) {
+    for (id, waited) in [("c1", 10), ("c2", 30), ("c3", 20), ("c4", 40)] {
+        let since = NOW.before(Duration::from_secs(waited));
+        let it = Conversation { waiting_since: Some(since), ..conversation(id) };
+        assert_eq!(store.create(&it, &[]).await, Ok(true));
+        assert_eq!(store.create(&it, &[]).await, Ok(false));
     }
+    let until = NOW.after(Duration::from_secs(60));
+    happen(&store, "c4", Event::Snooze(until), &[]).await.expect("put aside");
+    happen(&store, "c1", Event::Resolve, &[]).await.expect("resolved");
+    happen(&store, "c1", Event::Archive, &[]).await.expect("archived");
+    let ids =
+        |found: Vec<Conversation>| -> Vec<String> { found.into_iter().map(|it| it.id).collect() };
+    assert_eq!(ids(store.waiting(10).await.expect("read")), ["c2", "c3"]);
+    assert_eq!(ids(store.waiting(1).await.expect("read")), ["c2"]);
+    assert_eq!(ids(store.unarchived("c2", 10).await.expect("read")), ["c3", "c4"]);
+    let mut own = ids(store.of_customer("cat", 10).await.expect("read"));
+    own.sort();
+    assert_eq!(own, ["c1", "c2", "c3", "c4"]);
+    assert!(store.of_customer("dog", 10).await.expect("read").is_empty());
 }

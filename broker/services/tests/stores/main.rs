@@ -5,6 +5,7 @@ mod faults;
 mod inventory;
 mod leases;
 mod migrations;
+mod mongo;
 mod orders;
 mod outbox;
 mod servers;

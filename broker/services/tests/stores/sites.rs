@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 
 use sampan_services::SCHEMAS;
-use sampan_services::store::{Address, Database, migrate};
-use sampan_tests::servers::Postgres;
+use sampan_services::chat::store::MongoStore;
+use sampan_services::store::{Address, Database, Mongo, migrate};
+use sampan_tests::servers;
 use tempfile::TempDir;
 
 /// A new database.
@@ -25,8 +26,8 @@ impl Site {
 
     /// On the one server of this process.
     pub(crate) fn postgres() -> Self {
-        static SERVER: OnceLock<Postgres> = OnceLock::new();
-        let address = Address::new(&SERVER.get_or_init(Postgres::start).database());
+        static SERVER: OnceLock<servers::Postgres> = OnceLock::new();
+        let address = Address::new(&SERVER.get_or_init(servers::Postgres::start).database());
         Site { name: "PostgreSQL", address, _folder: None }
     }
 
@@ -44,4 +45,22 @@ impl Site {
         migrate(&database, SCHEMAS).await.expect("migrated");
         database
     }
+}
+
+/// The address of a new database on the one MongoDB server of this process.
+pub(crate) fn mongo_address() -> String {
+    static SERVER: OnceLock<servers::Mongo> = OnceLock::new();
+    SERVER.get_or_init(servers::Mongo::start).database()
+}
+
+/// A new database there.
+pub(crate) fn mongo() -> Mongo {
+    Mongo::open(&Address::new(&mongo_address())).expect("a valid address")
+}
+
+/// A store of chats there.
+pub(crate) async fn mongo_store() -> MongoStore {
+    let store = MongoStore::new(&mongo());
+    store.prepare().await.expect("prepared");
+    store
 }

@@ -2,13 +2,17 @@
 //!
 //! A conversation is changed by a guarded update on its version, together with everything that
 //! follows from the change. A message gets its place in the conversation from the store.
+//! Conversations, messages and agents are JSON in `body`; what is asked for by a value stands beside.
 
+mod encoding;
 mod events;
+mod mongo;
 mod sql;
 mod step;
 
 use std::future::Future;
 
+pub use self::mongo::MongoStore;
 pub(crate) use self::sql::SCHEMA;
 pub use self::sql::SqlStore;
 pub use self::step::{Outcome, Page, Room, Step};

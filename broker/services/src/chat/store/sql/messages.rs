@@ -2,15 +2,10 @@
 
 use super::{add_all, json, number};
 use crate::chat::model::{Message, Revision};
+use crate::chat::store::encoding::draft;
 use crate::chat::store::events::received;
 use crate::chat::store::{Answer, Page};
 use crate::store::{Database, Query, Work};
-
-/// What a sender has asked to be said, by which a repeat is told from another message.
-fn draft(message: &Message) -> Answer<String> {
-    let Message { content, message_type, reply_to, private, .. } = message;
-    json(&(content, message_type, reply_to, private))
-}
 
 /// The message that had come before under the same id of its sender, and whether it asked the same.
 pub(super) async fn earlier(

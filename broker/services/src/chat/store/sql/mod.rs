@@ -10,16 +10,15 @@ mod participants;
 mod schema;
 mod steps;
 
-use serde::Serialize;
-
 pub(crate) use self::schema::SCHEMA;
+use super::encoding::{count, json, name, number};
 use super::{Answer, Outcome, Page, Step, Store};
 use crate::chat::model::{
     Agent, AgentStatus, Assignment, Conversation, Message, Participant, Revision,
 };
 use crate::moment::Moment;
 use crate::outbox::{self, Event};
-use crate::store::{Database, Error, Row, Work};
+use crate::store::{Database, Row, Work};
 
 /// Chats in a SQL database.
 #[derive(Clone, Debug)]
@@ -141,29 +140,6 @@ async fn add_all(work: &mut Work<'_>, events: &[Event]) -> Answer<()> {
         outbox::add(work, event).await?;
     }
     Ok(())
-}
-
-/// What is stored as JSON.
-fn json(value: &impl Serialize) -> Answer<String> {
-    serde_json::to_string(value).map_err(|error| Error::Program(error.to_string()))
-}
-
-/// The name that a value has in JSON.
-fn name(value: &impl Serialize) -> Answer<String> {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(name)) => Ok(name),
-        _ => Err(Error::Program("a value without a name".to_owned())),
-    }
-}
-
-/// A count as databases have it.
-fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// A count that a database has had.
-fn count(number: i64) -> Answer<u64> {
-    u64::try_from(number).map_err(|_| Error::Damaged(format!("a count of {number}")))
 }
 
 fn ms(moment: Option<Moment>) -> Option<i64> {
