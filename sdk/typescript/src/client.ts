@@ -118,8 +118,6 @@ export class Sampan<Events extends EventMap = EventMap> {
   readonly #unacked = new Set<Promise<WireAck>>();
   #keys = 0;
   #status: Status;
-  /** Publishes that are being compressed hold up those after them, so that the order stays. */
-  #compressing: Promise<unknown> | undefined;
 
   constructor(options: Options) {
     const { token, client = "@sampan/client", pendingMax = 4096, pendingBytesMax = 8 << 20 } = options;
@@ -212,7 +210,8 @@ export class Sampan<Events extends EventMap = EventMap> {
 
   /**
    * Publishes, and waits for the ack. Without a connection the message waits for the next one, and it
-   * is sent again until it is acked or refused. Publishes keep the order of these calls.
+   * is sent again until it is acked or refused. Publishes keep the order of these calls; one without an
+   * ack is sent at once, as it is, and waits for none of them.
    *
    * @throws {SampanError} `full` while too many wait; `refused`, `too_large`, `invalid`, `closed`.
    */
@@ -221,28 +220,16 @@ export class Sampan<Events extends EventMap = EventMap> {
     const body = encoded(payload, this.#driver.session.welcome?.payload_bytes_max ?? PAYLOAD_BYTES_MAX);
     // Bytes without a type would come as a text where they happen to be one.
     if (typeof body !== "string") head.content_type ??= "application/octet-stream";
-    const isUnacked = options.ack === "none";
-    head.idempotency_key ??= isUnacked ? undefined : `${this.#name}-${(this.#keys += 1)}`;
-    const send = (text: string): Promise<Ack> => (isUnacked ? this.#publishOnce(text) : this.#publishUntilAcked(text));
+    if (options.ack === "none") return this.#publishOnce(publishText(head, body));
+    head.idempotency_key ??= `${this.#name}-${(this.#keys += 1)}`;
     const isText = head.content_type !== undefined && typeof payload === "string";
     const isLarge = this.#gzips && !isText && body.length > GZIP_FROM;
-    if (!isLarge && !this.#compressing) return send(publishText(head, body));
-    const before = this.#compressing;
-    const made = isLarge ? compressed(head, body) : Promise.resolve(publishText(head, body));
-    const turn = Promise.all([made, before]).then(([text]) => ({ outcome: send(text) }));
-    const done = turn.then(
-      () => {},
-      () => {},
+    const { number, outcome } = this.#driver.call<WireAck>((session, now) =>
+      isLarge ? session.reserve(body.length) : session.publish(now, publishText(head, body)),
     );
-    this.#compressing = done;
-    void done.then(() => {
-      if (this.#compressing === done) this.#compressing = undefined;
-    });
-    return (await turn).outcome;
-  }
-
-  async #publishUntilAcked(text: string): Promise<Ack> {
-    const { outcome } = this.#driver.call<WireAck>((session, now) => session.publish(now, text));
+    if (isLarge) {
+      void compressed(head, body).then((text) => this.#driver.with((session, now) => session.fill(now, number, text)));
+    }
     this.#unacked.add(outcome);
     try {
       return ackOf(await outcome);
@@ -251,14 +238,13 @@ export class Sampan<Events extends EventMap = EventMap> {
     }
   }
 
-  async #publishOnce(text: string): Promise<Ack> {
+  #publishOnce(text: string): Ack {
     this.#driver.with((session) => session.publishUnacked(text));
     return { position: "0:0", epoch: 0, offset: 0, duplicate: false, level: "routed", stale: false };
   }
 
   /** Waits until every publish made so far is acked or refused. */
   async flush(): Promise<void> {
-    await this.#compressing;
     await Promise.allSettled([...this.#unacked]);
   }
 
@@ -373,10 +359,11 @@ export class Sampan<Events extends EventMap = EventMap> {
 /** The JSON of a publish whose payload is compressed, where that makes it smaller. */
 async function compressed(head: ReturnType<typeof outgoing>, body: Uint8Array | string): Promise<string> {
   const isJson = typeof body === "string";
-  const bytes = isJson ? new TextEncoder().encode(body) : body;
-  const small = await gzip(bytes);
+  // The application may go on to change its bytes.
+  const bytes = isJson ? new TextEncoder().encode(body) : body.slice();
+  const small = await gzip(bytes).catch(() => undefined);
   // Base64 adds a third.
-  if (small.length * 4 >= (isJson ? byteLength(body) * 3 : bytes.length * 4)) return publishText(head, body);
+  if (!small || small.length * 4 >= (isJson ? byteLength(body) * 3 : bytes.length * 4)) return publishText(head, isJson ? body : bytes);
   const content_type = head.content_type ?? (isJson ? "application/json" : undefined);
   return publishText({ ...head, content_type, content_encoding: "gzip" }, small);
 }

@@ -11,6 +11,11 @@ import type { Consume, WireJob } from "./wire.js";
 export interface ConsumeOptions {
   /** Jobs that the consumer holds at most, 1 to 10,000. Default 100. */
   window?: number;
+  /**
+   * Takes jobs in batches instead of by a window: so many are asked for when the last batch has been
+   * read, and none before anybody reads. 1 to 10,000.
+   */
+  batch?: number;
   /** `key`: messages of one key of a topic come one after the other. Default `any`. */
   order?: "any" | "key";
   /** Where a new group begins. Default: with the oldest kept message. */
@@ -38,6 +43,9 @@ export interface Worker {
 }
 
 const WINDOW = 100;
+const BATCH_MAX = 10_000;
+/** How long a batch is waited for. */
+const BATCH_WAIT_MS = 5000;
 const TIMEOUT_MS = 15_000;
 
 /**
@@ -114,15 +122,20 @@ export class Consumer<T = unknown> implements AsyncIterable<Job<T>> {
   readonly ready: Promise<void>;
   readonly #driver: Driver;
   readonly #number: number;
-  // The window bounds it.
+  /** Jobs of a batch; 0 for a consumer with a window. */
+  readonly #batch: number;
+  /** The connection whose jobs are in the queue. */
+  #connection = 0;
+  // The window bounds it, or what was asked for.
   readonly #queue = new Queue<Job<T>>(Infinity, () => {});
 
   /** @internal */
   constructor(driver: Driver, group: string, topic: string, options: ConsumeOptions) {
     this.#driver = driver;
+    this.#batch = options.batch === undefined ? 0 : Math.min(Math.max(1, options.batch), BATCH_MAX);
     const consume = consumeOf(group, new Pattern(topic).text, options);
     const { number, outcome } = driver.call<void>((session) => session.stand({ kind: "consumer", consume }), {
-      job: (job, connection) => this.#queue.push(new Job<T>(driver, job, connection)),
+      job: (job, connection) => this.#take(new Job<T>(driver, job, connection), connection),
       ended: (error) => this.#queue.end(error),
     });
     this.#number = number;
@@ -148,9 +161,41 @@ export class Consumer<T = unknown> implements AsyncIterable<Job<T>> {
     };
   }
 
+  /**
+   * Waits until there are so many jobs, but at most that long; the jobs that are there, none when the
+   * consumer has ended. With {@link ConsumeOptions.batch} so many are asked for, whatever it says.
+   *
+   * @throws {SampanError} when the broker has ended the consumer.
+   */
+  async nextBatch(max: number, waitMs = BATCH_WAIT_MS): Promise<Job<T>[]> {
+    const until = performance.now() + waitMs;
+    let jobs: Job<T>[] = [];
+    while (jobs.length < max) {
+      if (this.#batch > 0) this.#pull(max - jobs.length);
+      const next = await this.#queue.nextWithin(Math.max(0, until - performance.now()));
+      // What a lost connection had brought comes again.
+      jobs = jobs.filter(({ isHeld }) => isHeld);
+      if (!next || next.done) break;
+      if (next.value.isHeld) jobs.push(next.value);
+    }
+    return jobs;
+  }
+
+  #pull(count: number): void {
+    this.#driver.with((session) => session.pull(this.#number, Math.min(count, BATCH_MAX)));
+  }
+
+  #take(job: Job<T>, connection: number): void {
+    if (connection !== this.#connection) this.#queue.clear();
+    this.#connection = connection;
+    this.#queue.push(job);
+  }
+
   /** The next job that is still held; what a lost connection had brought is forgotten. */
   async #next(): Promise<IteratorResult<Job<T>>> {
     for (;;) {
+      const isEmpty = this.#queue.size === 0 && this.#driver.session.credit(this.#number) === 0;
+      if (this.#batch > 0 && isEmpty) this.#pull(this.#batch);
       const next = await this.#queue.next();
       if (next.done || next.value.isHeld) return next;
     }
@@ -161,30 +206,20 @@ export class Consumer<T = unknown> implements AsyncIterable<Job<T>> {
    * message comes again.
    */
   handle(handler: (job: Job<T>) => unknown, { concurrency = 1, onError }: HandleOptions = {}): Worker {
-    let isStopped = false;
-    const stopped = new Error("stopped");
-    let stop: () => void = () => {};
-    const stopping = new Promise<never>((_, reject) => (stop = () => reject(stopped)));
-    stopping.catch(() => {});
     const work = async () => {
-      while (!isStopped) {
-        const next = await Promise.race([this.#next(), stopping]);
-        if (next.done) return;
+      for (let next = await this.#next(); !next.done; next = await this.#next()) {
         await workOn(next.value, handler, onError);
       }
     };
-    const hands = Array.from({ length: Math.max(1, concurrency) }, () =>
-      work().catch((error: unknown) => {
-        if (error !== stopped) throw error;
-      }),
-    );
+    const hands = Array.from({ length: Math.max(1, concurrency) }, work);
     const done = Promise.all(hands).then(() => {});
     done.catch(() => {});
     return {
       done,
       stop: async () => {
-        isStopped = true;
-        stop();
+        // What has not begun goes back with leaving.
+        this.#queue.clear();
+        this.#queue.end();
         await Promise.allSettled(hands);
         this.close();
       },
@@ -194,17 +229,21 @@ export class Consumer<T = unknown> implements AsyncIterable<Job<T>> {
 
 async function workOn<T>(job: Job<T>, handler: (job: Job<T>) => unknown, onError: HandleOptions["onError"]): Promise<void> {
   try {
-    await handler(job);
+    try {
+      await handler(job);
+    } catch (error) {
+      onError?.(error, job);
+      if (job.isHeld) await job.nak(error instanceof Error ? error.message : String(error));
+      return;
+    }
     await job.ack();
   } catch (error) {
     onError?.(error, job);
-    if (!job.isHeld) return;
-    await job.nak(error instanceof Error ? error.message : String(error)).catch((failed: unknown) => onError?.(failed, job));
   }
 }
 
 function consumeOf(group: string, topic: string, options: ConsumeOptions): Consume {
-  const { window = WINDOW, order, from = "start", ackWaitMs, attemptsMax } = options;
+  const { batch, window = WINDOW, order, from = "start", ackWaitMs, attemptsMax } = options;
   const start = from === "now" ? {} : from === "start" ? { since: 0 } : "last" in from ? from : { since: Number(from.since) };
-  return { group, topic, window: Math.max(1, window), order, ...start, ack_wait_ms: ackWaitMs, attempts_max: attemptsMax };
+  return { group, topic, window: batch === undefined ? Math.max(1, window) : 0, order, ...start, ack_wait_ms: ackWaitMs, attempts_max: attemptsMax };
 }

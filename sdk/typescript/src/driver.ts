@@ -4,7 +4,8 @@ import { SampanError } from "./error.js";
 import { report } from "./listeners.js";
 import { type Carried, inflate, packed } from "./payload.js";
 import type { Output, State } from "./session/output.js";
-import { type Lost, Session, type Setup } from "./session/session.js";
+import { Session } from "./session/session.js";
+import type { Lost, Setup } from "./session/setup.js";
 import { openEvents } from "./transport/sse.js";
 import type { Fetch } from "./transport/http.js";
 import { type Transport, type WebSocketConstructor, socketAddress } from "./transport/transport.js";
@@ -159,7 +160,7 @@ export class Driver {
         return sink?.ended?.(output.error);
       }
       case "message":
-        for (const number of output.numbers) this.#sinks.get(number)?.message?.(output.message);
+        for (const number of output.numbers) this.#tell(number, output.message);
         return this.#overhearer.message(output.message);
       case "gap":
         return this.#sinks.get(output.number)?.gap?.(output.gap);
@@ -169,6 +170,15 @@ export class Driver {
         return this.#sinks.get(output.number)?.members?.(output.members);
       case "change":
         return this.#sinks.get(output.number)?.change?.(output.change);
+    }
+  }
+
+  /** One listener that throws keeps nothing from the others. */
+  #tell(number: number, message: WireMessage): void {
+    try {
+      this.#sinks.get(number)?.message?.(message);
+    } catch (error) {
+      report(error);
     }
   }
 
@@ -203,7 +213,11 @@ export class Driver {
 
   #pass(connection: number, told: Told[]): void {
     this.with((session, now) => {
-      for (const one of told) session.told(now, connection, one);
+      try {
+        for (const one of told) session.told(now, connection, one);
+      } catch {
+        session.lost(now, connection, { reason: "the broker broke the protocol" });
+      }
     });
   }
 
@@ -228,7 +242,8 @@ export class Driver {
 
   #setTimer(): void {
     const at = this.#session.deadline();
-    if (at === this.#timerAt) return;
+    // A timer that comes too early finds nothing to do, and is set anew.
+    if (at >= this.#timerAt && at !== Infinity) return;
     clearTimeout(this.#timer);
     [this.#timer, this.#timerAt] = [undefined, at];
     if (at === Infinity) return;

@@ -60,6 +60,28 @@ export class Queue<T> {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
+  /** The next item, or nothing if none comes within that time. */
+  nextWithin(ms: number): Promise<IteratorResult<T> | undefined> {
+    if (this.size > 0 || this.#ended) return this.next();
+    return new Promise((resolve, reject) => {
+      const reader = {
+        resolve: (result: IteratorResult<T>) => {
+          clearTimeout(timer);
+          resolve(result);
+        },
+        reject: (error: unknown) => {
+          clearTimeout(timer);
+          reject(error);
+        },
+      };
+      const timer = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((other) => other !== reader);
+        resolve(undefined);
+      }, ms);
+      this.#waiting.push(reader);
+    });
+  }
+
   #setFull(isFull: boolean): void {
     this.#isFull = isFull;
     this.#room(!isFull);

@@ -145,7 +145,9 @@ export class EventSocket {
   /** Ends the session and forgets all listeners and what waits. */
   readonly destroy = (): void => {
     this.#end();
-    this.#waiting = [];
+    for (const emitted of this.#waiting.splice(0)) {
+      if (emitted.acknowledge) this.#failed(emitted, new SampanError("closed", "the socket is closed"));
+    }
     for (const event of [...this.#listeners.keys()]) this.off(event);
     this.#setState(CLOSED);
   };
@@ -185,7 +187,8 @@ export class EventSocket {
     done().then(
       (answer) => emitted.acknowledge?.({ ok: true, ...(typeof answer === "object" ? answer : { answer }) }),
       (error: unknown) => {
-        if (client === this.#client) this.#failed(emitted, error);
+        // Who asked hears of it in any case, the others only of the session that there is.
+        if (emitted.acknowledge || client === this.#client) this.#failed(emitted, error);
       },
     );
   }

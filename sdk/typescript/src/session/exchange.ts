@@ -49,10 +49,22 @@ export class Exchange {
 
   /** Publishes; answers the number under which the outcome is told. */
   publish(now: number, body: string): number {
-    const number = this.#nextNumber();
-    this.#publishes.add(number, body);
-    if (this.#via) this.#send(this.#publishes.take(now));
+    const number = this.reserve(body.length);
+    this.fill(now, number, body);
     return number;
+  }
+
+  /** Takes a publish of this length whose body is still made; those after it wait for it. */
+  reserve(length: number): number {
+    const number = this.#nextNumber();
+    this.#publishes.add(number, length);
+    return number;
+  }
+
+  /** The body of a publish is made. */
+  fill(now: number, number: number, body: string): void {
+    this.#publishes.fill(number, body);
+    if (this.#via) this.#send(this.#publishes.take(now));
   }
 
   /** Publishes once, now, without an ack. */
@@ -93,6 +105,16 @@ export class Exchange {
   /** The reader has room again. */
   release(number: number): void {
     this.#sendIfLive(this.#standing.release(number, this.#via));
+  }
+
+  /** A consumer wants so many jobs; those that are asked for and have not come count. */
+  pull(number: number, count: number): void {
+    this.#sendIfLive(this.#standing.pull(number, count));
+  }
+
+  /** Jobs that a consumer has asked for and that have not come. */
+  credit(number: number): number {
+    return this.#standing.credit(number);
   }
 
   /** From where a subscription could go on, in another client too. */
@@ -157,7 +179,7 @@ export class Exchange {
         this.#put({ do: "gap", number, gap: { ...told.gap, from } });
       }
     } else if (told.job) {
-      const number = this.#standing.consumer(told.job.consumer);
+      const number = this.#standing.job(told.job.consumer);
       // A consumer that has left is none any more: the broker takes the job back.
       if (number !== undefined) this.#put({ do: "job", number, job: told.job });
     } else if (told.published) {
@@ -173,7 +195,9 @@ export class Exchange {
     } else if (told.members_changed) {
       this.#changed(told.members_changed);
     } else if (told.done) {
-      this.#ready(this.#standing.done(id), undefined);
+      const confirmed = this.#standing.done(id);
+      this.#ready(confirmed?.number, undefined);
+      this.#send(confirmed?.asked ?? []);
     } else {
       this.#answered(id, told.reply ?? told.history ?? told.refreshed ?? told.settled);
     }
@@ -188,6 +212,10 @@ export class Exchange {
   }
 
   #members(id: number, members: NonNullable<Told["members"]>): void {
+    if (id === 0) {
+      for (const number of this.#standing.watching(members.topic)) this.#put({ do: "members", number, members });
+      return;
+    }
     const number = this.#standing.members(id, members);
     if (number === undefined) return this.#answered(id, members);
     this.#ready(number, undefined);

@@ -43,19 +43,17 @@ export class Places {
   /** A subscription begins. */
   add(number: number, pattern: Pattern): void {
     this.#patterns.set(number, pattern);
-    for (const [topic, row] of this.#rows) {
-      if (pattern.matches(topic)) row.places.set(number, place());
-    }
+    for (const [, row] of this.#rowsOf(number)) row.places.set(number, place());
   }
 
   /** A subscription ends. */
   remove(number: number): void {
-    this.#patterns.delete(number);
-    this.#held.delete(number);
-    for (const [topic, row] of this.#rows) {
+    for (const [topic, row] of this.#rowsOf(number)) {
       row.places.delete(number);
       if (row.places.size === 0) this.#rows.delete(topic);
     }
+    this.#patterns.delete(number);
+    this.#held.delete(number);
   }
 
   /** What comes for a held subscription is left for later; its position does not move. */
@@ -131,17 +129,14 @@ export class Places {
 
   /** Whether the subscription has been given anything. */
   hasSeen(number: number): boolean {
-    for (const row of this.#rows.values()) {
-      if ((row.places.get(number)?.last ?? 0) > 0) return true;
-    }
-    return false;
+    return this.#rowsOf(number).some(([, row]) => (row.places.get(number)?.last ?? 0) > 0);
   }
 
   /** Where a subscription resumes: the newest positions that fit one request. */
   positions(number: number): Record<string, string> {
     const positions: Record<string, string> = {};
     let [count, bytes] = [POSITIONS_MAX, POSITIONS_BYTES];
-    for (const [topic, row] of [...this.#rows].reverse()) {
+    for (const [topic, row] of this.#rowsOf(number).reverse()) {
       const place = row.places.get(number);
       const at = place && positionOf(place, row.epoch);
       if (!at) continue;
@@ -151,6 +146,15 @@ export class Places {
       positions[topic] = positionText(at);
     }
     return positions;
+  }
+
+  /** The known topics of a subscription, least recently used first. */
+  #rowsOf(number: number): [string, Row][] {
+    const pattern = this.#patterns.get(number);
+    if (!pattern) return [];
+    if (!pattern.isTopic) return [...this.#rows].filter(([topic]) => pattern.matches(topic));
+    const row = this.#rows.get(pattern.text);
+    return row ? [[pattern.text, row]] : [];
   }
 
   /** The row of a topic, made if it is new, as the most recently used. */

@@ -9,7 +9,9 @@ const WINDOW = 1000;
 export const RESEND_MS = 240_000;
 
 interface Waiting {
-  body: string;
+  /** Nothing while it is still made: what was published later waits for it. */
+  body: string | undefined;
+  length: number;
   /** When it was first sent. */
   sentAt: number | undefined;
   /** On how many connections it was sent. */
@@ -36,14 +38,22 @@ export class Publishes {
     return this.#waiting.size;
   }
 
-  /** Takes a publish. @throws {SampanError} `full` when too many wait. */
-  add(number: number, body: string): void {
-    if (this.#waiting.size >= this.#max || this.#bytes + body.length > this.#bytesMax) {
+  /** Takes a publish of this length. @throws {SampanError} `full` when too many wait. */
+  add(number: number, length: number): void {
+    if (this.#waiting.size >= this.#max || this.#bytes + length > this.#bytesMax) {
       throw new SampanError("full", "too many publishes wait for their ack");
     }
-    this.#waiting.set(number, { body, sentAt: undefined, tries: 0 });
-    this.#bytes += body.length;
+    this.#waiting.set(number, { body: undefined, length, sentAt: undefined, tries: 0 });
+    this.#bytes += length;
     this.#unsent.push(number);
+  }
+
+  /** The body of a publish that still waits. */
+  fill(number: number, body: string): void {
+    const waiting = this.#waiting.get(number);
+    if (!waiting) return;
+    this.#bytes += body.length - waiting.length;
+    [waiting.body, waiting.length] = [body, body.length];
   }
 
   /** What may be sent now, marked as sent. */
@@ -51,9 +61,11 @@ export class Publishes {
     const out: Asked[] = [];
     const inFlight = this.#waiting.size - (this.#unsent.length - this.#next);
     for (let room = WINDOW - inFlight; room > 0 && this.#next < this.#unsent.length; room -= 1) {
-      const id = this.#unsent[this.#next++] ?? 0;
+      const id = this.#unsent[this.#next] ?? 0;
       const waiting = this.#waiting.get(id);
-      if (!waiting) continue;
+      if (waiting && waiting.body === undefined) break;
+      this.#next += 1;
+      if (!waiting?.body) continue;
       waiting.sentAt ??= now;
       waiting.tries += 1;
       out.push({ id, name: "publish", body: waiting.body });
@@ -67,7 +79,7 @@ export class Publishes {
     const waiting = this.#waiting.get(number);
     if (!waiting) return undefined;
     this.#waiting.delete(number);
-    this.#bytes -= waiting.body.length;
+    this.#bytes -= waiting.length;
     return waiting.tries;
   }
 

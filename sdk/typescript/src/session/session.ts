@@ -12,7 +12,9 @@ import { SampanError } from "../error.js";
 import type { Start, Told, Via, Welcome, WireAway } from "../wire.js";
 import { Exchange } from "./exchange.js";
 import type { Output, State } from "./output.js";
+import { Pulse } from "./pulse.js";
 import type { Question } from "./requests.js";
+import type { Lost, Setup } from "./setup.js";
 import type { What } from "./standing.js";
 
 /** How long connecting and greeting may take together. */
@@ -21,39 +23,9 @@ export const CONNECT_TIMEOUT_MS = 10_000;
 export const STABLE_AFTER_MS = 10_000;
 /** How often a renewal that waits for replies looks again. */
 const RENEWAL_STEP_MS = 250;
-/** How long a ping may go unanswered. */
-export const PONG_TIMEOUT_MS = 15_000;
-/** Silence before a ping, if the broker does not say. */
-const PING_EVERY_MS = 25_000;
 /** When a WebSocket is tried again after a fallback; doubles up to the maximum. */
 export const PROBE_MIN_MS = 30_000;
 const PROBE_MAX_MS = 600_000;
-
-/** How a session is set up. */
-export interface Setup {
-  /** The first token, if there is one. */
-  token: string | undefined;
-  /** Whether fresh tokens can be had. */
-  renewable: boolean;
-  /** Name and version of the software. */
-  client: string;
-  /** Whether the platform inflates. */
-  inflates: boolean;
-  /** Ways to the broker, the best first. */
-  ways: readonly Via[];
-  pendingMax: number;
-  pendingBytesMax: number;
-  /** Decides the jitter. */
-  seed: number;
-}
-
-/** How a connection ended. */
-export interface Lost {
-  /** What the broker said, if it said something. */
-  refusal?: Refusal;
-  /** What the transport says, for a person. */
-  reason: string;
-}
 
 type Phase =
   | { state: "idle" | "token" }
@@ -77,8 +49,7 @@ export class Session {
   #way = 0;
   #probeAt = Infinity;
   #probeInMs = PROBE_MIN_MS;
-  #pingAt = Infinity;
-  #deadAt = Infinity;
+  readonly #pulse = new Pulse();
   readonly #setup: Setup;
   readonly #chance: Chance;
   readonly #exchange: Exchange;
@@ -143,7 +114,7 @@ export class Session {
   deadline(): number {
     const phase = this.#phase;
     const own = phase.state === "draining" ? phase.renew : "until" in phase ? phase.until : Infinity;
-    return Math.min(own, this.#pingAt, this.#probeAt, this.#deadAt, this.#exchange.deadline());
+    return Math.min(own, this.#pulse.deadline(), this.#probeAt, this.#exchange.deadline());
   }
 
   // What the application does.
@@ -156,6 +127,16 @@ export class Session {
   /** Publishes; answers the number under which the outcome is told. @throws {SampanError} */
   publish(now: number, body: string): number {
     return this.#open.publish(now, body);
+  }
+
+  /** Takes a publish of this length whose body is still made; those after it wait. @throws {SampanError} */
+  reserve(length: number): number {
+    return this.#open.reserve(length);
+  }
+
+  /** The body of a publish is made. */
+  fill(now: number, number: number, body: string): void {
+    this.#exchange.fill(now, number, body);
   }
 
   /** Publishes once, now, without an ack. @throws {SampanError} `lost` without a connection. */
@@ -186,6 +167,16 @@ export class Session {
   /** The reader has room again. */
   release(number: number): void {
     this.#exchange.release(number);
+  }
+
+  /** A consumer wants so many jobs; those that are asked for and have not come count. */
+  pull(number: number, count: number): void {
+    this.#exchange.pull(number, count);
+  }
+
+  /** Jobs that a consumer has asked for and that have not come. */
+  credit(number: number): number {
+    return this.#exchange.credit(number);
   }
 
   /** From where a subscription could go on, in another client too. */
@@ -232,8 +223,7 @@ export class Session {
   /** There is a sign of life on this connection. */
   heard(now: number, connection: number): void {
     if (connection !== this.#connection || !this.isLive) return;
-    this.#pingAt = now + (this.#welcome?.ping_every_ms || PING_EVERY_MS);
-    this.#deadAt = Infinity;
+    this.#pulse.heard(now, this.#welcome?.ping_every_ms);
   }
 
   /** A fresh token; also one that was not asked for. */
@@ -271,11 +261,9 @@ export class Session {
     }
     if (phase.state === "draining" && phase.renew <= now) return this.#drained(now, phase);
     if (!this.isLive) return;
-    if (this.#deadAt <= now) return this.#end(now, { reason: "nothing was heard from the broker in time" });
-    if (this.#pingAt <= now) {
-      [this.#pingAt, this.#deadAt] = [Infinity, now + PONG_TIMEOUT_MS];
-      this.#put({ do: "send", asked: [{ id: 0, name: "ping", body: "{}" }] });
-    }
+    const wanted = this.#pulse.time(now);
+    if (wanted === "end") return this.#end(now, { reason: "nothing was heard from the broker in time" });
+    if (wanted === "ping") this.#put({ do: "send", asked: [{ id: 0, name: "ping", body: "{}" }] });
     if (this.#probeAt <= now) {
       this.#probeAt = Infinity;
       this.#put({ do: "probe" });
@@ -369,7 +357,8 @@ export class Session {
 
   /** What a lost connection takes with it. */
   #disconnected(reason: string): void {
-    [this.#pingAt, this.#deadAt, this.#probeAt] = [Infinity, Infinity, Infinity];
+    this.#pulse.stop();
+    this.#probeAt = Infinity;
     this.#exchange.lost(reason);
   }
 
@@ -378,7 +367,8 @@ export class Session {
     this.#exchange.handBack();
     if (this.#hasTransport) this.#put({ do: "disconnect" });
     this.#phase = { state: "closed", error };
-    [this.#pingAt, this.#deadAt, this.#probeAt] = [Infinity, Infinity, Infinity];
+    this.#pulse.stop();
+    this.#probeAt = Infinity;
     this.#exchange.close(error);
     this.#put({ do: "state", state: "closed", cause: error });
   }

@@ -29,12 +29,14 @@ interface Standing {
   asked: number | undefined;
   /** Refusals in a row since the last confirmation. */
   refusals: number;
-  /** When it is asked for again after a refusal. */
-  againAt: number;
   /** Of a subscription: where topics without a position resume. */
   joinedMs: number | undefined;
   /** Of a subscription: its reader has too much, and nothing is asked for. */
   held: boolean;
+  /** Of a consumer: jobs that it has asked for and that have not come. */
+  credit: number;
+  /** Of a consumer: the broker has confirmed it on this connection. */
+  pulls: boolean;
   /** Of a watch: the last change seen, once the members are known. */
   sequence: number | undefined;
 }
@@ -47,6 +49,8 @@ export class Registrations {
   readonly places = new Places();
   readonly #all = new Map<number, Standing>();
   readonly #byAsked = new Map<number, number>();
+  /** When those that were refused are asked for again. */
+  readonly #again = new Map<number, number>();
   readonly #nextId: () => number;
   readonly #chance: Chance;
 
@@ -65,9 +69,10 @@ export class Registrations {
       ready: false,
       asked: undefined,
       refusals: 0,
-      againAt: Infinity,
       joinedMs: what.kind === "subscription" && what.start.joined_ms ? what.start.joined_ms : undefined,
       held: false,
+      credit: 0,
+      pulls: false,
       sequence: undefined,
     });
     if (what.kind !== "subscription") return;
@@ -85,7 +90,7 @@ export class Registrations {
     if (!isOffered(standing.what, via)) return [];
     const id = this.#nextId();
     standing.asked = id;
-    standing.againAt = Infinity;
+    this.#again.delete(number);
     this.#byAsked.set(id, number);
     const [name, body] = this.#request(number, standing);
     return [{ id, name, body: JSON.stringify(body) }];
@@ -123,6 +128,7 @@ export class Registrations {
     const standing = this.#all.get(number);
     if (!standing) return [];
     this.#all.delete(number);
+    this.#again.delete(number);
     this.places.remove(number);
     return this.#withdraw(standing);
   }
@@ -131,7 +137,7 @@ export class Registrations {
     const { asked: id, what } = standing;
     if (id === undefined) return [];
     this.#byAsked.delete(id);
-    standing.asked = undefined;
+    [standing.asked, standing.pulls] = [undefined, false];
     if (what.kind === "subscription") return [{ id, name: "unsubscribe", body: "{}" }];
     if (what.kind === "consumer") return [{ id, name: "leave", body: "{}" }];
     // The last one of its topic tells the broker.
@@ -147,9 +153,26 @@ export class Registrations {
     return all.flatMap((standing) => (standing.what.kind === "consumer" ? this.#withdraw(standing) : []));
   }
 
-  /** The consumer that was asked for under an id on this connection. */
-  consumer(id: number): number | undefined {
-    return this.#byAsked.get(id);
+  /** A job has come for the consumer that was asked for under an id on this connection: its number. */
+  job(id: number): number | undefined {
+    const number = this.#byAsked.get(id);
+    const standing = number === undefined ? undefined : this.#all.get(number);
+    if (standing) standing.credit = Math.max(0, standing.credit - 1);
+    return number;
+  }
+
+  /** A consumer wants so many jobs; what asks for those that have not been asked for. */
+  pull(number: number, count: number): Asked[] {
+    const standing = this.#all.get(number);
+    const missing = count - (standing?.credit ?? count);
+    if (!standing || missing <= 0) return [];
+    standing.credit = count;
+    return pulled(standing, missing);
+  }
+
+  /** Jobs that a consumer has asked for and that have not come. */
+  credit(number: number): number {
+    return this.#all.get(number)?.credit ?? 0;
   }
 
   /** Stops a subscription whose reader has too much; what tells the broker so. */
@@ -157,6 +180,7 @@ export class Registrations {
     const standing = this.#all.get(number);
     if (!standing || standing.held) return [];
     standing.held = true;
+    this.#again.delete(number);
     this.#join(number, standing, welcomedMs);
     this.places.hold(number);
     return this.#withdraw(standing);
@@ -175,11 +199,10 @@ export class Registrations {
   disconnected(welcomedMs: number): void {
     for (const [number, standing] of this.#all) {
       if (standing.asked !== undefined) this.#join(number, standing, welcomedMs);
-      standing.asked = undefined;
-      standing.againAt = Infinity;
-      standing.sequence = undefined;
+      [standing.asked, standing.pulls, standing.sequence] = [undefined, false, undefined];
     }
     this.#byAsked.clear();
+    this.#again.clear();
     this.places.reconnected();
   }
 
@@ -209,12 +232,20 @@ export class Registrations {
     return this.#confirmed(number, standing);
   }
 
-  /** A presence entry or a consumer is confirmed: its number, or nothing if it is not known. */
-  done(id: number): number | undefined {
+  /** A presence entry or a consumer is confirmed: its number, and what it asks for. */
+  done(id: number): { number: number; asked: Asked[] } | undefined {
     const number = this.#byAsked.get(id);
     const standing = number === undefined ? undefined : this.#all.get(number);
-    const isMeant = standing?.what.kind === "entry" || standing?.what.kind === "consumer";
-    return number !== undefined && isMeant ? this.#confirmed(number, standing) : undefined;
+    if (number === undefined || (standing?.what.kind !== "entry" && standing?.what.kind !== "consumer")) return undefined;
+    standing.pulls = standing.what.kind === "consumer";
+    return { number: this.#confirmed(number, standing), asked: pulled(standing, standing.credit) };
+  }
+
+  /** The watches of a topic whose members are known. */
+  watching(topic: string): number[] {
+    const isMeant = ({ what, sequence }: Standing) =>
+      what.kind === "watch" && what.topic === topic && sequence !== undefined;
+    return [...this.#all].filter(([, standing]) => isMeant(standing)).map(([number]) => number);
   }
 
   /** All members came for a watch: its number, or nothing if it is not known. */
@@ -260,7 +291,7 @@ export class Registrations {
     standing.asked = undefined;
     if (standing.ready && mayPass) {
       standing.refusals += 1;
-      standing.againAt = now + wait + this.#chance.backoff(standing.refusals);
+      this.#again.set(number, now + wait + this.#chance.backoff(standing.refusals));
       return { number, error: undefined };
     }
     this.remove(number);
@@ -270,13 +301,13 @@ export class Registrations {
   /** When a refused registration is asked for again. */
   deadline(): number {
     let next = Infinity;
-    for (const { againAt } of this.#all.values()) next = Math.min(next, againAt);
+    for (const at of this.#again.values()) next = Math.min(next, at);
     return next;
   }
 
   /** What asks again for what was refused long enough ago. */
   askAgain(now: number, via: Via): Asked[] {
-    const due = [...this.#all].filter(([, { againAt }]) => againAt <= now);
+    const due = [...this.#again].filter(([, at]) => at <= now);
     return due.flatMap(([number]) => this.ask(number, via));
   }
 
@@ -292,8 +323,15 @@ export class Registrations {
     numbers.forEach((number) => this.places.remove(number));
     this.#all.clear();
     this.#byAsked.clear();
+    this.#again.clear();
     return numbers;
   }
+}
+
+/** What asks for jobs, once the broker knows the consumer. */
+function pulled({ asked, pulls }: Standing, count: number): Asked[] {
+  if (!pulls || asked === undefined || count === 0) return [];
+  return [{ id: asked, name: "pull", body: JSON.stringify({ count }) }];
 }
 
 /** Whether a transport carries it: events carry subscriptions, and presence is asked for again and again. */

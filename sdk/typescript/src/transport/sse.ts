@@ -4,7 +4,7 @@
  */
 
 import type { Refusal } from "../error.js";
-import type { Asked, Told, Welcome } from "../wire.js";
+import type { Asked, Told, Welcome, WireMembers } from "../wire.js";
 import { type Fetch, Http, Refused, claims, isProblem, refusalOf } from "./http.js";
 import { Streams } from "./streams.js";
 import type { Hearer, Transport } from "./transport.js";
@@ -20,6 +20,13 @@ const ALLOWED = { payload_bytes_max: 1 << 20, subscriptions_max: 1024, ping_ever
 
 type Body = Record<string, any>;
 
+/** A topic whose presence is looked at. */
+interface Watch {
+  timer: ReturnType<typeof setInterval>;
+  /** What was seen last. */
+  before: string | undefined;
+}
+
 /** Opens what stands for a connection; `connect` shows whether the broker can be reached. */
 export function openEvents(base: string, fetch: Fetch, hearer: Hearer): Transport {
   const events = new Events(base, fetch, hearer);
@@ -33,7 +40,7 @@ class Events implements Transport {
   readonly #streams: Streams;
   readonly #end = new AbortController();
   readonly #publishes: Asked[] = [];
-  readonly #watches = new Map<string, ReturnType<typeof setInterval>>();
+  readonly #watches = new Map<string, Watch>();
   #isPosting = false;
 
   constructor(base: string, fetch: Fetch, hearer: Hearer) {
@@ -57,8 +64,7 @@ class Events implements Transport {
   close(): void {
     this.#end.abort();
     this.#streams.close();
-    for (const timer of this.#watches.values()) clearInterval(timer);
-    this.#watches.clear();
+    for (const topic of [...this.#watches.keys()]) this.#unwatch(topic);
   }
 
   async #ask({ id, name, body: text }: Asked): Promise<void> {
@@ -101,7 +107,7 @@ class Events implements Transport {
         return { history: await this.#http.get(of(`history?${new URLSearchParams(rest)}`), signal) } as Told;
       }
       case "presence":
-        return this.#presence(id, body.topic, body.act, of("presence"));
+        return this.#presence(body.topic, body.act, of("presence"));
       case "request":
         return { reply: await this.#request(body) };
       default:
@@ -109,24 +115,44 @@ class Events implements Transport {
     }
   }
 
-  async #presence(id: number, topic: string, act: string, path: string): Promise<Told | undefined> {
-    const look = async () => ({ members: await this.#http.get(path, this.#end.signal) }) as Told;
-    if (act === "read") return look();
-    clearInterval(this.#watches.get(topic));
+  async #presence(topic: string, act: string, path: string): Promise<Told> {
+    const read = async () => (await this.#http.get(path, this.#end.signal)) as WireMembers;
+    if (act === "read") return { members: await read() };
+    if (act !== "watch") {
+      this.#unwatch(topic);
+      return { done: {} };
+    }
+    const isFirst = !this.#watches.has(topic);
+    const watch = this.#watches.get(topic) ?? this.#watch(topic, read);
+    try {
+      return { members: await this.#look(watch, read) };
+    } catch (error) {
+      if (isFirst) this.#unwatch(topic);
+      throw error;
+    }
+  }
+
+  /** Looks at a topic again and again, once for all who watch it. */
+  #watch(topic: string, read: () => Promise<WireMembers>): Watch {
+    // A look that fails is followed by another.
+    const timer = setInterval(() => void this.#look(watch, read).catch(() => {}), LOOK_EVERY_MS);
+    const watch: Watch = { timer, before: undefined };
+    this.#watches.set(topic, watch);
+    return watch;
+  }
+
+  async #look(watch: Watch, read: () => Promise<WireMembers>): Promise<WireMembers> {
+    const members = await read();
+    const now = JSON.stringify(members);
+    const isNew = watch.before !== undefined && watch.before !== now;
+    watch.before = now;
+    if (isNew) this.#told([{ members }]);
+    return members;
+  }
+
+  #unwatch(topic: string): void {
+    clearInterval(this.#watches.get(topic)?.timer);
     this.#watches.delete(topic);
-    if (act !== "watch") return { done: {} };
-    const first = await look();
-    let before = JSON.stringify(first.members);
-    const again = async () => {
-      // A look that fails is followed by another.
-      const { members } = await look().catch((): Told => ({}));
-      const now = JSON.stringify(members ?? before);
-      if (now === before || now === undefined) return;
-      before = now;
-      this.#told([{ id, members }]);
-    };
-    this.#watches.set(topic, setInterval(() => void again(), LOOK_EVERY_MS));
-    return first;
   }
 
   async #request({ topic, event, payload = null, timeout_ms }: Body): Promise<unknown> {
@@ -159,6 +185,7 @@ class Events implements Transport {
     try {
       const answer = await this.#http.post("/v1/publish/batch", `{"messages":[${texts.join(",")}]}`, this.#end.signal);
       const { results } = answer as { results: unknown[] };
+      if (results.length !== batch.length) throw new Error("the broker broke the protocol");
       const outcome = (result: unknown): Told =>
         isProblem(result) ? { error: refusalOf(result) } : { published: result as NonNullable<Told["published"]> };
       this.#told(batch.map(({ id }, at) => ({ id, ...outcome(results[at]) })));

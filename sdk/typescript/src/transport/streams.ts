@@ -1,9 +1,10 @@
 /**
  * Streams of server-sent events, as few as may be: a page has few connections.
  *
- * A subscription begins on a stream of its own, since only that joins where it is asked to. Then it is
- * taken together with others: single topics have positions, so that any number of them goes with one
- * pattern, whose join is that of the stream.
+ * Subscriptions that begin alike begin on one stream, any other on its own, since only that joins where it
+ * is asked to. Then streams are taken together: single topics have positions, so that any number of them
+ * goes with one pattern, whose join is that of the stream. What finds no stream waits until two have
+ * become one.
  */
 
 import type { Start, Told } from "../wire.js";
@@ -11,7 +12,9 @@ import { type Http, Refused } from "./http.js";
 import { EventParser, type StreamEvent } from "./parser.js";
 
 /** Streams at a time before they are taken together. */
-const STREAMS_MAX = 3;
+const STREAMS_REST = 3;
+/** Streams with a pattern: six connections are all that a page has to one host. */
+const PATTERNS_MAX = "location" in globalThis ? STREAMS_REST : 64;
 /** Topics and patterns of one stream. */
 const TOPICS_MAX = 16;
 /** Characters of the id that a stream resumes from. */
@@ -35,9 +38,19 @@ interface Subscription {
   isConfirmed: boolean;
 }
 
-interface Stream {
+/** Subscriptions, and the id that their stream goes on from. */
+interface Part {
   subscriptions: Subscription[];
   lastId: string;
+}
+
+/** A subscription that waits for a stream. */
+interface Beginning extends Part {
+  /** It was refused together with others, and finds out by itself. */
+  isAlone: boolean;
+}
+
+interface Stream extends Part {
   heardAt: number;
   isReady: boolean;
   end: AbortController;
@@ -49,35 +62,38 @@ export class Streams {
   readonly #hearer: StreamsHearer;
   readonly #all = new Set<Stream>();
   /** Subscriptions whose beginning is looked up. */
-  readonly #beginning = new Set<number>();
+  readonly #looking = new Set<number>();
+  #waiting: Beginning[] = [];
 
   constructor(http: Http, hearer: StreamsHearer) {
     this.#http = http;
     this.#hearer = hearer;
   }
 
-  /** Opens a stream for one more subscription. */
+  /** Finds a stream for one more subscription. */
   async subscribe(id: number, { topic, ...start }: Start & { topic: string }): Promise<void> {
-    this.#beginning.add(id);
-    const from = await this.#from(topic, start);
+    this.#looking.add(id);
+    const lastId = await this.#from(topic, start);
     // It was taken back meanwhile, or the connection has ended.
-    if (!this.#beginning.delete(id)) return;
+    if (!this.#looking.delete(id)) return;
     const subscription = { id, topic, replayed: start.last ?? 0, isConfirmed: false };
-    void this.#open([subscription], from, []);
+    this.#begin([{ subscriptions: [subscription], lastId, isAlone: false }]);
   }
 
   /** Ends a subscription. What still comes for it is dropped by whoever asked for it. */
   unsubscribe(id: number): void {
-    this.#beginning.delete(id);
-    for (const stream of this.#all) {
-      stream.subscriptions = stream.subscriptions.filter((subscription) => subscription.id !== id);
-      if (stream.subscriptions.length === 0) this.#endStream(stream);
+    this.#looking.delete(id);
+    for (const part of [...this.#all, ...this.#waiting]) {
+      part.subscriptions = part.subscriptions.filter((subscription) => subscription.id !== id);
     }
+    this.#waiting = this.#waiting.filter(({ subscriptions }) => subscriptions.length > 0);
+    for (const stream of this.#all) if (stream.subscriptions.length === 0) this.#endStream(stream);
+    this.#next();
   }
 
   /** Opens every stream anew, with the token of now. */
   renew(): void {
-    for (const stream of [...this.#all]) void this.#open(stream.subscriptions, stream.lastId, [stream]);
+    for (const stream of [...this.#all]) void this.#open(stream, [stream]);
   }
 
   /** Whether there is no stream. */
@@ -92,8 +108,57 @@ export class Streams {
   }
 
   close(): void {
-    this.#beginning.clear();
+    this.#looking.clear();
+    this.#waiting = [];
     for (const stream of this.#all) this.#endStream(stream);
+  }
+
+  #begin(beginnings: Beginning[]): void {
+    this.#waiting.push(...beginnings);
+    // What is asked in one go begins together.
+    queueMicrotask(() => this.#next());
+  }
+
+  /** Opens streams for what waits, and takes streams together where there are too many. */
+  #next(): void {
+    for (;;) {
+      const [first] = this.#waiting;
+      const patterns = [...this.#all].filter(hasPattern).length;
+      if (first && hasPattern(first) && patterns >= PATTERNS_MAX) {
+        this.#waiting.shift();
+        this.#refuse(first, `without a WebSocket a page has at most ${PATTERNS_MAX} patterns`);
+      } else if (first && this.#all.size < Math.max(STREAMS_REST, patterns) + 1) {
+        void this.#open(this.#gathered(first), []);
+      } else {
+        break;
+      }
+    }
+    const isTooMany = this.#waiting.length > 0 || this.#all.size > STREAMS_REST;
+    if (!isTooMany || [...this.#all].some(({ isReady }) => !isReady)) return;
+    const pair = this.#pair();
+    if (pair) void this.#open(together(pair), pair);
+    else for (const one of this.#waiting.splice(0)) this.#refuse(one, "without a WebSocket there are too many topics");
+  }
+
+  /** Takes what may begin on one stream with the first out of what waits. */
+  #gathered(first: Beginning): Part {
+    let gathered: Beginning[] = [];
+    for (const one of this.#waiting) {
+      const isAlike = one === first || (!one.isAlone && !first.isAlone && beginAlike(one, first));
+      if (isAlike && canShare([...gathered, one])) gathered = [...gathered, one];
+    }
+    this.#waiting = this.#waiting.filter((one) => !gathered.includes(one));
+    return first.lastId === "" ? { lastId: "", subscriptions: gathered.flatMap(({ subscriptions }) => subscriptions) } : together(gathered);
+  }
+
+  #pair(): [Stream, Stream] | undefined {
+    const all = [...this.#all];
+    const pairs = all.flatMap((one, at) => all.slice(at + 1).map((other): [Stream, Stream] => [one, other]));
+    return pairs.find(canShare);
+  }
+
+  #refuse({ subscriptions }: Part, reason: string): void {
+    this.#hearer.told(subscriptions.map(({ id }) => ({ id, error: { code: 304, reason } })));
   }
 
   /** The id that a stream of one topic begins from; empty for what comes from now on. */
@@ -109,7 +174,7 @@ export class Streams {
     return idOf(1, [[topic, `${page.epoch}:${Math.max(page.floor - 1, page.next - 1 - last, 0)}`]]);
   }
 
-  async #open(subscriptions: Subscription[], lastId: string, replaces: Stream[]): Promise<void> {
+  async #open({ subscriptions, lastId }: Part, replaces: Stream[]): Promise<void> {
     const stream: Stream = { subscriptions, lastId, heardAt: Date.now(), isReady: false, end: new AbortController() };
     this.#all.add(stream);
     try {
@@ -121,7 +186,7 @@ export class Streams {
       await this.#read(stream, response.body, replaces);
       throw new Error("the stream has ended");
     } catch (error) {
-      if (!stream.end.signal.aborted) this.#failed(stream, error);
+      if (!stream.end.signal.aborted) this.#failed(stream, error, replaces);
     }
   }
 
@@ -136,7 +201,7 @@ export class Streams {
       if (told.length > 0) this.#hearer.told(told);
       if (!stream.isReady) continue;
       replaces.splice(0).forEach((old) => this.#endStream(old));
-      this.#takeTogether();
+      this.#next();
     }
   }
 
@@ -157,29 +222,23 @@ export class Streams {
     });
   }
 
-  /** A first stream's failure is that of its subscription; any other ends the connection. */
-  #failed(stream: Stream, error: unknown): void {
+  /** A refusal is that of one subscription, which shows where each asks alone; else the connection ends. */
+  #failed(stream: Stream, error: unknown, replaces: Stream[]): void {
     this.#endStream(stream);
-    const [first] = stream.subscriptions;
-    const isRefused = error instanceof Refused && error.refusal.code < 400;
-    if (isRefused && first && !first.isConfirmed) this.#hearer.told([{ id: first.id, error: error.refusal }]);
-    else this.#hearer.failed(error);
+    const [first, ...others] = stream.subscriptions;
+    const code = error instanceof Refused ? error.refusal.code : Infinity;
+    const isAlone = others.length === 0;
+    // A broker that is busy is not asked more often.
+    if (code >= (isAlone && first && !first.isConfirmed ? 400 : 300)) return this.#hearer.failed(error);
+    replaces.splice(0).forEach((old) => this.#endStream(old));
+    if (!isAlone) this.#begin(stream.subscriptions.map((one) => alone(one, stream.lastId)));
+    else if (first && error instanceof Refused) this.#hearer.told([{ id: first.id, error: error.refusal }]);
+    this.#next();
   }
 
   #endStream(stream: Stream): void {
     this.#all.delete(stream);
     stream.end.abort();
-  }
-
-  /** Replaces two streams by one, while there are too many. */
-  #takeTogether(): void {
-    const ready = [...this.#all].filter(({ isReady }) => isReady);
-    if (this.#all.size <= STREAMS_MAX || ready.length < this.#all.size) return;
-    const pairs = ready.flatMap((one, at) => ready.slice(at + 1).map((other): [Stream, Stream] => [one, other]));
-    const pair = pairs.find(([one, other]) => canShare([...one.subscriptions, ...other.subscriptions]));
-    if (!pair) return;
-    const subscriptions = pair.flatMap((stream) => stream.subscriptions);
-    void this.#open(subscriptions, together(pair), [...pair]);
   }
 }
 
@@ -187,19 +246,46 @@ function isPattern(topic: string): boolean {
   return /[*>]/.test(topic);
 }
 
-function canShare(subscriptions: Subscription[]): boolean {
+function hasPattern({ subscriptions }: Part): boolean {
+  return subscriptions.some(({ topic }) => isPattern(topic));
+}
+
+/** Whether one stream can carry all of these. */
+function canShare(parts: Part[]): boolean {
+  const subscriptions = parts.flatMap((part) => part.subscriptions);
   return subscriptions.length <= TOPICS_MAX && subscriptions.filter(({ topic }) => isPattern(topic)).length <= 1;
 }
 
-/** The id that two streams go on from as one. */
-function together(pair: [Stream, Stream]): string {
-  const joined = ({ lastId }: Stream) => Number(lastId.split(";", 1)[0]);
-  const owner = pair.find(({ subscriptions }) => subscriptions.some(({ topic }) => isPattern(topic)));
-  const positions = new Map(pair.flatMap(({ lastId }) => [...positionsOf(lastId)]));
-  const own = new Set(pair.flatMap(({ subscriptions }) => subscriptions.map(({ topic }) => topic)));
+/** Whether both begin now, or where no other's beginning matters. */
+function beginAlike(one: Part, other: Part): boolean {
+  const hasPlace = ({ subscriptions, lastId }: Part) =>
+    subscriptions.every(({ topic }) => isPattern(topic) || positionsOf(lastId).has(topic));
+  if (one.lastId === "" || other.lastId === "") return one.lastId === other.lastId;
+  return hasPlace(one) && hasPlace(other);
+}
+
+/** One subscription of a stream, as it goes on by itself. */
+function alone(subscription: Subscription, lastId: string): Beginning {
+  const { topic } = subscription;
+  const at = positionsOf(lastId).get(topic);
+  const own = isPattern(topic) || at === undefined ? lastId : idOf(joinedOf(lastId), [[topic, at]]);
+  return { subscriptions: [subscription], lastId: own, isAlone: true };
+}
+
+/** What several go on from as one. */
+function together(parts: Part[]): Part {
+  const owner = parts.find(hasPattern);
+  const positions = new Map(parts.flatMap(({ lastId }) => [...positionsOf(lastId)]));
+  const subscriptions = parts.flatMap((part) => part.subscriptions);
+  const own = new Set(subscriptions.map(({ topic }) => topic));
   // Single topics last: where there is no room for all, the first are left out.
   const order = [...positions].sort(([one], [other]) => Number(own.has(one)) - Number(own.has(other)));
-  return idOf(owner ? joined(owner) : Math.min(...pair.map(joined)), order.reverse());
+  const joined = owner ? joinedOf(owner.lastId) : Math.min(...parts.map(({ lastId }) => joinedOf(lastId)));
+  return { subscriptions, lastId: idOf(joined, order.reverse()) };
+}
+
+function joinedOf(id: string): number {
+  return Number(id.split(";", 1)[0]);
 }
 
 /** `JOINED_MS;TOPIC=EPOCH:OFFSET;...`, from positions with the most wanted first. */

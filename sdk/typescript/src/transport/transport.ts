@@ -1,6 +1,6 @@
 /** What every way to the broker has in common. */
 
-import type { Lost } from "../session/session.js";
+import type { Lost } from "../session/setup.js";
 import type { Asked, Told } from "../wire.js";
 
 /** One connection. */

@@ -1,12 +1,15 @@
 /** `/v1/ws`: one WebSocket. */
 
 import type { Asked, Told } from "../wire.js";
+import { Pace } from "./pace.js";
 import type { Hearer, Transport, WebSocketConstructor, WebSocketLike } from "./transport.js";
 
 /** Requests of one frame. */
 const LIST_MAX = 256;
 /** Characters of one frame after which the next is begun. */
 const FRAME_LENGTH = 256 * 1024;
+/** How long a WebSocket that is tried may take. */
+const PROBE_TIMEOUT_MS = 10_000;
 /** What is added to a code of the protocol to make a close code. */
 const CLOSE_CODES = 4000;
 
@@ -34,9 +37,27 @@ export function openWebSocket(url: string, WebSocket: WebSocketConstructor, hear
     const refusal = known ? { refusal: { code: code - CLOSE_CODES, reason: reason ?? "" } } : {};
     hearer.lost({ ...refusal, reason: reason || `the WebSocket closed with ${code ?? "no code"}` });
   };
+  let waiting: Asked[] = [];
+  const pace = new Pace(performance.now());
+  const flush = () => {
+    const gathered = frames(waiting);
+    waiting = [];
+    pace.spend(gathered.length);
+    gathered.forEach((frame) => socket?.send(frame));
+  };
+  const turn = () => {
+    const wait = pace.wait(performance.now());
+    if (wait > 0) setTimeout(turn, wait);
+    else flush();
+  };
   return {
-    send: (asked) => frames(asked).forEach((frame) => socket?.send(frame)),
+    // What is asked in one go shares frames.
+    send: (asked) => {
+      if (waiting.length === 0 && asked.length > 0) queueMicrotask(turn);
+      waiting.push(...asked);
+    },
     close: () => {
+      flush();
       const open = socket;
       part();
       // An error of a socket that nobody wants any more is of no interest.
@@ -46,16 +67,25 @@ export function openWebSocket(url: string, WebSocket: WebSocketConstructor, hear
   };
 }
 
-/** Whether a WebSocket can be made. */
-export function probeWebSocket(url: string, WebSocket: WebSocketConstructor): Promise<boolean> {
+/** Whether a WebSocket can be made; one that takes too long cannot. */
+export function probeWebSocket(
+  url: string,
+  WebSocket: WebSocketConstructor,
+  patienceMs = PROBE_TIMEOUT_MS,
+): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = new WebSocket(url);
-    socket.onopen = () => {
-      resolve(true);
+    const end = (works: boolean) => {
+      clearTimeout(timer);
+      socket.onopen = socket.onclose = null;
+      // An error of a socket that nobody wants any more is of no interest.
+      socket.onerror = () => {};
       socket.close();
+      resolve(works);
     };
-    socket.onerror = () => resolve(false);
-    socket.onclose = () => resolve(false);
+    const timer = setTimeout(() => end(false), patienceMs);
+    socket.onopen = () => end(true);
+    socket.onerror = socket.onclose = () => end(false);
   });
 }
 

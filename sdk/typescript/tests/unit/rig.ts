@@ -2,7 +2,8 @@
 
 // The session is no part of the package's face, so it is named by its place.
 import type { Output } from "../../src/session/output.js";
-import { Session, type Setup } from "../../src/session/session.js";
+import { Session } from "../../src/session/session.js";
+import type { Setup } from "../../src/session/setup.js";
 import type { Asked, Told, Welcome } from "../../src/wire.js";
 
 /** What a request asks. */
