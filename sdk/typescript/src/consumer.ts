@@ -171,7 +171,7 @@ export class Consumer<T = unknown> implements AsyncIterable<Job<T>> {
     const until = performance.now() + waitMs;
     let jobs: Job<T>[] = [];
     while (jobs.length < max) {
-      if (this.#batch > 0) this.#pull(max - jobs.length);
+      if (this.#batch > 0) this.#pull(max - jobs.length - this.#queue.size);
       const next = await this.#queue.nextWithin(Math.max(0, until - performance.now()));
       // What a lost connection had brought comes again.
       jobs = jobs.filter(({ isHeld }) => isHeld);

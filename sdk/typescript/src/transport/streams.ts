@@ -3,8 +3,8 @@
  *
  * Subscriptions that begin alike begin on one stream, any other on its own, since only that joins where it
  * is asked to. Then streams are taken together: single topics have positions, so that any number of them
- * goes with one pattern, whose join is that of the stream. What finds no stream waits until two have
- * become one.
+ * goes with one pattern, whose join is that of the stream. What finds no stream waits until there is one
+ * less.
  */
 
 import type { Start, Told } from "../wire.js";
@@ -135,8 +135,8 @@ export class Streams {
     }
     const isTooMany = this.#waiting.length > 0 || this.#all.size > STREAMS_REST;
     if (!isTooMany || [...this.#all].some(({ isReady }) => !isReady)) return;
-    const pair = this.#pair();
-    if (pair) void this.#open(together(pair), pair);
+    const shift = this.#shift();
+    if (shift) void this.#open(together([shift.to, shift.moved]), [shift.to, shift.from]);
     else for (const one of this.#waiting.splice(0)) this.#refuse(one, "without a WebSocket there are too many topics");
   }
 
@@ -151,10 +151,16 @@ export class Streams {
     return first.lastId === "" ? { lastId: "", subscriptions: gathered.flatMap(({ subscriptions }) => subscriptions) } : together(gathered);
   }
 
-  #pair(): [Stream, Stream] | undefined {
-    const all = [...this.#all];
-    const pairs = all.flatMap((one, at) => all.slice(at + 1).map((other): [Stream, Stream] => [one, other]));
-    return pairs.find(canShare);
+  /** The next step towards one stream less, if all that it carries fits into the others. */
+  #shift(): { from: Stream; to: Stream; moved: Part } | undefined {
+    const bySize = [...this.#all].sort((one, other) => one.subscriptions.length - other.subscriptions.length);
+    const from = bySize.find((stream) => !hasPattern(stream));
+    const to = bySize.find((stream) => stream !== from);
+    if (!from || !to) return undefined;
+    const rooms = bySize.map((stream) => (stream === from ? 0 : roomOf(stream)));
+    if (rooms.reduce((sum, room) => sum + room, 0) < from.subscriptions.length) return undefined;
+    const moved = { subscriptions: from.subscriptions.slice(0, roomOf(to)), lastId: from.lastId };
+    return { from, to, moved };
   }
 
   #refuse({ subscriptions }: Part, reason: string): void {
@@ -200,7 +206,7 @@ export class Streams {
       const told = parser.feed(decoder.decode(value, { stream: true })).flatMap((event) => this.#event(stream, event));
       if (told.length > 0) this.#hearer.told(told);
       if (!stream.isReady) continue;
-      replaces.splice(0).forEach((old) => this.#endStream(old));
+      this.#replaced(stream, replaces);
       this.#next();
     }
   }
@@ -230,10 +236,18 @@ export class Streams {
     const isAlone = others.length === 0;
     // A broker that is busy is not asked more often.
     if (code >= (isAlone && first && !first.isConfirmed ? 400 : 300)) return this.#hearer.failed(error);
-    replaces.splice(0).forEach((old) => this.#endStream(old));
+    this.#replaced(stream, replaces);
     if (!isAlone) this.#begin(stream.subscriptions.map((one) => alone(one, stream.lastId)));
     else if (first && error instanceof Refused) this.#hearer.told([{ id: first.id, error: error.refusal }]);
     this.#next();
+  }
+
+  /** What a stream has taken over is no matter of those before it. */
+  #replaced({ subscriptions }: Stream, olds: Stream[]): void {
+    for (const old of olds.splice(0)) {
+      old.subscriptions = old.subscriptions.filter((subscription) => !subscriptions.includes(subscription));
+      if (old.subscriptions.length === 0) this.#endStream(old);
+    }
   }
 
   #endStream(stream: Stream): void {
@@ -248,6 +262,10 @@ function isPattern(topic: string): boolean {
 
 function hasPattern({ subscriptions }: Part): boolean {
   return subscriptions.some(({ topic }) => isPattern(topic));
+}
+
+function roomOf({ subscriptions }: Part): number {
+  return TOPICS_MAX - subscriptions.length;
 }
 
 /** Whether one stream can carry all of these. */

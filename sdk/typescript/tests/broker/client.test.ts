@@ -105,6 +105,17 @@ for (const [way, options] of Object.entries(WAYS)) {
     made.end();
   });
 
+  test(`${way}: more publishes than may wait at the broker cost no connection`, async () => {
+    const made = new Sampan({ url: broker.url, token: broker.token("till"), pendingMax: 8000, ...options });
+    await made.connect();
+    const states: string[] = [];
+    made.onStatus(({ state }) => states.push(state));
+    const acks = await Promise.all(Array.from({ length: 5000 }, (_, n) => made.publish(`order.fast-${way}`, n)));
+    assert.deepEqual(acks.map(({ offset }) => offset), Array.from({ length: 5000 }, (_, n) => n + 1));
+    assert.deepEqual(states, []);
+    made.end();
+  });
+
   test(`${way}: a reader that is slow holds up nobody and gets everything`, async () => {
     const [made, reader] = [await client(), await client()];
     const topic = `order.slow-${way}`;

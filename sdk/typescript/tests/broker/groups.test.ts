@@ -70,6 +70,43 @@ test("a handler that throws has failed, and its message comes again", async () =
   made.end();
 });
 
+test("jobs come in batches as they are asked for, and no earlier", async () => {
+  const made = await client();
+  await Promise.all(Array.from({ length: 10 }, (_, n) => made.publish("order.batches", n)));
+  const consumer = made.consume<number>("batches", "order.batches", { batch: 4 });
+  await consumer.ready;
+  const [first, second] = [await consumer.nextBatch(4), await consumer.nextBatch(3)];
+  assert.deepEqual([first, second].map((jobs) => jobs.map(({ message }) => message.payload)), [[0, 1, 2, 3], [4, 5, 6]]);
+  const other = made.consume<number>("batches", "order.batches", { batch: 1 });
+  const [stolen] = await other.nextBatch(1);
+  assert.equal(stolen?.message.payload, 7, "nobody holds what nobody asked for");
+  const late = await consumer.nextBatch(5, 200);
+  assert.deepEqual(late.map(({ message }) => message.payload), [8, 9], "after a while those that are there");
+  await Promise.all([...first, ...second, ...late, ...(stolen ? [stolen] : [])].map((job) => job.ack()));
+  consumer.close();
+  assert.deepEqual(await consumer.nextBatch(5), []);
+  made.end();
+});
+
+test("a worker of a consumer with batches works on everything, and its stop hands back the rest", async () => {
+  const made = await client();
+  await Promise.all(Array.from({ length: 20 }, (_, n) => made.publish("order.pulled", n)));
+  const done: number[] = [];
+  const begin = (handler: (n: number) => unknown) =>
+    made.consume<number>("pulled", "order.pulled", { batch: 8 }).handle(({ message }) => handler(message.payload));
+  let worker = begin((n) => {
+    done.push(n);
+    if (done.length === 3) void worker.stop();
+  });
+  await worker.done;
+  assert.equal(done.length, 3);
+  worker = begin((n) => done.push(n));
+  await until(() => done.length === 20, "the rest");
+  assert.deepEqual(done.sort((one, other) => one - other), Array.from({ length: 20 }, (_, n) => n));
+  await worker.stop();
+  made.end();
+});
+
 test("a worker goes on after its broker has crashed", { timeout: 120_000 }, async () => {
   const own = await new Broker().start();
   const made = new Sampan({ url: own.url, token: own.token("till") });

@@ -45,6 +45,26 @@ test("a full queue refuses with a typed error, and takes more when there is room
   assert.throws(() => new Rig({ pendingBytesMax: 10 }).session.publish(0, body(1)), { kind: "full" });
 });
 
+test("what is published while another is still made counts at once, and waits for it", () => {
+  const rig = new Rig({ pendingMax: 3 }).live();
+  rig.session.publish(0, body(0));
+  const made = rig.session.reserve(10);
+  rig.session.publish(0, body(2));
+  assert.deepEqual(published(rig), [0]);
+  assert.throws(() => rig.session.reserve(10), { kind: "full" });
+  rig.session.fill(0, made, body(1));
+  assert.deepEqual(published(rig), [1, 2]);
+});
+
+test("a publish that is still made when the client is closed fails, and its body is dropped", () => {
+  const rig = new Rig().live();
+  const made = rig.session.reserve(10);
+  rig.session.close();
+  assert.deepEqual(rig.wanted("fail").map(({ number, error }) => [number, error.mayHaveHappened]), [[made, false]]);
+  rig.session.fill(0, made, body(1));
+  assert.deepEqual([published(rig), rig.session.pending], [[], 0]);
+});
+
 test("only so many publishes are on their way as the broker takes", () => {
   const rig = new Rig({ pendingMax: 5000 }).live();
   const numbers = Array.from({ length: 1500 }, (_, n) => rig.session.publish(0, body(n)));
