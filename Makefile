@@ -9,7 +9,7 @@ REAL_INPUT ?= target/catalog.txt
 NODE_FOLDERS := $(dir $(wildcard sdk/typescript/package.json tests/node/package.json tests/asyncapi/package.json))
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 
-.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real crash bench fuzz setup setup-stores setup-node setup-deny
+.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real real-stock crash bench fuzz setup setup-stores setup-node setup-deny
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,12 @@ real: setup ## the whole Debian catalog to fifty readers: plainly, while they mo
 	apt-cache dumpavail > $(REAL_INPUT)
 	REAL_INPUT=$(abspath $(REAL_INPUT)) $(CARGO) test --release --package sampan --test cli $(LOCKED) \
 		catalog -- --nocapture --test-threads 1
+
+real-stock: setup ## a shop of every Debian package: a thousand viewers, fifty changes a second
+	@mkdir -p $(dir $(REAL_INPUT))
+	apt-cache dumpavail > $(REAL_INPUT)
+	REAL_INPUT=$(abspath $(REAL_INPUT)) $(CARGO) test --release --package sampan --test e2e $(LOCKED) \
+		catalog:: -- --nocapture
 
 crash: setup ## every proof that nothing acknowledged is lost, in full, and a table of them
 	@CARGO="$(CARGO)" sh scripts/crash.sh

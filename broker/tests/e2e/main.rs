@@ -1,6 +1,7 @@
 //! The broker end to end: the real binary as a child process, real sockets on loopback, the Rust
 //! SDK, and clients that break the rules by hand.
 
+mod catalog;
 mod crash;
 mod delivery;
 mod groups;
