@@ -48,6 +48,30 @@ for (const [version, io] of Object.entries(clients)) {
         assert.deepEqual([...new Uint8Array((await bytes)[0])], [255, 0, 1]);
       });
 
+      it("holds stock of a product for the user, and those who track it see what is left", async (t) => {
+        const socket = open(t);
+        await next(socket, "connect");
+        const id = `stock-${version}-${transports.join("")}`;
+        const lines = [{ product_id: id, location: "bangkok", quantity: 5 }];
+        // The services begin a moment after the broker.
+        await until("stock", () => broker.call("/v1/inventory/restock", { lines }).then(() => true, () => false));
+        const seen = [];
+        socket.on("inventory_update", (update) => seen.push(update.available_quantity));
+        await socket.emitWithAck("product:track", id);
+        const held = await socket.emitWithAck("inventory:reserve", { product_id: id, quantity: 3 });
+        assert.ok(held.ok && held.success && held.customer_id === user, JSON.stringify(held));
+        const short = await socket.emitWithAck("inventory:reserve", { product_id: id, quantity: 9 });
+        assert.deepEqual([short.ok, short.success, short.available], [true, false, 5]);
+        const refused = await socket.emitWithAck("inventory:reserve", { product_id: id, quantity: 0 });
+        assert.equal(refused.error.name, "BAD_FIELD");
+        const { reservation_id } = held;
+        const longer = await socket.emitWithAck("inventory:extend", { reservation_id });
+        assert.equal(longer.status, "held");
+        await until("what is left", () => seen.includes(2));
+        await socket.emitWithAck("inventory:release", { reservation_id });
+        await until("all of it", () => seen.at(-1) === 5);
+      });
+
       it("tracks and untracks a product, with and without an ack", async (t) => {
         const socket = open(t);
         await next(socket, "connect");
