@@ -91,9 +91,8 @@ impl Shard {
         let definition = Group::defined_by(consume, since_ms);
         let bounds = (&self.config.limits).into();
         let group = Group::new(consume.group.clone(), definition, bounds, self.boot);
-        let left = u64::MAX >> (64 - u32::from(self.shards));
         let start = consume.start.clone();
-        let id = self.host_group(group, Some(Forming { left, start, joins: Vec::new() }));
+        let id = self.host_group(group, Some(Forming { start, joins: Vec::new() }));
         self.follow_topics(id);
     }
 
@@ -104,7 +103,8 @@ impl Shard {
         let pattern = group.definition().pattern.clone();
         self.groups.names.insert(group.name().clone(), id);
         self.groups.patterns.insert(pattern.as_str()).push(id);
-        self.groups.all.insert(id, Hosted { group, forming });
+        let awaited = u64::MAX >> (64 - u32::from(self.shards));
+        self.groups.all.insert(id, Hosted { group, awaited, forming });
         id
     }
 
@@ -123,7 +123,8 @@ impl Shard {
         owner: u8,
         topics: Vec<(Arc<Entry>, Extent)>,
     ) {
-        let Some(Hosted { group, forming }) = self.groups.touch(id) else { return };
+        let Some(Hosted { group, awaited, forming }) = self.groups.touch(id) else { return };
+        *awaited &= !(1 << owner);
         for (entry, extent) in topics {
             let begin = match forming {
                 Some(forming) => begin(&forming.start, &entry, extent),
@@ -131,15 +132,9 @@ impl Shard {
             };
             group.stand(now, &entry, extent, begin);
         }
-        let Some(waits) = forming else { return };
-        waits.left &= !(1 << owner);
-        if waits.left > 0 {
-            return;
-        }
-        let joins = std::mem::take(&mut waits.joins);
-        *forming = None;
+        let Some(forming) = forming.take_if(|_| *awaited == 0) else { return };
         group.found();
-        for (origin, user, consume) in joins {
+        for (origin, user, consume) in forming.joins {
             let Some(hosted) = self.groups.all.get_mut(&id) else { return };
             let number = consume.number;
             match hosted.group.join(origin, user, &consume) {
@@ -187,8 +182,10 @@ impl Shard {
         let mut ids = Vec::new();
         self.groups.patterns.matching(&entry.topic, &mut |list| ids.extend_from_slice(list));
         for id in ids {
-            if let Some(hosted) = self.groups.touch(id) {
+            let hosted = self.groups.all.get_mut(&id);
+            if let Some(hosted) = hosted.filter(|hosted| hosted.awaited & (1 << entry.owner) == 0) {
                 hosted.group.offer(now, entry, epoch, floor, run);
+                self.groups.active.insert(id);
             }
         }
     }
@@ -238,7 +235,9 @@ impl Shard {
             self.pin_again(now);
         }
         for id in std::mem::take(&mut self.groups.active) {
-            let Some(Hosted { group, forming }) = self.groups.all.get_mut(&id) else { continue };
+            let Some(Hosted { group, forming, .. }) = self.groups.all.get_mut(&id) else {
+                continue;
+            };
             if forming.is_some() {
                 continue;
             }

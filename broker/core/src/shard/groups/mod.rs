@@ -72,6 +72,9 @@ pub(super) struct Groups {
 #[derive(Debug)]
 struct Hosted {
     group: Group,
+    /// Owners that have not said which topics they have for it, as bits. What another group makes
+    /// them tell before that says nothing of where this one begins.
+    awaited: u64,
     forming: Option<Forming>,
 }
 
@@ -79,8 +82,6 @@ struct Hosted {
 /// said which topics it has for it.
 #[derive(Debug)]
 struct Forming {
-    /// Owners that have not answered, as bits.
-    left: u64,
     start: sampan_protocol::control::Start,
     joins: Vec<(Origin, Arc<str>, Box<server::Consume>)>,
 }

@@ -1,6 +1,7 @@
 //! Groups across shards: workers, acks, retries, dead letters, restarts.
 
 mod attempts;
+mod joins;
 mod letters;
 mod places;
 mod work;
