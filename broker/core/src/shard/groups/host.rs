@@ -26,18 +26,7 @@ impl Shard {
     /// A message for a group. Until the shard knows its groups, they wait.
     pub(in crate::shard) fn group_message(&mut self, now: Now, message: Message) {
         if self.groups.loading.is_some() {
-            if self.groups.waiting.len() < WAITING_MAX {
-                return self.groups.waiting.push(message);
-            }
-            return match message {
-                Message::Consume { origin, consume, .. } => {
-                    self.end_consumer(origin, consume.number, Code::BUSY, BUSY);
-                }
-                Message::Settle { origin, settle, .. } => {
-                    self.refuse_at(origin, settle.number, Code::BUSY);
-                }
-                _ => {}
-            };
+            return self.await_groups(message);
         }
         match message {
             Message::Consume { origin, user, consume } => {
@@ -58,6 +47,44 @@ impl Shard {
             }
             _ => {}
         }
+    }
+
+    /// Keeps a message until the shard knows its groups. For one too many there is an answer, and a
+    /// consumer that has none to wait for ends.
+    fn await_groups(&mut self, message: Message) {
+        if self.groups.waiting.len() < WAITING_MAX {
+            return self.groups.waiting.push(message);
+        }
+        match message {
+            Message::Consume { origin, consume, .. } => {
+                self.end_consumer(origin, consume.number, Code::BUSY, BUSY);
+            }
+            Message::Settle { origin, settle, .. } => {
+                self.refuse_at(origin, settle.number, Code::BUSY);
+            }
+            Message::Pull { consumer, .. } => {
+                self.await_no_consumer(consumer);
+                self.end_consumer(consumer.origin, consumer.number, Code::BUSY, BUSY);
+            }
+            Message::LeaveGroup { consumer, lost, .. } => {
+                self.await_no_consumer(consumer);
+                if lost.is_none() {
+                    self.tell_at(consumer.origin, server::done(consumer.number));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Forgets that a consumer wants to take part.
+    fn await_no_consumer(&mut self, gone: Consumer) {
+        self.groups.waiting.retain(|message| match message {
+            Message::Consume { origin, consume, .. } => {
+                gone != Consumer { origin: *origin, number: consume.number }
+            }
+            Message::Pull { consumer, .. } => *consumer != gone,
+            _ => true,
+        });
     }
 
     fn join_group(&mut self, now: Now, origin: Origin, user: Arc<str>, consume: Box<Consume>) {
