@@ -58,17 +58,19 @@ impl Copying {
 }
 
 impl<S: Storage> Keeper<S> {
-    /// The oldest segment of which little is needed, if there is any, with what is needed of it.
+    /// The segment of which least is needed, if that is little, with what is needed of it. On a full
+    /// disk those that cost no space make it for the others.
     pub(crate) fn find_cleaning(&self, now: Now) -> Result<Option<Cleaning>, Error> {
         let since_ms = self.shared.window_from(now);
         let few = self.shared.options.segment_bytes / NEEDED_PART;
-        let candidates: Vec<u64> = {
+        let mut candidates: Vec<(u64, u64)> = {
             let (ledger, state) = (self.shared.ledger(), self.shared.state());
             let sealed = state.segments.iter().filter(|(_, s)| s.filed && !s.damaged);
-            let little = sealed.filter(|(number, s)| s.live_bytes + ledger.kept(**number) < few);
-            little.map(|(number, _)| *number).collect()
+            let needed = sealed.map(|(number, s)| (s.live_bytes + ledger.kept(*number), *number));
+            needed.filter(|(bytes, _)| *bytes < few).collect()
         };
-        for segment in candidates {
+        candidates.sort_unstable();
+        for (_, segment) in candidates {
             match self.gather(segment, since_ms) {
                 Ok(cleaning) => return Ok(Some(cleaning)),
                 // It is not touched from now on.

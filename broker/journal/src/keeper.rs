@@ -42,16 +42,18 @@ impl<S: Storage> Keeper<S> {
     /// what is left for [`Writer::clean`]. To be called about once a second.
     ///
     /// # Errors
-    /// Whatever the storage reports. `Full` says that the next segment could not be prepared; all
-    /// else was done.
+    /// Whatever the storage reports. `Full` says that there was no space for an index or the next
+    /// segment; all else was done.
     pub fn work(&self, now: Now) -> Result<Work, Error> {
         self.delete_dead()?;
-        for number in self.shared.unsealed() {
-            self.shared.seal(number)?;
-        }
+        let unsealed = self.shared.unsealed();
+        let sealed = match unsealed.into_iter().try_for_each(|number| self.shared.seal(number)) {
+            Err(error) if error != Error::Full => return Err(error),
+            sealed => sealed,
+        };
         let floors = self.retain(now)?;
         let cleaning = self.find_cleaning(now)?;
-        let prepared = self.prepare();
+        let prepared = self.prepare().and(sealed);
         let work = Work { floors, cleaning };
         match prepared {
             // Deleting is what makes room.

@@ -131,8 +131,10 @@ impl<S: Storage> Commit<S> {
             let cleaned = self.writer.clean(now(), work);
             self.cleaning.store(false, Ordering::Release);
             match cleaned {
-                // The keeper finds it again.
-                Ok(()) | Err(Error::Full) => self.poke.poke(),
+                // There may be more.
+                Ok(()) => self.poke.poke(),
+                // The keeper finds it again with its next round, when there may be space.
+                Err(Error::Full) => {}
                 Err(error) => return Err(error),
             }
         }

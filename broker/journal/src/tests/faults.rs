@@ -222,3 +222,45 @@ fn retention_makes_room_on_a_full_disk() {
     }
     assert!(!log.writer.is_fenced());
 }
+
+#[test]
+fn what_costs_no_space_goes_first_on_a_full_disk() {
+    // The index of a segment with messages of many topics has no space either.
+    for (topics, indexed) in [(1, u64::MAX), (50, 4)] {
+        let mut place = Place::new();
+        let retention = Retention { age: Duration::from_secs(10), ..Retention::DEFAULT };
+        let pattern = Pattern::parse("gone.>").expect("a pattern");
+        let rule = Rule { retention, ..Rule::new(pattern, Class::Durable) };
+        place.options.classes = Arc::new(Table::new(vec![rule]));
+        let mut log = place.open();
+        place.store(&mut log, &[append("kept", 1, &[12_000])]);
+        place.disk.limit(place.disk.used() + 400_000);
+        let mut next = 0;
+        let mut write = |log: &mut Log<Faulty>, place: &mut Place| {
+            place.pass(Duration::from_millis(1));
+            let (name, offset) = (format!("gone.{}", next % topics), next / topics + 1);
+            let answer = log.writer.write(place.now, &[append(&name, offset, &[900])]).remove(0);
+            log.writer.sync().expect("no error");
+            next += u64::from(answer.is_ok());
+            answer.is_ok()
+        };
+        let maintain = |log: &mut Log<Faulty>, place: &Place| {
+            let done = log.writer.maintain(place.now);
+            assert!(matches!(done, Ok(_) | Err(Error::Full)), "{done:?}");
+        };
+        while write(&mut log, &mut place) {
+            if log.reader.stats().segments < indexed {
+                maintain(&mut log, &place);
+            }
+        }
+        place.disk.limit(place.disk.used());
+        assert!(log.reader.stats().segments > 4, "{:?}", log.reader.stats());
+        place.pass(Duration::from_secs(20));
+        for _ in 0..10 {
+            maintain(&mut log, &place);
+        }
+        assert!(write(&mut log, &mut place), "{:?}", log.reader.stats());
+        assert!(log.reader.stats().segments <= 3, "{:?}", log.reader.stats());
+        assert_eq!(offsets(&read(&log, "kept", Start::Offset(0))), [1]);
+    }
+}
