@@ -1,4 +1,4 @@
-//! Named events of clients of Socket.IO, and what each stands for, in one table.
+//! Named events of clients, and what each stands for, in one table.
 
 use sampan_protocol::{Code, Topic, topic};
 use serde_json::Value;
@@ -112,9 +112,74 @@ impl Rooms {
     }
 }
 
+/// The token of a refresh, which stands alone or in an object.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn token(argument: &str) -> Result<String, Failure> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Token {
+        Bare(String),
+        Named { token: String },
+    }
+    let token = serde_json::from_str(argument);
+    let token = token.map_err(|_| Failure::new(Code::BAD_FIELD, "give a token"))?;
+    let (Token::Bare(token) | Token::Named { token }) = token;
+    Ok(token)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    /// What the document says of each event.
+    fn documented() -> BTreeMap<&'static str, &'static str> {
+        let document = include_str!("../../spec/bridge.md");
+        let (_, table) = document.split_once("### Events of clients").expect("a chapter");
+        let (table, _) = table.split_once("\n###").expect("another chapter");
+        let rows = table.lines().filter(|line| line.starts_with("| `"));
+        let rows = rows.flat_map(|row| {
+            let cells: Vec<_> = row.split(" | ").collect();
+            let names = cells[0].split('`').skip(1).step_by(2);
+            names.map(move |name| (name, cells[2].trim_end_matches(" |")))
+        });
+        rows.collect()
+    }
+
+    #[test]
+    fn the_document_says_of_every_event_what_the_table_says() {
+        let documented = documented();
+        let names: Vec<_> = documented.keys().copied().collect();
+        let mut events: Vec<_> = EVENTS.iter().map(|(name, _)| *name).collect();
+        events.sort_unstable();
+        assert_eq!(names, events);
+        for (name, action) in EVENTS {
+            let said = documented[name];
+            let (verb, topic, present) = match action {
+                Action::Join(rooms) => ("join", format!("`{}{{id}}`", rooms.prefix), rooms.present),
+                Action::Leave(rooms) => {
+                    ("leave", format!("`{}{{id}}`", rooms.prefix), rooms.present)
+                }
+                Action::Ask(topic) => ("requests", format!("`{topic}`"), false),
+                Action::Refresh => ("renews", "token".to_owned(), false),
+            };
+            assert!(said.contains(verb) && said.contains(&topic), "{name}: {said}");
+            assert_eq!(said.contains("presence"), present, "{name}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_token_stands_alone_or_in_an_object() {
+        let token = |argument| token(argument).map_err(|failure| failure.code);
+        assert_eq!(token("\"t\""), Ok("t".to_owned()));
+        assert_eq!(token(r#"{"token":"t"}"#), Ok("t".to_owned()));
+        for bad in ["null", "7", "{}", "[]", r#"{"token":7}"#] {
+            assert_eq!(token(bad), Err(Code::BAD_FIELD), "{bad}");
+        }
+    }
 
     #[test]
     fn an_id_becomes_one_token_however_it_is_given() {

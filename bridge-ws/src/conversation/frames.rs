@@ -34,8 +34,8 @@ pub(super) fn frames(
         Operation::Pull { count } => session.pull(id, count),
         Operation::Settle(settling) => settle(session, id, &settling),
         Operation::Leave => session.leave(id),
-        // Both are answered before they come here.
-        Operation::Connect(_) | Operation::Ping => Ok(Bytes::new()),
+        // All are done before they come here.
+        Operation::Connect(_) | Operation::Emit(_) | Operation::Ping => Ok(Bytes::new()),
     }
 }
 

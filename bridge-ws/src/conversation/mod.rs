@@ -4,6 +4,7 @@
 //! it the next. [`Conversation::deadline`] says when it wants to be told the time.
 
 mod frames;
+mod named;
 mod outgoing;
 mod request;
 mod tell;
@@ -20,11 +21,12 @@ use sampan_protocol::limits::{CLIENT_BYTES_MAX, SUBSCRIPTIONS_MAX};
 use serde_json::json;
 
 use self::frames::frames;
+use self::named::Rooms;
 use self::request::{Connect, Operation, Request};
 use self::tell::Teller;
 use crate::failure::Failure;
 use crate::json::Cache;
-use crate::session::{Event, Session};
+use crate::session::{Answer, Event, Session};
 
 pub(crate) use self::outgoing::Outgoing;
 
@@ -87,6 +89,8 @@ pub(crate) struct Conversation {
     ping_at: Instant,
     /// Whether the client inflates payloads itself.
     inflates: bool,
+    /// What the client has joined by named events.
+    rooms: Rooms,
 }
 
 #[derive(Debug)]
@@ -111,6 +115,7 @@ impl Conversation {
             heard: now,
             ping_at: now + PING_EVERY,
             inflates: false,
+            rooms: Rooms::default(),
         }
     }
 
@@ -274,10 +279,17 @@ impl Conversation {
                 out.texts.put(id, "error", &Failure::of(Code::UNEXPECTED).told());
             }
             (State::Greeting { held, .. }, operation) => held.push(Request { id, operation }),
-            (State::Live { session }, operation) => match frames(session, id, operation) {
-                Ok(frames) => out.frames.extend_from_slice(&frames),
-                Err(failure) => out.texts.put(id, "error", &failure.told()),
-            },
+            (State::Live { session }, operation) => {
+                let done = match operation {
+                    Operation::Emit(emit) => self.rooms.emit(session, id, &emit, out),
+                    Operation::Unsubscribe => self.rooms.unsubscribe(session, id, out),
+                    operation => frames(session, id, operation)
+                        .map(|frames| out.frames.extend_from_slice(&frames)),
+                };
+                if let Err(failure) = done {
+                    out.texts.put(id, "error", &failure.told());
+                }
+            }
         }
     }
 
@@ -326,10 +338,17 @@ impl Conversation {
         held.into_iter().for_each(|request| self.request(request, out));
     }
 
+    /// Whether an answer is for the rooms alone.
+    fn is_own(&mut self, number: u64, answer: &Answer, out: &mut Output) -> Result<bool, Failure> {
+        let State::Live { session } = &mut self.state else { return Ok(false) };
+        self.rooms.answered(session, number, answer, out)
+    }
+
     fn event(&mut self, event: Event, cache: &Cache, out: &mut Output) -> Result<(), Failure> {
         match event {
             Event::Live(welcome) => self.live(&welcome, out),
             Event::Closed(failure) => return Err(failure),
+            Event::Answered { number, answer } if self.is_own(number, &answer, out)? => {}
             other => Teller { cache, inflates: self.inflates }.tell(other, &mut out.texts)?,
         }
         Ok(())

@@ -32,6 +32,7 @@ pub(super) enum Operation {
     Unsubscribe,
     Publish(Box<Publish>),
     Request(Box<Ask>),
+    Emit(Box<Emit>),
     Presence(control::Presence),
     History(control::History),
     Refresh(control::Refresh),
@@ -70,6 +71,16 @@ pub(super) struct Resumed {
 pub(super) struct Ask {
     pub(super) topic: String,
     pub(super) event: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    pub(super) payload: Option<Box<RawValue>>,
+    pub(super) timeout_ms: Option<u64>,
+}
+
+/// A named event.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Emit {
+    pub(super) event: String,
     #[serde(default, deserialize_with = "present")]
     pub(super) payload: Option<Box<RawValue>>,
     pub(super) timeout_ms: Option<u64>,
@@ -156,6 +167,7 @@ impl Envelope<'_> {
             "unsubscribe" => nothing(body, Operation::Unsubscribe)?,
             "publish" => Operation::Publish(Box::new(read(body)?)),
             "request" => Operation::Request(Box::new(read(body)?)),
+            "emit" => Operation::Emit(Box::new(read(body)?)),
             "presence" => Operation::Presence(read::<Presence>(body)?.body()?),
             "history" => Operation::History(read::<Past>(body)?.history()?),
             "refresh" => {

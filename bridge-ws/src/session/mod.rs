@@ -308,7 +308,8 @@ fn broken(reason: &str) -> Failure {
     Failure::new(Code::PROTOCOL, reason)
 }
 
-fn check_number(number: u64) -> Result<(), Failure> {
+/// Refuses what can be no client's number of a request.
+pub(crate) fn check_number(number: u64) -> Result<(), Failure> {
     if (1..=NUMBER_MAX).contains(&number) {
         return Ok(());
     }

@@ -16,7 +16,7 @@ use super::rooms::Rooms;
 use super::seal::Begun;
 use super::{Message, Output, Shared};
 use crate::bridge::random;
-use crate::events::{Action, action, at_connect, is_present};
+use crate::events::{self, Action, action, at_connect, is_present};
 use crate::failure::Failure;
 use crate::inflate::inflate;
 use crate::json::{Away, Gone, is_json, reply, text};
@@ -155,9 +155,7 @@ impl Seat {
                 self.ask(topic, name, ack, ("application/octet-stream", bytes), out)
             }
             (Action::Refresh, _) => {
-                let token =
-                    serde_json::from_str::<Token>(json?).map_err(|_| bad("give a token"))?;
-                let (Token::Bare(token) | Token::Named { token }) = token;
+                let token = events::token(json?)?;
                 let number = self.number(Pending::Refresh(ack))?;
                 self.send(
                     number,
@@ -440,14 +438,6 @@ impl Seat {
             out.say(format!("42[\"sampan:rooms\",{}]", serde_json::Value::from(last)));
         }
     }
-}
-
-/// The argument of a refresh.
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum Token {
-    Bare(String),
-    Named { token: String },
 }
 
 /// A failure in the form of an answer.

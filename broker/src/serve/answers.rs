@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sampan_client::{Call, Client, Code, Pattern};
+use sampan_client::admin::PAYLOAD;
+use sampan_client::{Call, Client, Code, Message, Pattern};
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_blocking;
@@ -97,7 +98,14 @@ impl Answers {
             Err(Refusal(Code::ADMIN_ONLY, "only an admin or a service may ask this".to_owned()))
         };
         match answer {
-            Ok(payload) => call.reply(payload),
+            Ok(payload) if call.topic().as_str() == PAYLOAD => call.reply(payload),
+            Ok(json) => {
+                let topic = call.topic().clone();
+                let answer = Message::new(topic, json).content_type("application/json");
+                if let Err(error) = call.reply_with(answer) {
+                    warn!(%error, "an answer cannot be sent");
+                }
+            }
             Err(Refusal(code, reason)) => call.fail(code, &reason),
         }
     }

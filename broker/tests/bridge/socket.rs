@@ -135,12 +135,35 @@ async fn requests_and_pages_are_answered_under_their_ids() {
     let mut answers = [socket.hear().await, socket.hear().await, socket.hear().await];
     answers.sort_by_key(|answer| answer["id"].as_u64());
     assert_eq!(answers[0]["published"]["offset"], 1);
-    let reply = &answers[1]["reply"];
-    assert!(reply["payload"].is_object() || reply["payload"].is_string(), "{reply}");
+    assert!(answers[1]["reply"]["payload"]["uptime_s"].is_u64(), "{}", answers[1]);
     assert_eq!(answers[2]["error"]["name"], "NO_RESPONDER");
     socket.say(&json!({"id": 4, "history": {"topic": "order.1"}})).await;
     let page = socket.hear().await;
     assert_eq!((&page["id"], &page["history"]["messages"][0]["payload"]), (&4.into(), &"a".into()));
+}
+
+#[tokio::test]
+async fn named_events_do_what_they_stand_for() {
+    let broker = Broker::start();
+    let mut agent = broker.live(&broker.token("till", Role::Service)).await;
+    let topic = "chat.conversation.7";
+    agent.say(&json!({"id": 1, "presence": {"topic": topic, "act": "watch"}})).await;
+    assert_eq!(agent.hear().await["members"]["count"], 0);
+    let mut ann = broker.live(&broker.token("ann", Role::Service)).await;
+    ann.say(&json!({"id": 1, "emit": {"event": "conversation:join", "payload": 7}})).await;
+    let joined = ann.hear().await;
+    assert_eq!(joined["id"], 1);
+    assert!(joined["subscribed"]["positions"][topic].is_string(), "{joined}");
+    assert_eq!(agent.hear_of("members_changed").await["members_changed"]["count"], 1);
+    let said = json!({"topic": topic, "event": "message:receive", "payload": "hi"});
+    agent.say(&json!({"id": 2, "publish": said})).await;
+    assert_eq!(ann.hear().await["message"]["event"], "message:receive");
+    ann.say(&json!({"id": 2, "emit": {"event": "conversation:leave", "payload": 7}})).await;
+    assert_eq!(ann.hear().await, json!({"id": 2, "done": {}}));
+    assert_eq!(agent.hear_of("members_changed").await["members_changed"]["count"], 0);
+    ann.say(&json!({"id": 3, "emit": {"event": "user:typing", "payload": {}}})).await;
+    let refused = ann.hear().await;
+    assert_eq!((&refused["id"], &refused["error"]["name"]), (&3.into(), &"NO_RESPONDER".into()));
 }
 
 #[tokio::test]
