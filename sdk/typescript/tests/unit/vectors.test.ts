@@ -66,9 +66,11 @@ test("the named events are those of the bridge's table", async () => {
   for (const [, events = "", does = ""] of rows.matchAll(/^\| (`[^|]+`) \| [^|]* \| (.*) \|$/gm)) {
     const [, verb, name] = topics.exec(does) ?? [];
     room = name ?? room;
+    // Several events of a row have a topic each, or share one.
+    const asked = [...does.matchAll(/`([a-z_.]+)`/g)].map(([, topic = ""]) => topic);
     [...events.matchAll(/`([^`]+)`/g)].forEach(([, event = ""], at) => {
       const isLeave = verb === "leaves both" || (verb === "joins or leaves" && at === 1);
-      if (verb === "requests") told[event] = { ask: room };
+      if (verb === "requests") told[event] = { ask: asked[at] ?? room };
       else if (verb !== undefined) told[event] = { [isLeave ? "leave" : "join"]: `${room}.` };
     });
   }
