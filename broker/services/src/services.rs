@@ -8,12 +8,12 @@ use sampan_client::{Client, Error as ClientError};
 use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
-use crate::chat;
+use crate::chat::{self, store::MongoStore};
 use crate::inventory;
 use crate::orders::{self, Orders};
 use crate::outbox::{self, Relay};
 use crate::service::{Counters, Host};
-use crate::store::{self, Address, Database, Schema, migrate};
+use crate::store::{self, Address, Database, Mongo, Schema, migrate};
 use crate::users::{self, Users};
 
 /// The tables of all services.
@@ -36,6 +36,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// Address of the SQL database.
     pub database: Address,
+    /// Address of the MongoDB that chat is in; without one it is in the SQL database.
+    pub chat_database: Option<Address>,
     /// Which locations give first to those who name none.
     pub allocation: inventory::rules::allocation::Order,
 }
@@ -44,6 +46,8 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct Services {
     database: Database,
+    /// Chat's own.
+    chat_database: Option<Mongo>,
     allocation: inventory::rules::allocation::Order,
     counters: Arc<Counters>,
     /// Why they do not work at this moment, if they do not.
@@ -58,6 +62,7 @@ impl Services {
     pub fn open(settings: &Settings) -> Result<Self, store::Error> {
         Ok(Services {
             database: Database::open(&settings.database)?,
+            chat_database: settings.chat_database.as_ref().map(Mongo::open).transpose()?,
             allocation: settings.allocation,
             counters: Arc::default(),
             failing: Arc::new(Mutex::new(Some("starting".to_owned()))),
@@ -83,7 +88,11 @@ impl Services {
     /// # Errors
     /// Those of the database; one that is not retryable needs a person.
     pub async fn migrate(&self) -> Result<(), store::Error> {
-        migrate(&self.database, SCHEMAS).await
+        migrate(&self.database, SCHEMAS).await?;
+        match &self.chat_database {
+            Some(database) => MongoStore::new(database).prepare().await,
+            None => Ok(()),
+        }
     }
 
     /// Runs the services on sessions that `connect` makes, until `stop`. A database or a broker that
@@ -129,6 +138,9 @@ impl Services {
         }
         *self.failing() = Some("stopped".to_owned());
         self.database.close().await;
+        if let Some(database) = &self.chat_database {
+            database.close().await;
+        }
         Ok(())
     }
 
@@ -156,8 +168,21 @@ impl Services {
         inventory::serve(host, &stock, &self.counters.inventory).await?;
         let relay = Relay::new(&self.database, host.client(), self.counters.outbox.clone());
         host.beside("the outbox's relay", relay.run());
+        if let Some(database) = &self.chat_database {
+            let store = MongoStore::new(database);
+            let relay = Relay::new(&store, host.client(), self.counters.outbox.clone());
+            host.beside("the relay of chat's outbox", relay.run());
+        }
         host.beside("the look at the database", look(self.clone()));
         Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), store::Error> {
+        self.database.ping().await?;
+        match &self.chat_database {
+            Some(database) => database.ping().await,
+            None => Ok(()),
+        }
     }
 
     fn failing(&self) -> std::sync::MutexGuard<'_, Option<String>> {
@@ -165,13 +190,13 @@ impl Services {
     }
 }
 
-/// Looks again and again whether the database answers.
+/// Looks again and again whether the databases answer.
 async fn look(services: Services) {
     let mut looks = interval(LOOK);
     loop {
         looks.tick().await;
-        let failing = services.database.ping().await.err().map(|error| error.to_string());
-        *services.failing() = failing;
+        let answered = services.ping().await;
+        *services.failing() = answered.err().map(|error| error.to_string());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sampan_client::{Client, Options};
-use sampan_services::{Services, Settings};
+use sampan_services::Services;
 
 use super::connection::Connection;
 use super::exit::Failure;
@@ -42,8 +42,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let flags = Flags { data: data.clone(), ..Flags::default() };
     let config = Config::load(&Sources::of_process(config, flags))?;
     serve::log(&config.log);
-    let (database, allocation) = (config.services.database()?, config.services.allocation);
-    let services = Services::open(&Settings { database, allocation }).map_err(Failure::failed)?;
+    let services = Services::open(&config.services.settings()?).map_err(Failure::failed)?;
     let (token, trust) = Connection::new(connect.clone(), token, data).access()?;
     let session = move || {
         let client = concat!("sampan-services/", env!("CARGO_PKG_VERSION")).to_owned();

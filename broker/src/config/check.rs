@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::error::Error;
 use super::file::{self, File, Journal, Limits, LogFormat, Rates};
-use super::services::Services;
+use super::services::{Services, Variables};
 use super::sources::Sources;
 use super::{classes, groups, roles};
 use crate::auth::{self, Secret};
@@ -114,15 +114,15 @@ impl Config {
             Some(text) => Some(Secret::from_text(text).map_err(Error::JwtSecret)?),
             None => None,
         };
-        let database = sources.environment.get("SAMPAN_DATABASE_URL");
-        Self::check(file, jwt_secret, database.map(|text| Address::new(text)))
+        let address = |name| sources.environment.get(name).map(|text| Address::new(text));
+        let databases = Variables {
+            database: address("SAMPAN_DATABASE_URL"),
+            chat_database: address("SAMPAN_CHAT_DATABASE_URL"),
+        };
+        Self::check(file, jwt_secret, databases)
     }
 
-    fn check(
-        file: File,
-        jwt_secret: Option<Secret>,
-        database: Option<Address>,
-    ) -> Result<Self, Error> {
+    fn check(file: File, jwt_secret: Option<Secret>, databases: Variables) -> Result<Self, Error> {
         let certificate = certificate(&file)?;
         let has_keys = jwt_secret.is_some() || file.auth.has_keys();
         for address in [file.listen.quic, file.listen.http] {
@@ -158,7 +158,7 @@ impl Config {
             jwt_secret,
             revocation_memory: Duration::from_secs(file.revocation.remember_s),
             bridge: bridge(&file.bridge)?,
-            services: Services::new(&file, database),
+            services: Services::new(&file, databases),
             core: Arc::new(core),
             drain: Drain {
                 spread: Duration::from_secs(file.drain.spread_s),

@@ -188,6 +188,11 @@ pub struct Services {
     /// directory. The variable `SAMPAN_DATABASE_URL`, with an address, goes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_file: Option<PathBuf>,
+    /// File with the address of a MongoDB for chat, `mongodb://USER:PASSWORD@HOST/NAME?replicaSet=SET`,
+    /// which other users of the machine must not be able to read. Without it chat is in the database
+    /// of the others. The variable `SAMPAN_CHAT_DATABASE_URL`, with an address, goes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat_database_file: Option<PathBuf>,
     /// Which locations give stock first to those who name none: `ranked`, in the order that was set,
     /// or `most_first`, which makes the fewest parcels.
     pub allocation: Order,
@@ -399,7 +404,12 @@ impl Default for Bridge {
 
 impl Default for Services {
     fn default() -> Self {
-        Services { enabled: true, database_file: None, allocation: Order::Ranked }
+        Services {
+            enabled: true,
+            database_file: None,
+            chat_database_file: None,
+            allocation: Order::Ranked,
+        }
     }
 }
 

@@ -1,10 +1,11 @@
-//! The services' settings, and where their database is.
+//! The services' settings, and where their databases are.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use sampan_services::Settings;
 use sampan_services::inventory::rules::allocation::Order;
 use sampan_services::store::Address;
 
@@ -23,12 +24,12 @@ const SQLITE: &str = "services.db";
 pub struct Services {
     /// Whether they run in the broker's process.
     pub enabled: bool,
-    /// Which locations give stock first.
-    pub allocation: Order,
-    place: Place,
+    allocation: Order,
+    database: Place,
+    chat_database: Option<Place>,
 }
 
-/// Where the address of their database is.
+/// Where the address of a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     Here(Address),
@@ -36,24 +37,48 @@ enum Place {
 }
 
 impl Services {
-    /// The settings of a file, and the address of the variable.
-    pub(super) fn new(file: &file::File, database: Option<Address>) -> Self {
-        let own = || Address::sqlite(&absolute(&file.data.dir.join(SQLITE)));
-        let place = match (database, &file.services.database_file) {
-            (Some(address), _) => Place::Here(address),
-            (None, Some(path)) => Place::File(path.clone()),
-            (None, None) => Place::Here(own()),
-        };
-        let file::Services { enabled, allocation, .. } = file.services;
-        Services { enabled, allocation, place }
+    /// The settings of a file, and the addresses of the variables.
+    pub(super) fn new(file: &file::File, variables: Variables) -> Self {
+        let own = || Place::Here(Address::sqlite(&absolute(&file.data.dir.join(SQLITE))));
+        let file::Services { enabled, allocation, database_file, chat_database_file } =
+            &file.services;
+        let database = Place::of(variables.database, database_file.as_deref());
+        Services {
+            enabled: *enabled,
+            allocation: *allocation,
+            database: database.unwrap_or_else(own),
+            chat_database: Place::of(variables.chat_database, chat_database_file.as_deref()),
+        }
     }
 
-    /// The address of their database.
+    /// What they are set up with.
     ///
     /// # Errors
-    /// If its file cannot be read, or can be by others.
-    pub fn database(&self) -> Result<Address, Error> {
-        match &self.place {
+    /// If the file of an address cannot be read, or can be by others.
+    pub fn settings(&self) -> Result<Settings, Error> {
+        Ok(Settings {
+            database: self.database.address()?,
+            chat_database: self.chat_database.as_ref().map(Place::address).transpose()?,
+            allocation: self.allocation,
+        })
+    }
+}
+
+/// The addresses that variables give.
+#[derive(Debug, Default)]
+pub(super) struct Variables {
+    pub(super) database: Option<Address>,
+    pub(super) chat_database: Option<Address>,
+}
+
+impl Place {
+    /// The variable goes before the file.
+    fn of(variable: Option<Address>, file: Option<&Path>) -> Option<Self> {
+        variable.map(Place::Here).or_else(|| Some(Place::File(file?.to_owned())))
+    }
+
+    fn address(&self) -> Result<Address, Error> {
+        match self {
             Place::Here(address) => Ok(address.clone()),
             Place::File(path) => read(path).map_err(|error| Error::Read(path.clone(), error)),
         }

@@ -113,8 +113,14 @@ fn refuse_unknown(table: &Table, known: &[Key], place: &str, prefix: &str) -> Re
 }
 
 /// Variables that start like a setting and are none.
-const PLAIN: [&str; 5] =
-    ["SAMPAN_URL", "SAMPAN_TOKEN", "SAMPAN_DATA", "SAMPAN_CONFIG", "SAMPAN_DATABASE_URL"];
+const PLAIN: [&str; 6] = [
+    "SAMPAN_URL",
+    "SAMPAN_TOKEN",
+    "SAMPAN_DATA",
+    "SAMPAN_CONFIG",
+    "SAMPAN_DATABASE_URL",
+    "SAMPAN_CHAT_DATABASE_URL",
+];
 
 /// The section and key that `SAMPAN_SECTION_KEY` names.
 ///

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sampan_bridge_ws::{Forward, Parameter};
 use sampan_client::{Client, Options, Token};
+use sampan_services::Services;
 use sampan_services::users::{GET, UPSERT, Upsert, User};
-use sampan_services::{Services, Settings};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
@@ -29,9 +29,8 @@ pub(super) async fn open(config: &Config) -> Result<Option<Services>, Error> {
     if !config.services.enabled {
         return Ok(None);
     }
-    let database = config.services.database().map_err(Error::Settings)?;
-    let allocation = config.services.allocation;
-    let services = Services::open(&Settings { database, allocation }).map_err(Error::Services)?;
+    let settings = config.services.settings().map_err(Error::Settings)?;
+    let services = Services::open(&settings).map_err(Error::Services)?;
     match services.migrate().await {
         Err(error) if !error.is_retryable() => Err(Error::Services(error)),
         Err(error) => {

@@ -9,6 +9,7 @@ mod harness;
 mod hostile;
 mod inventory;
 mod journal;
+mod mongo;
 mod operation;
 mod services;
 mod tokens;

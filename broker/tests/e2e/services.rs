@@ -10,7 +10,7 @@ use sampan::auth::Role;
 use sampan_client::{Client, Code, Error, HistoryFrom, Options, Topic};
 use sampan_services::inventory::rules::allocation::Order;
 use sampan_services::outbox::{Event, add};
-use sampan_services::store::{Address, Database};
+use sampan_services::store::{Address, Database, Query};
 use sampan_services::{Services, Settings};
 use sampan_tests::servers::Postgres;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use crate::harness::{Broker, PATIENCE};
 
 /// A broker whose services are not in its process.
-const WITHOUT: &str = "[services]\nenabled = false\n";
+pub(crate) const WITHOUT: &str = "[services]\nenabled = false\n";
 
 fn topic(name: &str) -> Topic {
     Topic::parse(name).expect("a topic")
@@ -131,11 +131,21 @@ async fn services_of_their_own_process_answer_and_survive_each_others_restarts()
 }
 
 /// Services of one process, which ends without a goodbye when it is dropped.
-struct Process(JoinHandle<()>);
+pub(crate) struct Process(JoinHandle<()>);
 
 impl Process {
     fn start(address: &Address, options: Options) -> Self {
-        let settings = Settings { database: address.clone(), allocation: Order::Ranked };
+        Process::with_chat(address, None, options)
+    }
+
+    /// One whose chat has a database of its own.
+    pub(crate) fn with_chat(
+        address: &Address,
+        chat_database: Option<Address>,
+        options: Options,
+    ) -> Self {
+        let database = address.clone();
+        let settings = Settings { database, chat_database, allocation: Order::Ranked };
         let services = Services::open(&settings).expect("a valid address");
         let run = async move {
             let connect = move || Client::connect(options.clone());
@@ -206,30 +216,77 @@ async fn events_survive(address: Address) {
     drop(two);
     writers.join_all().await;
     let reader = broker.client("shop", Role::Service).await;
-    let begun = Instant::now();
+    let expected: Vec<String> = (0..EVENTS).map(|number| number.to_string()).collect();
     for of in 0..TOPICS {
-        let expected: Vec<String> = (0..EVENTS).map(|number| number.to_string()).collect();
-        loop {
-            let page = reader.history(topic(&format!("order.{of}")), HistoryFrom::Offset(1), 1000);
-            let messages = match page.await {
-                Ok(page) => page.messages,
-                // Its first event is still to come.
-                Err(error) if error.code() == Some(Code::UNKNOWN_TOPIC) => Vec::new(),
-                Err(error) => panic!("order.{of}: {error}"),
-            };
-            let told = |message: &sampan_client::Received| {
-                String::from_utf8_lossy(&message.payload()).into_owned()
-            };
-            let found: Vec<String> = messages.iter().map(told).collect();
-            assert!(expected.starts_with(&found), "order.{of}: {found:?}");
-            if found.len() == expected.len() {
-                break;
-            }
-            assert!(begun.elapsed() < PATIENCE, "order.{of}: {} have come", found.len());
-            sleep(Duration::from_millis(50)).await;
-        }
+        told_in_time(&reader, &format!("order.{of}"), &expected, |payload| payload).await;
     }
     drop(one);
+}
+
+/// Waits until a topic holds these messages, by what `read` makes of their payloads. None may come
+/// twice, or in another order.
+pub(crate) async fn told_in_time(
+    reader: &Client,
+    name: &str,
+    expected: &[String],
+    read: impl Fn(String) -> String,
+) {
+    let begun = Instant::now();
+    loop {
+        let page = reader.history(topic(name), HistoryFrom::Offset(1), 1000);
+        let messages = match page.await {
+            Ok(page) => page.messages,
+            // Its first event is still to come.
+            Err(error) if error.code() == Some(Code::UNKNOWN_TOPIC) => Vec::new(),
+            Err(error) => panic!("{name}: {error}"),
+        };
+        let told = |message: &sampan_client::Received| {
+            read(String::from_utf8_lossy(&message.payload()).into_owned())
+        };
+        let found: Vec<String> = messages.iter().map(told).collect();
+        assert!(expected.starts_with(&found), "{name}: {found:?}");
+        if found.len() == expected.len() {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{name}: {} have come", found.len());
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// More events than a round of the relay takes stand before others: one cannot be read, and the
+/// rest are not granted.
+#[tokio::test]
+async fn events_that_cannot_leave_hold_up_no_others() {
+    let config = format!("{WITHOUT}[roles.service]\npublish = ['order.>']\n");
+    let (broker, folder) = (Broker::configured(&config), TempDir::new().expect("a folder"));
+    let address = Address::sqlite(&folder.path().join("services.db"));
+    let database = Database::open(&address).expect("a valid address");
+    sampan_services::store::migrate(&database, sampan_services::SCHEMAS).await.expect("migrated");
+    let mut work = database.begin().await.expect("begun");
+    let event = |name: &str, number| Event::new(topic(name), "test:event", 0, &number);
+    for number in 0..300 {
+        let stuck = event("analytics.events", number).expect("JSON").key("stuck");
+        add(&mut work, &stuck).await.expect("added");
+    }
+    add(&mut work, &event("order.1", 0).expect("JSON")).await.expect("added");
+    work.execute(Query::new("UPDATE outbox SET topic = '' WHERE seq = 1")).await.expect("updated");
+    work.commit().await.expect("committed");
+    let process = Process::start(&address, broker.options("shop", Role::Service));
+    let reader = broker.client("boss", Role::Admin).await;
+    told_in_time(&reader, "order.1", &["0".to_owned()], |payload| payload).await;
+    let begun = Instant::now();
+    let count = "SELECT COUNT(*) AS left_over, COUNT(failure) AS odd FROM outbox \
+                 WHERE topic <> 'order.1' AND (done_at IS NULL OR failure LIKE '%topic%')";
+    loop {
+        let row = database.one(Query::new(count)).await.expect("asked").expect("a row");
+        let counts = (row.get::<i64>("left_over"), row.get::<i64>("odd"));
+        if counts == (Ok(300), Ok(1)) {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{counts:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    drop(process);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -39,12 +39,6 @@ impl std::fmt::Debug for Mongo {
 }
 
 impl Mongo {
-    /// Whether an address is that of a MongoDB.
-    #[must_use]
-    pub fn is_meant(address: &Address) -> bool {
-        ["mongodb://", "mongodb+srv://"].iter().any(|scheme| address.as_str().starts_with(scheme))
-    }
-
     /// The database at `mongodb://...` or `mongodb+srv://...`. It need not be up: it is reached when
     /// it is asked.
     ///
