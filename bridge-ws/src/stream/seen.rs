@@ -27,9 +27,10 @@ impl Seen {
     pub(super) fn parse(id: &str) -> Result<Self, Failure> {
         let bad = || Failure::new(Code::BAD_FIELD, "this is the id of no event of ours");
         let mut parts = id.split(';');
-        let joined_ms = parts.next().and_then(|text| text.parse().ok());
+        let joined_ms = parts.next().and_then(|text| text.parse::<u64>().ok());
         let joined_ms = joined_ms.filter(|ms| *ms <= NUMBER_MAX).ok_or_else(bad)?;
-        let mut seen = Seen { joined_ms, ..Seen::default() };
+        // Nothing is older than 1, while to a subscription 0 is no time at all.
+        let mut seen = Seen { joined_ms: joined_ms.max(1), ..Seen::default() };
         for part in parts {
             let (topic, position) = part.split_once('=').ok_or_else(bad)?;
             let topic = Topic::parse(topic).map_err(|_| bad())?;
@@ -132,6 +133,11 @@ mod tests {
         assert!((BYTES_MAX - 64..BYTES_MAX + 32).contains(&text.len()), "{}", text.len());
         assert!(text.contains(";order.999=") && text.contains(";order.often="));
         assert_eq!(Seen::parse(&text).map(|seen| seen.bytes), Ok(seen.bytes));
+    }
+
+    #[test]
+    fn nothing_is_older_than_the_id_0() {
+        assert_eq!(Seen::parse("0").map(|seen| seen.joined_ms), Ok(1));
     }
 
     #[test]

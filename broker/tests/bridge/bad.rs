@@ -40,7 +40,7 @@ async fn an_upgrade_is_refused_by_origin_and_with_a_query() {
 }
 
 /// A masked frame from a client, written by hand.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = vec![first];
     match u8::try_from(payload.len()) {
         Ok(length) if length < 126 => out.push(0x80 | length),
@@ -55,11 +55,23 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Writes the bytes of a request; the status that comes back.
+pub(crate) async fn status_of(broker: &Broker, bytes: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(broker.http).await.expect("connected");
+    // The broker may hang up while it is still being written to.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await;
+    read.expect("in time").expect("an answer");
+    let status = std::str::from_utf8(&answer[9..]).expect("text");
+    status.parse().expect("a status")
+}
+
 /// Writes bytes to an upgraded connection; the close code that comes back.
-async fn answer_to(broker: &Broker, bytes: &[u8]) -> u16 {
+pub(crate) async fn answer_to(broker: &Broker, path: &str, bytes: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(broker.http).await.expect("connected");
     let head = format!(
-        "GET /v1/ws HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
         broker.http
     );
@@ -114,7 +126,7 @@ async fn frames_that_break_the_standard_are_closed_with_their_code() {
         let counter = format!("sampan_bridge_sockets_{counter}_total");
         let before = broker.metric(&counter).await;
         let head = &bytes[..bytes.len().min(8)];
-        assert_eq!(answer_to(&broker, &bytes).await, code, "{head:x?}");
+        assert_eq!(answer_to(&broker, "/v1/ws", &bytes).await, code, "{head:x?}");
         assert_eq!(broker.metric(&counter).await, before + 1, "{counter}");
     }
     witness.say(&json!({"id": 1, "ping": {}})).await;
@@ -204,17 +216,59 @@ async fn a_close_is_answered_and_leaves_nothing_behind() {
 async fn a_body_that_does_not_come_is_waited_for_a_while_only() {
     let broker = Broker::start();
     let token = broker.token("ann", Role::Customer);
-    let mut stream = TcpStream::connect(broker.http).await.expect("connected");
     let head = format!(
         "POST /v1/publish HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\
          content-length: 100\r\n\r\n{{",
         broker.http
     );
+    assert_eq!(status_of(&broker, head.as_bytes()).await, 408);
+}
+
+#[tokio::test]
+async fn an_upgrade_with_too_large_a_head_is_refused() {
+    let broker = Broker::start();
+    let head = format!(
+        "GET /v1/ws HTTP/1.1\r\nhost: {}\r\nx-long: {}",
+        broker.http,
+        "x".repeat(17 * 1024)
+    );
+    assert_eq!(status_of(&broker, head.as_bytes()).await, 431);
+}
+
+#[tokio::test]
+async fn compression_that_is_offered_is_declined() {
+    let broker = Broker::start();
+    let mut stream = TcpStream::connect(broker.http).await.expect("connected");
+    let head = format!(
+        "GET /v1/ws HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         sec-websocket-extensions: permessage-deflate; client_max_window_bits\r\n\r\n",
+        broker.http
+    );
     stream.write_all(head.as_bytes()).await.expect("sent");
-    let mut answer = [0; 12];
-    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await;
-    read.expect("in time").expect("an answer");
-    assert_eq!(&answer, b"HTTP/1.1 408");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.expect("a head"));
+    }
+    let answer = String::from_utf8_lossy(&answer).to_lowercase();
+    assert!(answer.starts_with("http/1.1 101"), "{answer}");
+    assert!(!answer.contains("sec-websocket-extensions"), "{answer}");
+}
+
+#[tokio::test]
+async fn empty_fragments_without_end_cost_no_memory() {
+    let broker = Broker::start();
+    let mut witness = broker.live(&broker.token("ann", Role::Customer)).await;
+    let before = broker.resident_kib();
+    let mut bytes = frame(0x01, b"");
+    bytes.extend(frame(0x00, b"").repeat(500_000));
+    bytes.extend(frame(0x82, b""));
+    let code = answer_to(&broker, "/v1/ws", &bytes).await;
+    assert_eq!(code, 1002, "they are read up to what breaks the rules");
+    let grown = broker.resident_kib().saturating_sub(before);
+    assert!(grown < 32 * 1024, "{grown} KiB");
+    witness.say(&json!({"id": 1, "ping": {}})).await;
+    assert_eq!(witness.hear().await["id"], 1, "nobody else notices");
 }
 
 #[tokio::test]
@@ -230,6 +284,15 @@ async fn an_address_that_shows_too_many_bad_tokens_waits_on_every_transport() {
         if reply.status == 429 {
             assert!(reply.head.contains("retry-after: 1\r"), "{}", reply.head);
             assert_eq!(reply.json()["name"], "RATE_LIMITED");
+        }
+    }
+    let upgrades = [("/v1/ws", 429), ("/socket.io/?EIO=4&transport=websocket", 429)];
+    for (path, status) in upgrades {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        // One attempt a second is let through, which another bad token takes.
+        while refused(&broker, path, &[]).await != status {
+            assert!(tokio::time::Instant::now() < until, "{path}");
+            broker.get("x.y.z", "/v1/topics/a/history").await;
         }
     }
     assert!(statuses.len() > 100, "some are looked at: {statuses:?}");

@@ -80,6 +80,20 @@ async fn publish(broker: &Broker, token: &str, topic: &str, n: u32) {
 }
 
 #[tokio::test]
+async fn the_id_0_begins_with_all_that_is_kept() {
+    let broker = Broker::start();
+    let token = broker.token("till", Role::Service);
+    for n in 1..=2 {
+        publish(&broker, &token, "order.1", n).await;
+    }
+    let header = format!("{}last-event-id: 0\r\n", bearer(&token));
+    let mut reader = Reader::open(&broker, "topic=order.1", &header).await;
+    for n in 1..=2 {
+        assert_eq!(reader.message().await.json()["payload"], n);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_goes_on_where_its_last_id_says_also_after_a_crash() {
     let mut broker = Broker::start();
     let token = broker.token("till", Role::Service);
