@@ -1,16 +1,20 @@
 //! Stock: what viewers see, who may ask what, and what makes no sense.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use sampan::auth::Role;
 use sampan_client::inventory::{
-    Adjust, AdjustLine, HoldStatus, Inventory, Location, Reserve, Reserved, Restock, RestockLine,
-    Threshold, Viewer,
+    Adjust, AdjustLine, HoldStatus, Inventory, Location, Reservation, Reserve, Reserved, Restock,
+    RestockLine, Threshold, Viewer,
 };
-use sampan_client::{Client, Code, Error, HistoryFrom, Topic};
+use sampan_client::{Client, Code, Error, Topic};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::harness::{Broker, PATIENCE};
+use crate::harness::{Broker, PATIENCE, pattern};
 
 fn come(product: &str, quantity: i64) -> Restock {
     let line = RestockLine {
@@ -28,7 +32,7 @@ async fn restock(stock: &Inventory, product: &str, quantity: i64) {
     loop {
         match stock.restock(&come(product, quantity)).await {
             Err(error) if error.is_retryable() && begun.elapsed() < PATIENCE => {
-                sleep(std::time::Duration::from_millis(50)).await;
+                sleep(Duration::from_millis(50)).await;
             }
             done => return done.map(|_| ()).expect("restocked"),
         }
@@ -94,23 +98,19 @@ async fn a_reservation_goes_from_the_cart_to_the_order_and_is_told_in_order() {
     assert_eq!((sold.status, sold.order_id.as_deref()), (HoldStatus::Committed, Some("order 1")));
     assert_eq!(shop.commit(&id, "order 1").await, Ok(sold));
     assert!(customer.reservations(None).await.expect("asked").is_empty());
-    let topic = Topic::parse("inventory.reservation").expect("a topic");
-    let expected = ["held", "extended", "payment_pending", "committed"];
-    let begun = Instant::now();
-    loop {
-        let page = backend.history(topic.clone(), HistoryFrom::Offset(1), 100).await;
-        let messages = page.map(|page| page.messages).unwrap_or_default();
-        let name = |it: &sampan_client::Received| {
-            it.event().unwrap_or_default().replace("reservation:", "")
-        };
-        let told: Vec<String> = messages.iter().map(name).collect();
-        assert!(expected.iter().zip(&told).all(|(a, b)| a == b), "{told:?}");
-        if told.len() == expected.len() {
-            break;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{told:?}");
-        sleep(std::time::Duration::from_millis(50)).await;
+    // The shop's workers are told of it in the group that is there from the start.
+    let workers = backend.consume("inventory", pattern("inventory.reservation")).batch(100);
+    let mut worker = workers.await.expect("joined");
+    let mut told = Vec::new();
+    while told.len() < 4 {
+        let job = timeout(PATIENCE, worker.next()).await.expect("in time").expect("not ended");
+        let it: Reservation = serde_json::from_slice(job.payload_bytes()).expect("a reservation");
+        assert_eq!((job.key(), &it.reservation_id), (Some(id.as_str()), &id));
+        told.push(job.event().unwrap_or_default().to_owned());
+        job.ack().await.expect("settled");
     }
+    let names = ["held", "extended", "payment_pending", "committed"];
+    assert_eq!(told, names.map(|name| format!("reservation:{name}")));
     broker.metric_reaches("sampan_inventory_reserved_total", 2.0).await;
     broker.metric_reaches("sampan_inventory_committed_total", 1.0).await;
 }
@@ -127,6 +127,63 @@ async fn of_many_customers_as_many_hold_the_last_pieces_as_there_are() {
     let answers = asking.join_all().await.into_iter();
     let held = answers.filter(|answer| answer.as_ref().expect("answered").success).count();
     assert_eq!(held, 5);
+}
+
+/// Carts of each customer.
+const CARTS: u32 = 24;
+
+/// The answer of a call that is made again, as it is, as long as that may help.
+macro_rules! in_the_end {
+    ($call:expr) => {
+        loop {
+            match $call.await {
+                Err(error) if error.is_retryable() => sleep(Duration::from_millis(20)).await,
+                done => break done.expect("done in the end"),
+            }
+        }
+    };
+}
+
+/// A customer who fills a cart again and again, and buys each second one; how much was bought.
+async fn buys(customer: Inventory, shop: Inventory, of: u32, done: Arc<AtomicU32>) -> i64 {
+    let mut bought = 0;
+    for n in 0..CARTS {
+        let idempotency_key = Some(format!("cart {n}"));
+        let wanted = Reserve { idempotency_key, ..Reserve::one("a", 2) };
+        let id = in_the_end!(customer.reserve(&wanted)).reservation.expect("held").reservation_id;
+        if n % 2 == 0 {
+            let order = format!("order {of} {n}");
+            in_the_end!(shop.commit(&id, &order));
+            bought += 2;
+        } else {
+            in_the_end!(customer.release(&id));
+        }
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+    bought
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_is_whole_however_often_the_broker_is_killed() {
+    let mut broker = Broker::start();
+    let shop = broker.client("shop", Role::Service).await.inventory();
+    restock(&shop, "a", 1_000).await;
+    let (done, mut buying) = (Arc::new(AtomicU32::new(0)), JoinSet::new());
+    for of in 0..4 {
+        let customer = broker.client(&format!("u{of}"), Role::Customer).await.inventory();
+        buying.spawn(buys(customer, shop.clone(), of, done.clone()));
+    }
+    for part in [20, 40, 60] {
+        while done.load(Ordering::Relaxed) < part {
+            sleep(Duration::from_millis(5)).await;
+        }
+        broker = broker.crash_and_restart();
+    }
+    let bought: i64 = buying.join_all().await.into_iter().sum();
+    let now = in_the_end!(shop.product("a")).locations;
+    assert_eq!((now[0].on_hand, now[0].reserved), (1_000 - bought, 0));
+    let mut viewer = shop.view("a").await.expect("joined");
+    while seen(&mut viewer).await.0 != 1_000 - bought {}
 }
 
 /// Asks in JSON, and expects a refusal.

@@ -48,7 +48,11 @@ async fn expire(stock: &Stock, ids: &[String]) -> Result<u64, store::Error> {
             Ok(_) => ended += 1,
             // Another was first, or it was made longer.
             Err(Error::Refused(_) | Error::Database(store::Error::Contended(_))) => {}
-            Err(Error::Database(error)) => return Err(error),
+            Err(Error::Database(error)) if error.is_retryable() => return Err(error),
+            // One that cannot be ended keeps no other from it.
+            Err(Error::Database(error)) => {
+                tracing::error!(%error, reservation = id, "a reservation is not ended");
+            }
         }
     }
     Ok(ended)
