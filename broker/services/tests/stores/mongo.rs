@@ -108,6 +108,23 @@ async fn a_place_that_is_passed_over_hides_no_other() {
     assert_eq!(found, ["conversations/c3"]);
 }
 
+/// More conversations than a round looks at, whose changes were cut off, stand before an event.
+#[tokio::test]
+async fn what_a_crash_has_left_hides_no_event() {
+    let address = mongo_address();
+    let (store, database) = (opened(&address).await, raw(&address).await);
+    for n in 0..70 {
+        created(&store, &format!("c{n}")).await;
+    }
+    let left = doc! { "id": "0", "duty": r#"{"kind":"replied","epoch":1,"at":0}"# };
+    let left = doc! { "$push": { "pending": left } };
+    documents(&database, "conversations").update_many(doc! {}, left).await.expect("updated");
+    sent(&store, "c7", &[message("c7", "cat", "k", "hello")]).await.expect("sent");
+    let open = store.open(&[]).await.expect("read");
+    let found: Vec<&str> = open.iter().map(|open| open.place.as_str()).collect();
+    assert_eq!(found, ["conversations/c7"]);
+}
+
 #[tokio::test]
 async fn while_nothing_is_published_a_conversation_takes_only_so_much() {
     let store = opened(&mongo_address()).await;

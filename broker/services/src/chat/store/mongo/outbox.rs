@@ -42,20 +42,19 @@ impl Source for MongoStore {
     const UPKEEP: Duration = Duration::from_secs(5);
 
     async fn open(&self, passed: &[String]) -> Result<Vec<Open<Key>>, Error> {
-        let mut open = Vec::new();
-        for collection in [CONVERSATIONS, AGENTS] {
-            let prefix = format!("{collection}/");
-            let passed: Vec<&str> =
-                passed.iter().filter_map(|place| place.strip_prefix(&prefix)).collect();
-            let filter = doc! { "pending.id": { "$gt": "" }, "_id": { "$nin": passed } };
-            let fields = doc! { "version": 1, "pending": { "$slice": ENTRIES } };
-            let order = doc! { "pending.id": 1 };
-            for found in self.0.collection(collection).all(filter, fields, order, DOCUMENTS).await?
-            {
-                open.extend(self.entries(collection, &found).await?);
+        loop {
+            let (mut open, mut found) = (Vec::new(), 0);
+            for collection in [CONVERSATIONS, AGENTS] {
+                for document in self.oldest(collection, passed).await? {
+                    found += 1;
+                    open.extend(self.entries(collection, &document).await?);
+                }
+            }
+            // Documents that had nothing but duties have made place for others.
+            if found == 0 || !open.is_empty() {
+                return Ok(open);
             }
         }
-        Ok(open)
     }
 
     /// Those with a failure go to the collection `refused`, for people.
@@ -89,6 +88,21 @@ impl Source for MongoStore {
 }
 
 impl MongoStore {
+    /// The documents with the oldest entries.
+    async fn oldest(
+        &self,
+        collection: &'static str,
+        passed: &[String],
+    ) -> Result<Vec<Document>, Error> {
+        let prefix = format!("{collection}/");
+        let passed: Vec<&str> =
+            passed.iter().filter_map(|place| place.strip_prefix(&prefix)).collect();
+        let filter = doc! { "pending.id": { "$gt": "" }, "_id": { "$nin": passed } };
+        let fields = doc! { "version": 1, "pending": { "$slice": ENTRIES } };
+        let order = doc! { "pending.id": 1 };
+        self.0.collection(collection).all(filter, fields, order, DOCUMENTS).await
+    }
+
     /// The events of a document, whose duties are carried out first. What is neither is told as such.
     async fn entries(
         &self,
