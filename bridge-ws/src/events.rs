@@ -16,6 +16,57 @@ pub(crate) struct Rooms {
     present: bool,
 }
 
+/// What goes with the rooms of one sort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Beside {
+    /// What stands in front of the id in the name of such a room.
+    prefix: &'static str,
+    /// What stands in front of it in those that are joined too, and left, by whoever may.
+    also: &'static [&'static str],
+    /// Topic of the request that tells who has joined how things stand there.
+    joined: &'static str,
+    /// Topic of the request that tells who has left.
+    left: &'static str,
+}
+
+/// Where a message is worth nothing a moment later: whoever is recovered joins anew.
+const FLEETING: [&str; 2] = ["chat.typing.", "chat.position."];
+
+const BESIDE: [Beside; 1] = [Beside {
+    prefix: "chat.conversation.",
+    also: &["chat.typing.", "chat.position.", "chat.note."],
+    joined: "chat.join_conversation",
+    left: "chat.leave_conversation",
+}];
+
+/// What follows from joining or leaving a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Follow {
+    /// Topics that are joined or left too.
+    pub(crate) also: Vec<String>,
+    /// Topic of the request that is asked next, and its payload.
+    pub(crate) joined: &'static str,
+    /// As `joined`, for who leaves.
+    pub(crate) left: &'static str,
+    /// The payload of either.
+    pub(crate) payload: String,
+}
+
+/// What follows from joining or leaving this topic, if something does.
+pub(crate) fn follow(topic: &str) -> Option<Follow> {
+    let of = |beside: &Beside| topic.strip_prefix(beside.prefix).map(|token| (*beside, token));
+    let (beside, token) = BESIDE.iter().find_map(of)?;
+    let id = topic::token_to_id(token)?;
+    let also = beside.also.iter().map(|prefix| format!("{prefix}{token}")).collect();
+    let payload = serde_json::json!({ "conversation_id": id }).to_string();
+    Some(Follow { also, joined: beside.joined, left: beside.left, payload })
+}
+
+/// Whether a room's messages are worth nothing a moment later.
+pub(crate) fn is_fleeting(topic: &str) -> bool {
+    FLEETING.iter().any(|prefix| topic.starts_with(prefix))
+}
+
 /// What an event stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -64,8 +115,11 @@ pub(crate) const EVENTS: [(&str, Action); 18] = [
     ("auth:refresh", Action::Refresh),
 ];
 
+/// Where agents are present, so that chats find those who are there.
+const AGENTS: &str = "agents";
+
 /// Rooms that a client of a role joins by connecting, beside its own.
-const OF_ROLE: [(&str, &str); 2] = [("agent", "agents"), ("admin", "admin.dashboard")];
+const OF_ROLE: [(&str, &str); 2] = [("agent", AGENTS), ("admin", "admin.dashboard")];
 
 /// What an event stands for.
 ///
@@ -86,7 +140,7 @@ pub(crate) fn at_connect(user: &str, role: &str) -> Vec<String> {
 /// Whether who joins this topic is present there.
 pub(crate) fn is_present(topic: &str) -> bool {
     let all = [CONVERSATION, PRODUCT, ORDER];
-    all.iter().any(|rooms| rooms.present && topic.starts_with(rooms.prefix))
+    topic == AGENTS || all.iter().any(|rooms| rooms.present && topic.starts_with(rooms.prefix))
 }
 
 impl Rooms {
@@ -214,5 +268,14 @@ mod tests {
         }
         assert_eq!(action("constructor").map_err(|f| f.code), Err(Code::UNKNOWN_KIND));
         assert!(is_present("chat.conversation.1") && !is_present("order.1"));
+    }
+
+    #[test]
+    fn who_joins_a_conversation_joins_what_goes_with_it_and_is_told_how_it_stands() {
+        let follow = follow("chat.conversation.a%2Eb").expect("something");
+        assert_eq!(follow.also, ["chat.typing.a%2Eb", "chat.position.a%2Eb", "chat.note.a%2Eb"]);
+        assert_eq!(follow.payload, r#"{"conversation_id":"a.b"}"#);
+        assert_eq!(super::follow("order.1"), None);
+        assert!(is_fleeting("chat.typing.1") && !is_fleeting("chat.note.1"));
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use sampan_protocol::control::TopicPosition;
 use sampan_protocol::{Position, Topic};
 
+use crate::events::is_fleeting;
+
 /// Bytes of the text. A client in more rooms than fit is not recovered, and told so.
 const BYTES_MAX: usize = 2048;
 /// Stands for rooms that do not fit.
@@ -43,6 +45,10 @@ impl Rooms {
         let mut text = String::with_capacity(64);
         for (topic, room) in &self.0 {
             let Some(position) = room.position else { continue };
+            // They are joined with the room that they go with.
+            if is_fleeting(topic) {
+                continue;
+            }
             if !text.is_empty() {
                 text.push(';');
             }

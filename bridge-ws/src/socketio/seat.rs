@@ -16,7 +16,7 @@ use super::rooms::Rooms;
 use super::seal::Begun;
 use super::{Message, Output, Shared};
 use crate::bridge::random;
-use crate::events::{self, Action, action, at_connect, is_present};
+use crate::events::{self, Action, action, at_connect, follow, is_fleeting, is_present};
 use crate::failure::Failure;
 use crate::inflate::inflate;
 use crate::json::{Away, Gone, is_json, reply, text};
@@ -60,6 +60,10 @@ enum Pending {
     Room(String),
     /// A room that the client has asked for, perhaps several times.
     Join(String, Vec<u64>),
+    /// A room that goes with another; who may not be in it is not.
+    Beside(String),
+    /// How things stand in a room that has been joined.
+    Look(String, Option<u64>),
     /// A request that is passed on.
     Ask(Option<u64>),
     /// A fresh token.
@@ -197,10 +201,50 @@ impl Seat {
         if let Some(room) = self.rooms.leave(topic) {
             out.frames.extend_from_slice(&self.session.unsubscribe(room.number)?);
             self.presence(topic, PresenceAct::Leave, out)?;
+            let follow = follow(topic);
+            for topic in follow.iter().flat_map(|follow| &follow.also) {
+                if let Some(room) = self.rooms.leave(topic) {
+                    out.frames.extend_from_slice(&self.session.unsubscribe(room.number)?);
+                }
+            }
             self.tell_rooms(out);
+            if let Some(follow) = follow {
+                return self.look(follow.left, topic, &follow.payload, ack, out);
+            }
         }
         accept(ack, &json!({ "ok": true, "topic": topic }), out);
         Ok(())
+    }
+
+    /// Joins what goes with a room.
+    fn join_beside(&mut self, topic: &str, out: &mut Output) -> Result<(), Failure> {
+        for topic in follow(topic).into_iter().flat_map(|follow| follow.also) {
+            if self.rooms.get(&topic).is_none() {
+                self.subscribe(topic.clone(), Start::Now, Pending::Beside(topic), out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks how things stand where the client has joined or left.
+    fn look(
+        &mut self,
+        asked: &str,
+        topic: &str,
+        payload: &str,
+        ack: Option<u64>,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        let number = self.number(Pending::Look(topic.to_owned(), ack))?;
+        let question = Question {
+            topic: asked,
+            event: None,
+            content_type: Some("application/json"),
+            content_encoding: None,
+            timeout_ms: TIMEOUT_MS,
+            payload: payload.as_bytes(),
+        };
+        self.send(number, |session| session.ask(number, &question), out)
     }
 
     fn ask(
@@ -347,6 +391,7 @@ impl Seat {
             self.send(number, |session| session.request(number, &body), out)?;
             self.rooms.rejoin(&topic, number);
             self.presence(&topic, PresenceAct::Enter, out)?;
+            self.join_beside(&topic, out)?;
         }
         Ok(())
     }
@@ -389,6 +434,10 @@ impl Seat {
         match (pending, answer) {
             (Pending::Room(topic), Answer::Subscribed(subscribed)) => {
                 self.rooms.confirm(&topic, subscribed.positions.first());
+                // One that is joined again is entered with that.
+                if !self.is_live() {
+                    self.presence(&topic, PresenceAct::Enter, out)?;
+                }
                 self.settled(shared, out)?;
             }
             (Pending::Room(topic), Answer::Refused(failure)) => {
@@ -400,15 +449,52 @@ impl Seat {
                 self.settled(shared, out)?;
             }
             (Pending::Join(topic, acks), Answer::Subscribed(subscribed)) => {
-                let accepted = json!({ "ok": true, "topic": topic });
-                acks.into_iter().for_each(|ack| accept(Some(ack), &accepted, out));
+                match follow(&topic) {
+                    Some(follow) => {
+                        let first = acks.is_empty().then_some(None);
+                        for ack in acks.into_iter().map(Some).chain(first) {
+                            self.look(follow.joined, &topic, &follow.payload, ack, out)?;
+                        }
+                    }
+                    None => {
+                        let accepted = json!({ "ok": true, "topic": topic });
+                        acks.into_iter().for_each(|ack| accept(Some(ack), &accepted, out));
+                    }
+                }
                 // Who has left meanwhile may have joined once more, under another number.
                 if self.rooms.get(&topic).is_some_and(|room| room.number == number) {
                     self.rooms.confirm(&topic, subscribed.positions.first());
                     self.presence(&topic, PresenceAct::Enter, out)?;
+                    self.join_beside(&topic, out)?;
                     self.tell_rooms(out);
                 }
             }
+            (Pending::Beside(topic), Answer::Subscribed(subscribed)) => {
+                if self.rooms.get(&topic).is_some_and(|room| room.number == number) {
+                    self.rooms.confirm(&topic, subscribed.positions.first());
+                    if !is_fleeting(&topic) {
+                        self.tell_rooms(out);
+                    }
+                }
+            }
+            (Pending::Beside(topic), Answer::Refused(_)) => {
+                if self.rooms.get(&topic).is_some_and(|room| room.number == number) {
+                    self.rooms.leave(&topic);
+                }
+            }
+            (Pending::Look(topic, Some(ack)), Answer::Replied(frame)) => match members(&frame) {
+                Ok(members) => {
+                    let topic = serde_json::Value::from(topic);
+                    out.say(format!("43{ack}[{{\"ok\":true,\"topic\":{topic}{members}]"));
+                }
+                Err(failure) => refuse(Some(ack), &failure, out),
+            },
+            (Pending::Look(_, None), Answer::Replied(_) | Answer::Refused(_)) => {}
+            (Pending::Look(topic, ack), Answer::Refused(failure)) => match failure.code {
+                // Whoever serves it is not there; the room is.
+                Code::NO_RESPONDER => accept(ack, &json!({ "ok": true, "topic": topic }), out),
+                _ => refuse(ack, &failure, out),
+            },
             (Pending::Join(topic, acks), Answer::Refused(failure)) => {
                 if self.rooms.get(&topic).is_some_and(|room| room.number == number) {
                     self.rooms.leave(&topic);

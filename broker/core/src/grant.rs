@@ -217,8 +217,9 @@ fn is_token_of(user: &str, token: &str) -> bool {
 
 /// What the roles may do that may not do everything, as configuration writes it.
 ///
-/// A customer reads its own `user.` topics, sees stock, and asks the services through `chat.*`, such
-/// as `chat.send_message`, and some topics of `inventory.`: the service that answers checks the user. With an authorizer's yes it
+/// A customer reads its own `user.` topics, sees stock, and asks the services through `chat.*`,
+/// `orders.*` and some topics of `inventory.`: the service that answers, such as that of
+/// `chat.send_message`, checks the user. With an authorizer's yes it
 /// reads its orders and conversations, and sends and sees typing signs. Nobody but a service or an
 /// admin publishes into a conversation or an order, answers requests or takes part in groups.
 const SHIPPED: &[(Role, Action, &[&str])] = {
@@ -230,6 +231,7 @@ const SHIPPED: &[(Role, Action, &[&str])] = {
             Publish,
             &[
                 "chat.*",
+                "orders.*",
                 "chat.typing.*?",
                 "inventory.reserve",
                 "inventory.release",
@@ -249,6 +251,7 @@ const SHIPPED: &[(Role, Action, &[&str])] = {
                 "order.*?",
                 "chat.conversation.*?",
                 "chat.typing.*?",
+                "chat.position.*?",
             ],
         ),
         (Customer, Presence, &["chat.conversation.*?"]),
@@ -258,6 +261,7 @@ const SHIPPED: &[(Role, Action, &[&str])] = {
             Publish,
             &[
                 "chat.*",
+                "orders.*",
                 "chat.typing.*",
                 "inventory.reserve",
                 "inventory.release",
@@ -274,7 +278,7 @@ const SHIPPED: &[(Role, Action, &[&str])] = {
                 "user.{user}",
                 "user.{user}.>",
                 "chat.>",
-                "order.*",
+                "order.*?",
                 "inventory.>",
                 "presence.*",
                 "agents",
@@ -285,7 +289,7 @@ const SHIPPED: &[(Role, Action, &[&str])] = {
         (
             Agent,
             History,
-            &["user.{user}", "user.{user}.>", "chat.>", "order.*", "agents", "agents.>"],
+            &["user.{user}", "user.{user}.>", "chat.>", "order.*?", "agents", "agents.>"],
         ),
     ]
 };

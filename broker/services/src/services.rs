@@ -163,6 +163,11 @@ impl Services {
 
     async fn register(&self, host: &mut Host) -> Result<(), ClientError> {
         users::serve(host, &Users::new(&self.database)).await?;
+        let users = Users::new(&self.database);
+        let store = chat::store::SqlStore::new(&self.database);
+        let desk =
+            chat::service::Desk::new(store, users, host.client().clone(), Default::default());
+        chat::service::serve(host, &desk).await?;
         orders::serve(host, &Orders::new(&self.database)).await?;
         let stock = inventory::store::Stock::new(&self.database, self.allocation);
         inventory::serve(host, &stock, &self.counters.inventory).await?;

@@ -1,7 +1,9 @@
 //! The broker end to end: the real binary as a child process, real sockets on loopback, the Rust
 //! SDK, and clients that break the rules by hand.
 
+mod asking;
 mod catalog;
+mod chat;
 mod crash;
 mod delivery;
 mod groups;

@@ -7,47 +7,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use sampan::auth::Role;
-use sampan_client::{Client, Code, Error, HistoryFrom, Options, Topic};
+use sampan_client::{Client, Code, HistoryFrom, Options};
 use sampan_services::inventory::rules::allocation::Order;
 use sampan_services::outbox::{Event, add};
 use sampan_services::store::{Address, Database, Query};
 use sampan_services::{Services, Settings};
 use sampan_tests::servers::Postgres;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
+use crate::asking::{ask, ask_in_time, code, topic};
 use crate::harness::{Broker, PATIENCE};
 
 /// A broker whose services are not in its process.
 pub(crate) const WITHOUT: &str = "[services]\nenabled = false\n";
-
-fn topic(name: &str) -> Topic {
-    Topic::parse(name).expect("a topic")
-}
-
-async fn ask(client: &Client, name: &str, question: &Value) -> Result<Value, Error> {
-    let reply = client.request(topic(name), question.to_string(), PATIENCE).await?;
-    Ok(serde_json::from_slice(&reply.payload()).expect("JSON"))
-}
-
-/// Asks until the answer is no more that nobody answers, or that the answerer has no database.
-async fn ask_in_time(client: &Client, name: &str, question: &Value) -> Result<Value, Error> {
-    let begun = Instant::now();
-    loop {
-        match ask(client, name, question).await {
-            Err(error) if error.is_retryable() && begun.elapsed() < PATIENCE => {
-                sleep(Duration::from_millis(50)).await;
-            }
-            done => return done,
-        }
-    }
-}
-
-fn code(answer: Result<Value, Error>) -> Option<Code> {
-    answer.expect_err("refused").code()
-}
 
 #[tokio::test]
 async fn users_are_told_of_and_asked_for_by_those_who_run_the_shop() {

@@ -51,6 +51,7 @@ facts! {
     a_message_sent_again_is_the_first_and_an_altered_one_is_refused
     of_many_who_claim_one_conversation_one_gets_it
     a_step_without_room_leaves_nothing_behind
+    an_agent_that_is_seen_lives_and_one_that_is_offline_stays_gone
     no_agent_ever_has_more_than_its_limit_and_counters_equal_a_recount
     cursors_only_grow_and_events_leave_only_when_they_do
     a_rewritten_message_keeps_what_it_said_and_two_do_not_rewrite_at_once
@@ -236,6 +237,21 @@ async fn a_step_without_room_leaves_nothing_behind(store: impl Store, outbox: im
     store.put_agent(&agent("amy", 9)).await.expect("told");
     created(&store, "c3").await;
     assert_eq!(happen(&store, "c3", claim("amy"), &[]).await, Some(Outcome::Full));
+}
+
+async fn an_agent_that_is_seen_lives_and_one_that_is_offline_stays_gone(
+    store: impl Store,
+    _: impl Source,
+) {
+    let ids: Vec<String> = ["amy", "kim", "nobody"].map(str::to_owned).into();
+    for id in &ids[..2] {
+        store.put_agent(&agent(id, 1)).await.expect("told");
+    }
+    store.set_status("kim", AgentStatus::Offline, NOW, &[]).await.expect("set");
+    let later = NOW.after(Duration::from_secs(15));
+    store.seen(&ids, later).await.expect("noted");
+    let seen = store.agents().await.expect("read").into_iter().map(|agent| agent.last_seen_at);
+    assert_eq!(seen.collect::<Vec<_>>(), [Some(later), Some(NOW)]);
 }
 
 /// Tasks that claim, resolve, hand back and reopen at random: no limit is passed, and in the end

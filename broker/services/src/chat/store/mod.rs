@@ -124,6 +124,9 @@ pub trait Store: Clone + Send + Sync + 'static {
         events: &[Event],
     ) -> impl Future<Output = Answer<Option<Agent>>> + Send;
 
+    /// Notes that these agents live. One that has chosen to be offline stays as it was seen last.
+    fn seen(&self, ids: &[String], at: Moment) -> impl Future<Output = Answer<()>> + Send;
+
     /// Counts the chats of all agents again; how many counts were wrong.
     fn recount(&self) -> impl Future<Output = Answer<u64>> + Send;
 

@@ -81,6 +81,16 @@ pub(super) async fn set_status(
     read(&stored).map(Some)
 }
 
+/// Notes that agents live, but for those who have chosen to be offline.
+pub(super) async fn seen(store: &MongoStore, ids: &[String], at: Moment) -> Answer<()> {
+    for id in ids {
+        let there = doc! { "_id": id, "status": { "$ne": AgentStatus::Offline.name() } };
+        let change = doc! { "$set": { "last_seen_at": at.as_ms() } };
+        store.agents().update(there, change).await?;
+    }
+    Ok(())
+}
+
 /// Takes a slot of an agent for a conversation; whether it had one.
 pub(super) async fn take_slot(
     store: &MongoStore,

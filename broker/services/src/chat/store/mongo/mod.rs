@@ -153,6 +153,10 @@ impl Store for MongoStore {
         agents::set_status(self, id, status, seen_at, events).await
     }
 
+    async fn seen(&self, ids: &[String], at: Moment) -> Answer<()> {
+        agents::seen(self, ids, at).await
+    }
+
     async fn recount(&self) -> Answer<u64> {
         recount::recount(self).await
     }

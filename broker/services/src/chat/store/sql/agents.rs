@@ -48,6 +48,17 @@ pub(super) async fn set_status(
     Ok(Some(agent))
 }
 
+/// Notes that agents live, but for those who have chosen to be offline.
+pub(super) async fn seen(database: &Database, ids: &[String], at: Moment) -> Answer<()> {
+    let mut work = database.begin().await?;
+    for id in ids {
+        let query =
+            Query::new("UPDATE agents SET last_seen_at = $2 WHERE id = $1 AND status <> 'offline'");
+        work.execute(query.bind(id).bind(at.as_ms())).await?;
+    }
+    work.commit().await
+}
+
 /// Counts the chats of all agents again; how many counts were wrong.
 pub(super) async fn recount(database: &Database) -> Answer<u64> {
     let mut work = database.begin().await?;

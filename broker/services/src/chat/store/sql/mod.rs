@@ -126,6 +126,10 @@ impl Store for SqlStore {
         agents::set_status(&self.0, id, status, seen_at, events).await
     }
 
+    async fn seen(&self, ids: &[String], at: Moment) -> Answer<()> {
+        agents::seen(&self.0, ids, at).await
+    }
+
     async fn recount(&self) -> Answer<u64> {
         agents::recount(&self.0).await
     }

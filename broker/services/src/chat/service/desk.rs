@@ -1,0 +1,198 @@
+//! Changes of conversations: asked for again until nobody is in between.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sampan_client::Client;
+use tokio::sync::Notify;
+
+use super::events::follow;
+use super::typing::Keyboards;
+use crate::chat::model::{Conversation, Message, Participant, Sender};
+use crate::chat::rules::due::Patience;
+use crate::chat::rules::lifecycle::{Change, Effect, Event, step};
+use crate::chat::rules::routing::Policy;
+use crate::chat::store::{Outcome, Room, Step, Store};
+use crate::moment::Moment;
+use crate::role::Role;
+use crate::service::{Asker, Problem};
+use crate::users::Users;
+
+/// Times that a change is tried while others are faster.
+const TRIES: u32 = 20;
+
+/// How chats are handled.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// How chats find agents.
+    pub policy: Policy,
+    /// How long everything may take.
+    pub patience: Patience,
+}
+
+/// Chats and those who answer them.
+#[derive(Clone, Debug)]
+pub struct Desk<S> {
+    pub(super) store: S,
+    pub(super) users: Users,
+    pub(super) client: Client,
+    pub(super) settings: Arc<Settings>,
+    pub(super) keyboards: Keyboards,
+    /// Told when a chat may find an agent.
+    pub(super) moved: Arc<Notify>,
+}
+
+/// A change that somebody wants.
+pub(super) struct Wish {
+    /// What happens; nothing, for what leaves the conversation as it stands.
+    pub(super) event: Option<Event>,
+    /// What is said with it; it gets its sequence from the store.
+    pub(super) message: Option<Message>,
+    /// What an agent that gets the conversation must have.
+    pub(super) room: Room,
+}
+
+impl From<Event> for Wish {
+    fn from(event: Event) -> Self {
+        Wish { event: Some(event), message: None, room: Room::Online }
+    }
+}
+
+/// A change that has been stored.
+pub(super) struct Done {
+    pub(super) conversation: Conversation,
+    /// The message that was asked for, with its sequence; also if it had come before.
+    pub(super) message: Option<Message>,
+}
+
+impl<S: Store> Desk<S> {
+    /// The desk over a store.
+    #[must_use]
+    pub fn new(store: S, users: Users, client: Client, settings: Settings) -> Self {
+        let settings = Arc::new(settings);
+        let (keyboards, moved) = (Keyboards::default(), Arc::new(Notify::new()));
+        Desk { store, users, client, settings, keyboards, moved }
+    }
+
+    /// The conversation of this id, whoever asks.
+    pub(super) async fn find(&self, id: &str) -> Result<Conversation, Problem> {
+        self.store.conversation(id).await?.ok_or_else(unknown)
+    }
+
+    /// The conversation, if it is there for this asker: of another's nobody learns that there is
+    /// one.
+    pub(super) async fn seen(&self, id: &str, asker: &Asker) -> Result<Conversation, Problem> {
+        let chat = self.find(id).await?;
+        if may_see(&chat, asker) { Ok(chat) } else { Err(unknown()) }
+    }
+
+    /// Changes a conversation as `wish` wants it, which is asked anew whenever another change was
+    /// faster.
+    pub(super) async fn change<W, R>(&self, id: &str, wish: W) -> Result<Done, Problem>
+    where
+        W: Fn(Conversation, Moment) -> R,
+        R: Future<Output = Result<Wish, Problem>>,
+    {
+        for _ in 0..TRIES {
+            let before = self.find(id).await?;
+            let at = now();
+            let Wish { event, message, room } = wish(before.clone(), at).await?;
+            let change = match event {
+                Some(event) => step(&before, event, at)?,
+                None => quiet(&before),
+            };
+            let (events, lines) = follow(&change, at)?;
+            // What somebody says comes before what the shop says of it.
+            let is_asked = message.is_some();
+            let messages = message
+                .into_iter()
+                .chain(lines)
+                .map(|message| Message { epoch: change.conversation.epoch, ..message });
+            let wanted = Step {
+                events,
+                room,
+                messages: messages.collect(),
+                ..Step::new(change.clone(), at)
+            };
+            match self.store.apply(&wanted).await? {
+                Outcome::Done(messages) => {
+                    self.after(&change).await?;
+                    let message = messages.into_iter().next().filter(|_| is_asked);
+                    return Ok(Done { conversation: change.conversation, message });
+                }
+                Outcome::Repeated(message) => {
+                    let conversation = self.find(id).await?;
+                    return Ok(Done { conversation, message: Some(*message) });
+                }
+                Outcome::Differs => return Err(used()),
+                Outcome::Full => return Err(Problem::full("the agent has no free slot")),
+                Outcome::Moved => {}
+            }
+        }
+        Err(Problem::new(sampan_client::Code::BUSY, "others change the conversation; try again"))
+    }
+
+    /// What is done once a change is stored; done again, it changes nothing.
+    async fn after(&self, change: &Change) -> Result<(), Problem> {
+        for effect in &change.effects {
+            match effect {
+                Effect::Assigned { agent_id, .. } => {
+                    let id = &change.conversation.id;
+                    self.store.join(&participant(id, agent_id, Sender::Agent, now())).await?;
+                }
+                Effect::Queued | Effect::Ended { .. } => self.moved.notify_one(),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A change that leaves the conversation as it stands, but for what is said.
+fn quiet(before: &Conversation) -> Change {
+    let conversation = Conversation { version: before.version.saturating_add(1), ..before.clone() };
+    Change { conversation, effects: Vec::new() }
+}
+
+/// A user who takes part from then on.
+pub(super) fn participant(id: &str, user: &str, role: Sender, at: Moment) -> Participant {
+    Participant {
+        conversation_id: id.to_owned(),
+        user_id: user.to_owned(),
+        role,
+        delivered_seq: 0,
+        read_seq: 0,
+        joined_at: at,
+        left_at: None,
+        muted: false,
+    }
+}
+
+/// Whether a conversation is there for this asker: customers have their own, agents serve all.
+pub(super) fn may_see(chat: &Conversation, asker: &Asker) -> bool {
+    asker.role != Role::Customer || chat.customer_id == asker.user
+}
+
+/// As what a user takes part.
+pub(super) fn sender(role: Role) -> Sender {
+    match role {
+        Role::Customer => Sender::Customer,
+        Role::Agent | Role::Admin => Sender::Agent,
+        Role::Service => Sender::System,
+    }
+}
+
+pub(super) fn unknown() -> Problem {
+    Problem::not_found("there is no such conversation, or not for you")
+}
+
+/// The same id for something else.
+pub(super) fn used() -> Problem {
+    Problem::differs("client_message_id: it was used for another message")
+}
+
+/// This moment.
+pub(super) fn now() -> Moment {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Moment::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,185 @@
+//! What agents do with conversations.
+
+use super::asked::{AgentTold, Agents, Assign, Available, HandOver, HandOverAnswer, Of, Snooze};
+use super::desk::{Desk, Wish, now};
+use super::events::event;
+use crate::chat::model::TransferTarget;
+use crate::chat::model::{
+    Agent, AgentStatus, AvailableEvent, Conversation, EndReason, Name, Reason,
+};
+use crate::chat::rules::lifecycle::Event;
+use crate::chat::store::{Room, Store};
+use crate::role::Role;
+use crate::service::{Asker, Problem};
+
+/// Chats that an agent may have at once at most.
+const LIMIT_MAX: u32 = 100;
+
+impl<S: Store> Desk<S> {
+    /// Gives a conversation that waits to an agent.
+    pub(super) async fn assign(
+        &self,
+        asker: &Asker,
+        asked: &Assign,
+    ) -> Result<Conversation, Problem> {
+        let to = asked.agent_id.as_ref().unwrap_or(&asker.user);
+        if asker.role == Role::Agent && (*to != asker.user || asked.force) {
+            return Err(Problem::not_allowed(
+                "an agent picks for itself, while it has a free slot",
+            ));
+        }
+        self.agent(to).await?;
+        let room = if asked.force { Room::Nothing } else { Room::Slot };
+        let done = self.change(&asked.conversation_id, |_, _| async move {
+            let event = Event::Claim { agent_id: to.clone(), reason: Reason::Manual };
+            Ok(Wish { room, ..Wish::from(event) })
+        });
+        Ok(done.await?.conversation)
+    }
+
+    /// Gives a conversation back to those that wait.
+    pub(super) async fn requeue(&self, asker: &Asker, of: &Of) -> Result<Conversation, Problem> {
+        self.holds(asker, &of.conversation_id, Event::Requeue(EndReason::Unassigned)).await
+    }
+
+    /// It is answered.
+    pub(super) async fn resolve(&self, asker: &Asker, of: &Of) -> Result<Conversation, Problem> {
+        self.holds(asker, &of.conversation_id, Event::Resolve).await
+    }
+
+    /// It is over for good.
+    pub(super) async fn archive(&self, asker: &Asker, of: &Of) -> Result<Conversation, Problem> {
+        self.holds(asker, &of.conversation_id, Event::Archive).await
+    }
+
+    /// It is put aside.
+    pub(super) async fn snooze(
+        &self,
+        asker: &Asker,
+        asked: &Snooze,
+    ) -> Result<Conversation, Problem> {
+        self.holds(asker, &asked.conversation_id, Event::Snooze(asked.until)).await
+    }
+
+    /// Hands a conversation over.
+    pub(super) async fn transfer(
+        &self,
+        asker: &Asker,
+        asked: &HandOver,
+    ) -> Result<Conversation, Problem> {
+        let from = asked.from_agent.as_ref().unwrap_or(&asker.user);
+        if asker.role == Role::Agent && *from != asker.user {
+            return Err(Problem::not_allowed("fromAgent: that is not you"));
+        }
+        let target = asked.target().ok_or_else(|| Problem::field("toAgent", "or toSkill"))?;
+        if let TransferTarget::Agent(to) = &target {
+            let to = self.agent(to).await?;
+            if to.status == AgentStatus::Offline {
+                return Err(Problem::conflict("toAgent: the agent is offline"));
+            }
+            if to.free_slots() == 0 {
+                return Err(Problem::full("toAgent: the agent has no free slot"));
+            }
+        }
+        let target = &target;
+        let done = self.change(&asked.conversation_id, |_, _| async move {
+            let (from, to, note) = (from.clone(), target.clone(), asked.note.clone());
+            let event = Event::Transfer { from, to, is_asked: asked.ask, note };
+            Ok(Wish { room: Room::Slot, ..Wish::from(event) })
+        });
+        Ok(done.await?.conversation)
+    }
+
+    /// Takes a conversation that the asker was asked to take, or does not.
+    pub(super) async fn answer(
+        &self,
+        asker: &Asker,
+        asked: &HandOverAnswer,
+    ) -> Result<Conversation, Problem> {
+        let done = self.change(&asked.conversation_id, |_, _| async move {
+            let by = asker.user.clone();
+            let event = match asked.accept {
+                true => Event::AcceptTransfer(by),
+                false => Event::DeclineTransfer(by),
+            };
+            Ok(Wish { room: Room::Slot, ..Wish::from(event) })
+        });
+        Ok(done.await?.conversation)
+    }
+
+    /// Notes whether an agent takes chats.
+    pub(super) async fn available(
+        &self,
+        asker: &Asker,
+        asked: &Available,
+    ) -> Result<Agent, Problem> {
+        let id = asked.agent_id.as_ref().unwrap_or(&asker.user);
+        if asker.role == Role::Agent && *id != asker.user {
+            return Err(Problem::not_allowed("agentId: that is not you"));
+        }
+        let at = now();
+        let told = AvailableEvent { agent_id: id.clone(), status: asked.status };
+        let mut events = Vec::new();
+        for name in [format!("chat.agent.{}", sampan_client::topic_token(id)), DASHBOARD.to_owned()]
+        {
+            let topic = sampan_client::Topic::parse(&name);
+            let topic = topic.map_err(|_| Problem::field("agentId", "too long to be one"))?;
+            events.push(event(topic, Name::Available.text(), id, at, &told)?);
+        }
+        let agent = self.store.set_status(id, asked.status, at, &events).await?;
+        self.moved.notify_one();
+        agent.ok_or_else(no_agent)
+    }
+
+    /// Notes what the shop tells of an agent.
+    pub(super) async fn put_agent(&self, told: AgentTold) -> Result<Agent, Problem> {
+        for (field, text) in [("id", &told.id), ("name", &told.name), ("email", &told.email)] {
+            if text.trim().is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
+                return Err(Problem::field(field, "1 to 255 bytes without control characters"));
+            }
+        }
+        for (field, list) in [("skills", &told.skills), ("languages", &told.languages)] {
+            if list.len() > 50 || list.iter().any(|word| word.is_empty() || word.len() > 64) {
+                return Err(Problem::field(field, "at most 50 of 1 to 64 bytes each"));
+            }
+        }
+        if told.concurrent_limit > LIMIT_MAX {
+            return Err(Problem::field("concurrent_limit", "at most 100"));
+        }
+        let AgentTold { id, name, email, skills, languages, concurrent_limit } = told;
+        let agent =
+            Agent { id, name, email, skills, languages, concurrent_limit, ..Agent::default() };
+        let stored = self.store.put_agent(&agent).await?;
+        self.moved.notify_one();
+        Ok(stored)
+    }
+
+    /// All agents.
+    pub(super) async fn all_agents(&self) -> Result<Agents, Problem> {
+        Ok(Agents { agents: self.store.agents().await? })
+    }
+
+    async fn agent(&self, id: &str) -> Result<Agent, Problem> {
+        self.store.agent(id).await?.ok_or_else(no_agent)
+    }
+
+    /// Changes a conversation that no other agent has.
+    async fn holds(&self, asker: &Asker, id: &str, event: Event) -> Result<Conversation, Problem> {
+        let event = &event;
+        let done = self.change(id, |chat, _| async move {
+            let holder = chat.agent_id.as_ref();
+            if asker.role == Role::Agent && holder.is_some_and(|holder| *holder != asker.user) {
+                return Err(Problem::not_allowed("another agent has the conversation"));
+            }
+            Ok(Wish::from(event.clone()))
+        });
+        Ok(done.await?.conversation)
+    }
+}
+
+/// Where operators look.
+const DASHBOARD: &str = "admin.dashboard";
+
+fn no_agent() -> Problem {
+    Problem::not_found("there is no such agent")
+}

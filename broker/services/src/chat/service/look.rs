@@ -1,0 +1,105 @@
+//! Who looks at a conversation, and what is seen there.
+
+use sampan_client::Message as Published;
+
+use super::asked::{List, ListWanted, Messages, Of, PageWanted, Snapshot};
+use super::desk::{Desk, now, participant, sender};
+use super::events::{event, topic};
+use crate::chat::model::{Conversation, JoinEvent, Name};
+use crate::chat::store::{Page, Store};
+use crate::role::Role;
+use crate::service::{Asker, Problem};
+
+/// Messages of a snapshot, if nobody says how many.
+const SNAPSHOT: u32 = 50;
+/// Rows of a page.
+const PAGE_MAX: u32 = 100;
+
+impl<S: Store> Desk<S> {
+    /// The asker comes to look at a conversation.
+    pub(super) async fn join(&self, asker: &Asker, of: &Of) -> Result<Snapshot, Problem> {
+        let id = &of.conversation_id;
+        let chat = self.seen(id, asker).await?;
+        // Programs of the shop look without taking part.
+        if asker.role != Role::Service {
+            let all = self.store.participants(id).await?;
+            let was = all.iter().find(|who| who.user_id == asker.user);
+            if was.is_none_or(|who| who.left_at.is_some()) {
+                let who = participant(id, &asker.user, sender(asker.role), now());
+                self.store.join(&who).await?;
+                self.tell_of(Name::Join, id, &asker.user).await?;
+            }
+        }
+        let participants = self.store.participants(id).await?;
+        let messages = self.page(id, asker, Page::Last(SNAPSHOT), &participants).await?;
+        // Read after the messages, so that nothing is missing between.
+        let last_seq = messages.last().map_or(chat.next_seq.saturating_sub(1), |last| last.seq);
+        Ok(Snapshot { conversation: shown(chat, asker), participants, messages, last_seq })
+    }
+
+    /// The asker takes part no longer.
+    pub(super) async fn leave(&self, asker: &Asker, of: &Of) -> Result<(), Problem> {
+        self.seen(&of.conversation_id, asker).await?;
+        if self.store.leave(&of.conversation_id, &asker.user, now()).await? {
+            self.tell_of(Name::Leave, &of.conversation_id, &asker.user).await?;
+        }
+        self.note_typing(&of.conversation_id, &asker.user, false).await
+    }
+
+    /// Tells who came or went. It says nothing that is not stored: who misses it reads it there.
+    async fn tell_of(&self, name: Name, id: &str, user: &str) -> Result<(), Problem> {
+        let told = JoinEvent { conversation_id: id.to_owned(), user_id: user.to_owned() };
+        let event = event(topic("conversation", id)?, name.text(), id, now(), &told)?;
+        let message = Published::new(event.topic, event.payload.into_bytes())
+            .event(name.text())
+            .content_type("application/json")
+            .key(user);
+        let _ = self.client.publish_unacked(message).await;
+        Ok(())
+    }
+
+    /// A page of messages.
+    pub(super) async fn history(
+        &self,
+        asker: &Asker,
+        asked: &PageWanted,
+    ) -> Result<Messages, Problem> {
+        let id = &asked.conversation_id;
+        self.seen(id, asker).await?;
+        let max = asked.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+        let page = match (asked.before, asked.after) {
+            (Some(_), Some(_)) => return Err(Problem::field("before", "not together with after")),
+            (Some(seq), None) => Page::Before(seq, max),
+            (None, Some(seq)) => Page::After(seq, max),
+            (None, None) => Page::Last(max),
+        };
+        let participants = self.store.participants(id).await?;
+        Ok(Messages { messages: self.page(id, asker, page, &participants).await? })
+    }
+
+    /// The asker's conversations, or those that wait.
+    pub(super) async fn list(&self, asker: &Asker, asked: &ListWanted) -> Result<List, Problem> {
+        let is_customer = asker.role == Role::Customer;
+        let found = match (&asked.customer_id, asked.waiting) {
+            (Some(id), _) if is_customer && *id != asker.user => {
+                return Err(Problem::not_allowed("customerId: that is not you"));
+            }
+            (_, true) if is_customer => {
+                return Err(Problem::not_allowed("waiting: agents see who waits"));
+            }
+            (_, true) => self.store.waiting(PAGE_MAX).await?,
+            (Some(id), false) => self.store.of_customer(id, PAGE_MAX).await?,
+            (None, false) if is_customer => self.store.of_customer(&asker.user, PAGE_MAX).await?,
+            (None, false) => self.store.of_agent(&asker.user).await?,
+        };
+        Ok(List { conversations: found.into_iter().map(|chat| shown(chat, asker)).collect() })
+    }
+}
+
+/// A conversation as the asker may see it: what agents write one another is not for customers.
+pub(super) fn shown(chat: Conversation, asker: &Asker) -> Conversation {
+    if asker.role != Role::Customer {
+        return chat;
+    }
+    Conversation { transfer: None, excluded_agents: Vec::new(), tags: Vec::new(), ..chat }
+}

@@ -1,0 +1,115 @@
+//! How far users have come.
+
+use super::asked::{Come, Cursors};
+use super::desk::{Desk, now, participant, sender};
+use super::events::{event, topic};
+use crate::chat::model::{Conversation, Message, Name, Participant, ReceiptEvent};
+use crate::chat::rules::content::is_visible;
+use crate::chat::rules::receipts::{Mark, advance, status};
+use crate::chat::store::{Page, Store};
+use crate::service::{Asker, Problem};
+
+/// Refuses to act for another.
+pub(super) fn check_self(asker: &Asker, user: Option<&str>) -> Result<(), Problem> {
+    match user {
+        Some(user) if user != asker.user => Err(Problem::not_allowed("userId: that is not you")),
+        _ => Ok(()),
+    }
+}
+
+impl<S: Store> Desk<S> {
+    /// The asker has got messages, or has read them.
+    pub(super) async fn come(
+        &self,
+        asker: &Asker,
+        come: &Come,
+        mark: Mark,
+    ) -> Result<Cursors, Problem> {
+        check_self(asker, come.user_id.as_deref())?;
+        let (chat, seq, message_id) = self.place(asker, come).await?;
+        let who = self.participant(&chat, asker).await?;
+        let last = chat.next_seq.saturating_sub(1);
+        let Some(to) = advance(&who, mark, seq, last) else { return Ok(cursors(&who)) };
+        let name = if mark == Mark::Read { Name::Read } else { Name::Delivered };
+        let up_to_seq = if mark == Mark::Read { to.read_seq } else { to.delivered_seq };
+        let told = ReceiptEvent {
+            message_id,
+            user_id: asker.user.clone(),
+            conversation_id: chat.id.clone(),
+            up_to_seq,
+        };
+        let events =
+            [event(topic("conversation", &chat.id)?, name.text(), &chat.id, now(), &told)?];
+        self.store.advance(&to, &events).await?;
+        Ok(cursors(&to))
+    }
+
+    /// Where the asker has come to: the conversation, the sequence and the message there.
+    async fn place(
+        &self,
+        asker: &Asker,
+        come: &Come,
+    ) -> Result<(Conversation, u64, String), Problem> {
+        if let Some(id) = &come.message_id {
+            let message = self.store.message(id).await?.ok_or_else(no_message)?;
+            let chat = self.seen(&message.conversation_id, asker).await;
+            let chat = chat.map_err(|_| no_message())?;
+            if !is_visible(&message, sender(asker.role)) {
+                return Err(no_message());
+            }
+            return Ok((chat, message.seq, message.id));
+        }
+        let (Some(id), Some(seq)) = (&come.conversation_id, come.up_to_seq) else {
+            return Err(Problem::field("messageId", "or conversation_id and up_to_seq"));
+        };
+        let chat = self.seen(id, asker).await?;
+        let at = seq.min(chat.next_seq.saturating_sub(1));
+        let page = self.store.messages(id, Page::Before(at.saturating_add(1), 1)).await?;
+        let message = page.into_iter().next().ok_or_else(no_message)?;
+        Ok((chat, message.seq, message.id))
+    }
+
+    /// The asker as one who takes part: a customer in its own conversation, an agent in any.
+    pub(super) async fn participant(
+        &self,
+        chat: &Conversation,
+        asker: &Asker,
+    ) -> Result<Participant, Problem> {
+        let all = self.store.participants(&chat.id).await?;
+        match all.into_iter().find(|who| who.user_id == asker.user && who.left_at.is_none()) {
+            Some(who) => Ok(who),
+            None => {
+                let who = participant(&chat.id, &asker.user, sender(asker.role), now());
+                Ok(self.store.join(&who).await?)
+            }
+        }
+    }
+
+    /// A page of messages as the asker sees it: without what is not for it, each with how far it
+    /// has come.
+    pub(super) async fn page(
+        &self,
+        id: &str,
+        asker: &Asker,
+        page: Page,
+        participants: &[Participant],
+    ) -> Result<Vec<Message>, Problem> {
+        let role = sender(asker.role);
+        let messages = self.store.messages(id, page).await?;
+        let seen = messages.into_iter().filter(|message| is_visible(message, role));
+        let come = |message: Message| Message { status: status(&message, participants), ..message };
+        Ok(seen.map(come).collect())
+    }
+}
+
+fn cursors(who: &Participant) -> Cursors {
+    Cursors {
+        conversation_id: who.conversation_id.clone(),
+        delivered_seq: who.delivered_seq,
+        read_seq: who.read_seq,
+    }
+}
+
+pub(super) fn no_message() -> Problem {
+    Problem::not_found("there is no such message, or not for you")
+}

@@ -1,0 +1,232 @@
+//! What happens by itself: chats find agents, and time does what it does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sampan_client::{Change as Presence, Message as Published, Topic, Watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+use tracing::warn;
+
+use super::desk::{Desk, Wish, now};
+use super::events::topic;
+use crate::chat::model::{Agent, EndReason, Name, Reason};
+use crate::chat::rules::due::due;
+use crate::chat::rules::lifecycle::Event;
+use crate::chat::rules::queue::{Customer, Places, WaitMean, Waiting};
+use crate::chat::rules::routing::{Match, SWEEP, route};
+use crate::chat::store::Store;
+use crate::service::Problem;
+use crate::store::Error;
+
+/// Where agents are present.
+const AGENTS: &str = "agents";
+/// How often it is noted that agents live.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Chats that are looked at in one round, those that wait longest.
+const ROUND_MAX: u32 = 1_000;
+/// Chats that are read at once.
+const PAGE: u32 = 200;
+
+impl<S: Store> Desk<S> {
+    /// Finds agents for those that wait, for ever: when something has happened, and every 5 s.
+    pub(super) async fn route_for_ever(self) {
+        let mut turns = interval(SWEEP);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = turns.tick() => {}
+                () = self.moved.notified() => {}
+            }
+            if let Err(problem) = self.route().await {
+                warn!(%problem, "a round of routing has failed; the next comes in 5 s");
+            }
+        }
+    }
+
+    /// One round: every match that can be made is claimed; what somebody else was faster with is
+    /// the next round's.
+    pub(super) async fn route(&self) -> Result<(), Problem> {
+        let chats = self.store.waiting(ROUND_MAX).await?;
+        if chats.is_empty() {
+            return Ok(());
+        }
+        let agents = self.store.agents().await?;
+        let mut customers = BTreeMap::new();
+        for chat in &chats {
+            if !customers.contains_key(&chat.customer_id) {
+                let user = self.users.known_or_plain(&chat.customer_id).await?.user;
+                let known = Customer { vip: user.vip, lifetime_value: user.lifetime_value };
+                customers.insert(chat.customer_id.clone(), known);
+            }
+        }
+        let known = |id: &str| customers.get(id).copied().unwrap_or_default();
+        let waiting: Vec<Waiting<'_>> = chats
+            .iter()
+            .map(|chat| Waiting { conversation: chat, customer: known(&chat.customer_id) })
+            .collect();
+        for found in route(&self.settings.policy, &waiting, &agents, now()) {
+            match self.claim(&found).await {
+                Ok(()) => {}
+                // Whoever was faster has changed the conversation, or has the slot.
+                Err(problem) if problem.code.0 / 100 == 9 => {}
+                Err(problem) => return Err(problem),
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, found: &Match) -> Result<(), Problem> {
+        let id = &found.conversation_id;
+        let before = self.store.assignments(id).await?.into_iter().next_back();
+        let reason = match before.and_then(|before| before.end_reason) {
+            Some(EndReason::Offline) => Reason::ReassignOffline,
+            Some(EndReason::NoReply) => Reason::ReassignTimeout,
+            _ => Reason::Auto,
+        };
+        let claimed = self.change(id, |chat, _| async move {
+            if chat.version != found.version {
+                return Err(Problem::conflict("the conversation was changed meanwhile"));
+            }
+            Ok(Event::Claim { agent_id: found.agent_id.clone(), reason }.into())
+        });
+        claimed.await.map(|_| ())
+    }
+
+    /// What is due of every conversation that an agent has.
+    pub(super) async fn sweep_active(&self) -> Result<(), Error> {
+        for agent in self.store.agents().await? {
+            for chat in self.store.of_agent(&agent.id).await? {
+                self.time(&chat.id, Some(&agent)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is due of all others, whose times are days: they wake up, and are archived.
+    pub(super) async fn sweep_all(&self) -> Result<(), Error> {
+        let agents: BTreeMap<String, Agent> =
+            self.store.agents().await?.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
+        let mut after = String::new();
+        loop {
+            let page = self.store.unarchived(&after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for chat in &page {
+                let agent = chat.agent_id.as_ref().and_then(|id| agents.get(id));
+                if due(chat, agent, &self.settings.patience, now()).is_some() {
+                    self.time(&chat.id, agent).await?;
+                }
+            }
+        }
+    }
+
+    /// Does what is due of one conversation.
+    async fn time(&self, id: &str, agent: Option<&Agent>) -> Result<(), Error> {
+        let Some(chat) = self.store.conversation(id).await? else { return Ok(()) };
+        let patience = &self.settings.patience;
+        if due(&chat, agent, patience, now()).is_none() {
+            return Ok(());
+        }
+        let done = self.change(id, |chat, at| async move {
+            let event = due(&chat, agent, patience, at);
+            let event = event.ok_or_else(|| Problem::conflict("nothing is due any more"))?;
+            Ok(Wish::from(event))
+        });
+        match done.await {
+            Err(problem) if problem.code.0 / 100 != 9 => Err(Error::Unavailable(problem.reason)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts the chats of agents again.
+    pub(super) async fn recount(&self) -> Result<(), Error> {
+        let wrong = self.store.recount().await?;
+        if wrong > 0 {
+            warn!(wrong, "chats of agents were counted wrongly, and are counted anew");
+        }
+        Ok(())
+    }
+
+    /// Notes which agents live, for ever: those with a session that is present on `agents`.
+    pub(super) async fn watch_agents(self) {
+        let Ok(topic) = Topic::parse(AGENTS) else { return };
+        let presence = self.client.presence(topic);
+        let mut watch: Option<Watch> = None;
+        let mut beats = interval_at(Instant::now(), HEARTBEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let change = async {
+                match &mut watch {
+                    Some(watch) => watch.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let came = tokio::select! {
+                change = change => match change {
+                    Some(Presence::Changed { joined, .. }) if joined.is_empty() => false,
+                    Some(_) => true,
+                    None => { watch = None; false }
+                },
+                _ = beats.tick() => true,
+            };
+            if watch.is_none() {
+                watch = presence.watch().await.ok();
+            }
+            if came && let Err(why) = self.note_agents(&presence).await {
+                warn!(why, "it could not be noted which agents live");
+            }
+        }
+    }
+
+    async fn note_agents(&self, presence: &sampan_client::Presence) -> Result<(), String> {
+        let members = presence.read().await.map_err(|error| error.to_string())?;
+        let live = members.members.into_iter().filter(|member| member.sessions > 0);
+        let ids: Vec<String> = live.map(|member| member.user).collect();
+        self.store.seen(&ids, now()).await.map_err(|error| error.to_string())?;
+        self.moved.notify_one();
+        Ok(())
+    }
+
+    /// Tells those who wait of their places, for ever, at most every 5 s.
+    pub(super) async fn tell_places(self) {
+        let (mut places, mut mean) = (Places::default(), WaitMean::default());
+        let mut waited: BTreeMap<String, crate::moment::Moment> = BTreeMap::new();
+        let mut turns = interval(SWEEP);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            turns.tick().await;
+            let Ok(chats) = self.store.waiting(ROUND_MAX).await else { continue };
+            let at = now();
+            let still: BTreeMap<String, crate::moment::Moment> = chats
+                .iter()
+                .map(|chat| (chat.id.clone(), chat.waiting_since.unwrap_or(chat.created_at)))
+                .collect();
+            for (_, since) in waited.iter().filter(|(id, _)| !still.contains_key(*id)) {
+                mean.add(at.since(*since));
+            }
+            waited = still;
+            let mut waiting = Vec::with_capacity(chats.len());
+            for chat in &chats {
+                let user = self.users.known_or_plain(&chat.customer_id).await;
+                let customer = user.map_or(Customer::default(), |known| Customer {
+                    vip: known.user.vip,
+                    lifetime_value: known.user.lifetime_value,
+                });
+                waiting.push(Waiting { conversation: chat, customer });
+            }
+            self.settings.policy.ranking.sort(&mut waiting, at);
+            for told in places.tell(&waiting, mean, at) {
+                let (Ok(topic), Ok(json)) =
+                    (topic("position", &told.conversation_id), serde_json::to_vec(&told))
+                else {
+                    continue;
+                };
+                let message = Published::new(topic, json)
+                    .event(Name::Position.text())
+                    .content_type("application/json");
+                // The next one tells where it stands then.
+                let _ = self.client.publish_unacked(message).await;
+            }
+        }
+    }
+}
