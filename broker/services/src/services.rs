@@ -8,7 +8,9 @@ use sampan_client::{Client, Error as ClientError};
 use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
-use crate::chat::{self, store::MongoStore};
+use crate::chat;
+use crate::chat::service::Desk;
+use crate::chat::store::{MongoStore, SqlStore};
 use crate::inventory;
 use crate::orders::{self, Orders};
 use crate::outbox::{self, Relay};
@@ -163,11 +165,10 @@ impl Services {
 
     async fn register(&self, host: &mut Host) -> Result<(), ClientError> {
         users::serve(host, &Users::new(&self.database)).await?;
-        let users = Users::new(&self.database);
-        let store = chat::store::SqlStore::new(&self.database);
-        let desk =
-            chat::service::Desk::new(store, users, host.client().clone(), Default::default());
-        chat::service::serve(host, &desk).await?;
+        match &self.chat_database {
+            Some(database) => self.chat(host, MongoStore::new(database)).await?,
+            None => self.chat(host, SqlStore::new(&self.database)).await?,
+        }
         orders::serve(host, &Orders::new(&self.database)).await?;
         let stock = inventory::store::Stock::new(&self.database, self.allocation);
         inventory::serve(host, &stock, &self.counters.inventory).await?;
@@ -188,6 +189,16 @@ impl Services {
             Some(database) => database.ping().await,
             None => Ok(()),
         }
+    }
+
+    async fn chat<S: chat::store::Store>(
+        &self,
+        host: &mut Host,
+        store: S,
+    ) -> Result<(), ClientError> {
+        let (users, client) = (Users::new(&self.database), host.client().clone());
+        let desk = Desk::new(store, users, client, chat::service::Settings::default());
+        chat::service::serve(host, &desk).await
     }
 
     fn failing(&self) -> std::sync::MutexGuard<'_, Option<String>> {
