@@ -5,6 +5,7 @@ import { type ConsumeOptions, Consumer } from "./consumer.js";
 import { Driver, type TokenProvider } from "./driver.js";
 import { type Ack, type Message, type PublishOptions, ackOf, encoded, messageOf, outgoing, publishText } from "./message.js";
 import { Listeners } from "./listeners.js";
+import { randomName } from "./name.js";
 import { GZIP_FROM, byteLength, canGzip, gzip, json, payloadOf } from "./payload.js";
 import { Presence } from "./presence.js";
 import type { State } from "./session/output.js";
@@ -366,12 +367,4 @@ async function compressed(head: ReturnType<typeof outgoing>, body: Uint8Array | 
   if (!small || small.length * 4 >= (isJson ? byteLength(body) * 3 : bytes.length * 4)) return publishText(head, isJson ? body : bytes);
   const content_type = head.content_type ?? (isJson ? "application/json" : undefined);
   return publishText({ ...head, content_type, content_encoding: "gzip" }, small);
-}
-
-/** A name that no other client has. */
-function randomName(): string {
-  const bytes = new Uint8Array(12);
-  if (globalThis.crypto?.getRandomValues) globalThis.crypto.getRandomValues(bytes);
-  else bytes.forEach((_, at) => (bytes[at] = Math.floor(Math.random() * 256)));
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -17,3 +17,14 @@ test("the service of the examples publishes orders, packs them and ends", { time
   }
   await broker.remove();
 });
+
+test("the customer and the agent of the examples talk, and the conversation ends", { timeout: 60_000 }, async () => {
+  const broker = await new Broker().start();
+  await broker.served();
+  const program = fileURLToPath(new URL("../../examples/chat.js", import.meta.url));
+  const tokens = { CUSTOMER: broker.token("ann", "customer"), AGENT: broker.token("bob", "agent"), SHOP: broker.token("shop") };
+  const { stdout } = await promisify(execFile)(process.execPath, [program], { env: { ...process.env, ...tokens, SAMPAN_URL: broker.url } });
+  const lines = ["bob types", "ann: Where is my order? (delivered)", "bob: On its way: it comes tomorrow. (read)", "resolved"];
+  for (const line of lines) assert.ok(stdout.includes(line), `${line} in ${stdout}`);
+  await broker.remove();
+});

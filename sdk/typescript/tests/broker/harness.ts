@@ -51,6 +51,19 @@ export class Broker {
     return this;
   }
 
+  /** Waits until its services answer. */
+  async served(): Promise<void> {
+    const headers = { authorization: `Bearer ${this.token("shop")}`, "content-type": "application/json" };
+    let isServed = false;
+    const look = async () => {
+      const answer = await fetch(`${this.url}/v1/request/chat.agents`, { method: "POST", headers, body: "{}" });
+      isServed = answer.ok;
+    };
+    for (const end = Date.now() + 60_000; !isServed; await look()) {
+      if (Date.now() > end) throw new Error("the services never answered");
+    }
+  }
+
   /** Kills it as a crash would. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.#child;

@@ -8,7 +8,9 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { type BrowserContext, type Page, chromium } from "playwright-core";
-import { Broker } from "../broker/harness.js";
+import { Sampan } from "@sampan/client";
+import { Chat } from "@sampan/client/chat";
+import { Broker, until } from "../broker/harness.js";
 
 const PACKAGE = fileURLToPath(new URL("../../../", import.meta.url));
 /** Where what a page looked like is kept. */
@@ -22,9 +24,9 @@ let broker: Broker;
 let browser: BrowserContext;
 const profile = mkdtempSync(path.join(tmpdir(), "sampan-chromium-"));
 
-/** The address of the example. */
-function address(): string {
-  return `http://localhost:${(files.address() as AddressInfo).port}/examples/browser/index.html`;
+/** The address of an example. */
+function address(page = "index.html"): string {
+  return `http://localhost:${(files.address() as AddressInfo).port}/examples/browser/${page}`;
 }
 
 before(async () => {
@@ -99,3 +101,50 @@ for (const [way, hinder] of [
     await page.close();
   });
 }
+
+test("a customer in a page talks to an agent, sees who types, and what was said while offline is said once", { timeout: 120_000 }, async () => {
+  const page = await browser.newPage();
+  const faults: string[] = [];
+  page.on("pageerror", (error) => faults.push(error.message));
+  await broker.served();
+  const client = new Sampan({ url: broker.url, token: broker.token("bob", "agent") });
+  await client.connect();
+  const chat = new Chat(client);
+  const shop = new Sampan({ url: broker.url, token: broker.token("shop") });
+  await shop.connect();
+  await new Chat(shop).ask("agent_put", { id: "bob", name: "Bob", email: "bob@shop.example", concurrent_limit: 3 });
+  await chat.available("online");
+  await page.goto(address("chat.html"));
+  await page.fill("#url", broker.url);
+  await page.fill("#token", broker.token("cat", "customer"));
+  await page.click("#connect button");
+  const line = (text: string) => page.locator("#messages li", { hasText: text });
+  const say = async (text: string) => {
+    await page.fill("#text", text);
+    await page.click("#say button");
+  };
+  await line("assigned").waitFor();
+  await say("Where is my order?");
+  const [mine] = await chat.list();
+  const room = chat.room(mine?.id ?? "");
+  await room.ready;
+  await line("Where is my order?").getByText("delivered").waitFor();
+  room.type();
+  await page.getByText("bob types").waitFor();
+  await room.send("On its way 🛶");
+  await line("On its way").waitFor();
+  await until(() => room.state.messages.some(({ sender_id, status }) => sender_id === "bob" && status === "read"), "the receipt");
+  await broker.kill();
+  await say("Thank you");
+  await page.locator("#messages li.waiting").waitFor();
+  await broker.start();
+  await line("Thank you").getByText("delivered").waitFor();
+  assert.equal(await line("Thank you").count(), 1);
+  assert.deepEqual(faults, []);
+  mkdirSync(PICTURES, { recursive: true });
+  await page.screenshot({ path: path.join(PICTURES, "chat.png") });
+  room.close();
+  client.end();
+  shop.end();
+  await page.close();
+});

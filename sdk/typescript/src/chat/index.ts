@@ -1,0 +1,9 @@
+/**
+ * The chat service, typed: conversations, messages, receipts, who types.
+ *
+ * @module
+ */
+
+export { Chat, type HandOver, type OpenOptions, type Questions } from "./chat.js";
+export type * from "./model.js";
+export { Room, type RoomState, type Saying } from "./room.js";

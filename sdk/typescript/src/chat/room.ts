@@ -1,0 +1,233 @@
+/** One conversation, live: what is said there, by whom it was read, and who types. */
+
+import type { Sampan } from "../client.js";
+import { SampanError } from "../error.js";
+import { Listeners } from "../listeners.js";
+import type { Message } from "../message.js";
+import { randomName } from "../name.js";
+import type { Subscription } from "../subscription.js";
+import { token } from "../topic.js";
+import type { Chat } from "./chat.js";
+import type { ChatEvents, ChatMessage, Conversation, Draft, QueuePlace } from "./model.js";
+import { Outbox } from "./outbox.js";
+import { Transcript } from "./transcript.js";
+
+/** A conversation at this moment; another object after every change. */
+export interface RoomState {
+  /** Whether the conversation has been joined. */
+  readonly ready: boolean;
+  /** Why it is not, or is no longer, if there is a reason that does not pass. */
+  readonly error: SampanError | undefined;
+  readonly conversation: Conversation | undefined;
+  /** Messages in order, each with how far it has come. */
+  readonly messages: readonly ChatMessage[];
+  /** What waits to be sent, in order. */
+  readonly outgoing: readonly Draft[];
+  /** Others who type. */
+  readonly typing: readonly string[];
+  /** The place among those that wait, while the conversation waits. */
+  readonly place: QueuePlace | undefined;
+}
+
+/** What is said: a text, or content with what belongs to it. */
+export type Saying = string | Omit<Draft, "conversation_id" | "client_message_id">;
+
+/** How often who goes on typing says so. */
+const TYPING_EVERY_MS = 3000;
+/** Messages of a page. */
+const PAGE = 100;
+/** Time between two attempts to join. */
+const REJOIN_MS = 1000;
+
+/** A conversation that somebody looks at. */
+export class Room {
+  /** Its id. */
+  readonly id: string;
+  /** Resolves when the conversation has been joined, and rejects when that is refused. */
+  readonly ready: Promise<void>;
+  readonly #client: Sampan;
+  readonly #chat: Chat;
+  readonly #transcript = new Transcript();
+  readonly #outbox: Outbox;
+  readonly #listeners = new Listeners<(state: RoomState) => void>();
+  readonly #subscriptions: Subscription[] = [];
+  #state: RoomState = {
+    ready: false, error: undefined, conversation: undefined, messages: [], outgoing: [], typing: [], place: undefined,
+  };
+  #isReady = false;
+  #error: SampanError | undefined;
+  #isClosed = false;
+  #typedAt = -Infinity;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** The last message of which was said that it has come, and whether somebody is saying so. */
+  #told = 0;
+  #isTelling = false;
+
+  /** @internal */
+  constructor(client: Sampan, chat: Chat, id: string) {
+    [this.id, this.#client, this.#chat] = [id, client, chat];
+    this.#outbox = new Outbox((draft) => chat.ask("send_message", draft), () => this.#changed());
+    this.ready = this.#join();
+    this.ready.catch((error: unknown) => this.#failed(error));
+  }
+
+  /** The conversation at this moment. */
+  get state(): RoomState {
+    return this.#state;
+  }
+
+  /** Tells every change; the function that ends it. */
+  readonly onChange = (listener: (state: RoomState) => void): (() => void) => this.#listeners.add(listener);
+
+  /**
+   * Says something; resolves with the message when the shop has it. Without a connection it waits, and it is
+   * one message however often it is sent.
+   *
+   * @throws {SampanError} `full`, `closed`, or what the service refuses.
+   */
+  readonly send = (saying: Saying): Promise<ChatMessage> => {
+    const said = typeof saying === "string" ? { content: { text: saying } } : saying;
+    this.#typedAt = -Infinity;
+    return this.#outbox.send({ ...said, conversation_id: this.id, client_message_id: randomName() });
+  };
+
+  /** The user types, or has stopped. May be called with every key. */
+  readonly type = (typing = true): void => {
+    const now = performance.now();
+    const isSaid = now - this.#typedAt < TYPING_EVERY_MS;
+    if (this.#isClosed || !this.#client.status.connected || typing === isSaid) return;
+    this.#typedAt = typing ? now : -Infinity;
+    // The next one says the same, or it ends by itself.
+    this.#chat.ask("user_typing", { conversation_id: this.id, typing }).catch(() => {});
+  };
+
+  /** The user has read everything up to the last message. */
+  readonly read = async (): Promise<void> => {
+    const [last, own] = [this.#transcript.last, this.#client.status.user ?? ""];
+    if (last > this.#transcript.cursor(own).read) {
+      await this.#chat.ask("message_read", { conversation_id: this.id, up_to_seq: last });
+    }
+  };
+
+  /** Loads messages ahead of the first one; whether there were any. */
+  readonly earlier = async (limit = PAGE): Promise<boolean> => {
+    const [first] = this.#state.messages;
+    const messages = await this.#chat.history(this.id, { limit, before: first?.seq });
+    this.#transcript.earlier(messages);
+    this.#changed();
+    return messages.length > 0;
+  };
+
+  /** Looks no longer. What waits to be sent fails. */
+  readonly close = (): void => {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    for (const subscription of this.#subscriptions) subscription.close();
+    this.#outbox.close();
+  };
+
+  /** Says that the user takes part no longer, and closes. */
+  async leave(): Promise<void> {
+    await this.#chat.ask("leave_conversation", { conversation_id: this.id }).finally(this.close);
+  }
+
+  /** Whoever subscribes before asking how things stand misses nothing between. */
+  async #join(): Promise<void> {
+    await this.#subscribe("conversation").ready;
+    const { role } = this.#client.status;
+    // What is worth nothing a moment later is no reason to fail.
+    for (const kind of role === "customer" ? ["typing", "position"] : ["typing", "note"]) {
+      await this.#subscribe(kind).ready.catch(() => {});
+    }
+    await this.#look();
+  }
+
+  #subscribe(kind: string): Subscription {
+    const isMain = kind === "conversation";
+    const subscription = this.#client.subscribe(
+      `chat.${kind}.${token(this.id)}`,
+      {
+        onGap: ({ lost }) => {
+          if (isMain && lost && this.#isReady) this.#catchUp().catch((error: unknown) => this.#failed(error));
+        },
+        onEnd: (error) => {
+          if (isMain) this.#failed(error);
+        },
+      },
+      (message) => this.#take(message),
+    );
+    if (this.#isClosed) subscription.close();
+    this.#subscriptions.push(subscription);
+    return subscription;
+  }
+
+  /** How the conversation stands, asked for until there is an answer. */
+  async #look(): Promise<void> {
+    for (;;) {
+      try {
+        this.#transcript.snapshot(await this.#chat.join(this.id));
+        break;
+      } catch (error) {
+        if (this.#isClosed || !(error instanceof SampanError) || !error.retryable) throw error;
+        await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs ?? REJOIN_MS));
+      }
+    }
+    this.#isReady = true;
+    this.#changed();
+  }
+
+  /** What the subscription could not bring is read from the service. */
+  async #catchUp(): Promise<void> {
+    for (let after = this.#transcript.last; ; after = this.#transcript.last) {
+      const messages = await this.#chat.history(this.id, { after, limit: PAGE });
+      for (const message of messages) this.#transcript.add(message);
+      if (messages.length < PAGE || this.#transcript.last <= after) break;
+    }
+    await this.#look();
+  }
+
+  #take({ event, payload, timeMs }: Message): void {
+    if (event === undefined) return;
+    const own = this.#client.status.user ?? "";
+    this.#transcript.event(event as keyof ChatEvents, payload as never, own, performance.now(), timeMs);
+    this.#changed();
+  }
+
+  /** Says how far messages have come. One that fails is made good by the next. */
+  async #deliver(): Promise<void> {
+    const own = this.#client.status.user ?? "";
+    const last = Math.max(0, ...this.#transcript.messages().filter(({ sender_id }) => sender_id !== own).map(({ seq }) => seq));
+    const known = Math.max(this.#told, this.#transcript.cursor(own).delivered);
+    if (this.#isTelling || !this.#isReady || this.#isClosed || last <= known) return;
+    [this.#isTelling, this.#told] = [true, last];
+    await this.#chat.ask("message_delivered", { conversation_id: this.id, up_to_seq: last }).catch(() => {});
+    this.#isTelling = false;
+    void this.#deliver();
+  }
+
+  #failed(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#error = error instanceof SampanError ? error : new SampanError("invalid", String(error));
+    this.#isReady = false;
+    this.#changed();
+  }
+
+  #changed(): void {
+    const [known, now] = [this.#transcript, performance.now()];
+    this.#state = {
+      ready: this.#isReady,
+      error: this.#error,
+      conversation: known.conversation,
+      messages: known.messages(),
+      outgoing: this.#outbox.drafts,
+      typing: known.typing(now),
+      place: known.place,
+    };
+    clearTimeout(this.#timer);
+    const wait = known.deadline(now) - now;
+    if (wait !== Infinity && !this.#isClosed) this.#timer = setTimeout(() => this.#changed(), Math.ceil(wait));
+    this.#listeners.tell(this.#state);
+    void this.#deliver();
+  }
+}
