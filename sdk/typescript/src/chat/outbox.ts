@@ -23,6 +23,7 @@ export class Outbox {
   #waiting: Waiting[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isAsking = false;
+  #isClosed = false;
   #failures = 0;
 
   constructor(ask: (draft: Draft) => Promise<ChatMessage>, changed: () => void) {
@@ -37,6 +38,7 @@ export class Outbox {
 
   /** Sends a draft after those before it. @throws {SampanError} `full`, or what the service refuses. */
   send(draft: Draft): Promise<ChatMessage> {
+    if (this.#isClosed) return Promise.reject(closed(false));
     if (this.#waiting.length >= WAITING_MAX) {
       return Promise.reject(new SampanError("full", "too many messages wait to be sent"));
     }
@@ -48,10 +50,10 @@ export class Outbox {
 
   /** Ends it: what waits fails. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     for (const [at, { reject }] of this.#waiting.splice(0).entries()) {
-      const mayHaveHappened = at === 0 && (this.#isAsking || this.#failures > 0);
-      reject(new SampanError("closed", "the conversation is closed", { mayHaveHappened }));
+      reject(closed(at === 0 && (this.#isAsking || this.#failures > 0)));
     }
   }
 
@@ -86,4 +88,8 @@ export class Outbox {
     this.#failures += 1;
     return wait;
   }
+}
+
+function closed(mayHaveHappened: boolean): SampanError {
+  return new SampanError("closed", "the conversation is closed", { mayHaveHappened });
 }

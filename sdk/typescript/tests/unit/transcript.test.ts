@@ -118,5 +118,6 @@ test("an outbox is bounded, and what waits fails when it is closed", async () =>
   outbox.close();
   const errors = (await outcomes).map((outcome) => (outcome as PromiseRejectedResult).reason as SampanError);
   assert.deepEqual(errors.slice(0, 2).map(({ kind, mayHaveHappened }) => [kind, mayHaveHappened]), [["closed", true], ["closed", false]]);
+  await assert.rejects(outbox.send(draft(257)), { kind: "closed", mayHaveHappened: false });
   assert.equal(asked, 1);
 });
