@@ -36,8 +36,8 @@ export type Saying = string | Omit<Draft, "conversation_id" | "client_message_id
 const TYPING_EVERY_MS = 3000;
 /** Messages of a page. */
 const PAGE = 100;
-/** Time between two attempts to join. */
-const REJOIN_MS = 1000;
+/** Time between two attempts to ask how things stand. */
+const RETRY_MS = 1000;
 
 /** A conversation that somebody looks at. */
 export class Room {
@@ -162,17 +162,9 @@ export class Room {
     return subscription;
   }
 
-  /** How the conversation stands, asked for until there is an answer. */
+  /** How the conversation stands. */
   async #look(): Promise<void> {
-    for (;;) {
-      try {
-        this.#transcript.snapshot(await this.#chat.join(this.id));
-        break;
-      } catch (error) {
-        if (this.#isClosed || !(error instanceof SampanError) || !error.retryable) throw error;
-        await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs ?? REJOIN_MS));
-      }
-    }
+    this.#transcript.snapshot(await this.#persist(() => this.#chat.join(this.id)));
     this.#isReady = true;
     this.#changed();
   }
@@ -180,11 +172,24 @@ export class Room {
   /** What the subscription could not bring is read from the service. */
   async #catchUp(): Promise<void> {
     for (let after = this.#transcript.last; ; after = this.#transcript.last) {
-      const messages = await this.#chat.history(this.id, { after, limit: PAGE });
+      const messages = await this.#persist(() => this.#chat.history(this.id, { after, limit: PAGE }));
       for (const message of messages) this.#transcript.add(message);
       if (messages.length < PAGE || this.#transcript.last <= after) break;
     }
     await this.#look();
+  }
+
+  /** Asks until there is an answer, or a refusal that does not pass. */
+  async #persist<T>(ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      if (this.#isClosed) throw new SampanError("closed", "the conversation is closed");
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof SampanError) || !error.retryable) throw error;
+        await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs ?? RETRY_MS));
+      }
+    }
   }
 
   #take({ event, payload, timeMs }: Message): void {
