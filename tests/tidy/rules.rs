@@ -33,7 +33,7 @@ const WORLD: &str =
 
 /// One dependency, one door: the files that may name it, or the folder. Each must do so.
 const DOORS: &[(&str, &[&str])] = &[
-    ("axum", &["bridge-ws/src/web/", "broker/src/http/"]),
+    ("axum", &["bridge-ws/src/web/", "broker/services/src/http/", "broker/src/http/"]),
     ("clap", &["broker/src/cli/"]),
     ("crc32c", &["broker/journal/src/checksum.rs"]),
     ("dashmap", &["broker/src/shard/directory.rs"]),

@@ -5,6 +5,7 @@
 //! frame are the shell around them.
 
 pub mod chat;
+pub mod http;
 mod id;
 pub mod inventory;
 mod moment;
@@ -13,6 +14,7 @@ pub mod orders;
 pub mod outbox;
 mod refusal;
 mod role;
+mod secret;
 pub mod service;
 mod services;
 pub mod signature;

@@ -1,6 +1,7 @@
 //! All services of a process: their database, their session, and the start anew of both.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,12 +9,15 @@ use sampan_client::{Client, Error as ClientError};
 use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
-use crate::chat;
+use crate::chat::files::Folder;
 use crate::chat::service::Desk;
 use crate::chat::store::{MongoStore, SqlStore};
+use crate::chat::{self, Beside};
+use crate::http::Routes;
 use crate::inventory;
 use crate::orders::{self, Orders};
 use crate::outbox::{self, Relay};
+use crate::secret;
 use crate::service::{Counters, Host};
 use crate::store::{self, Address, Database, Mongo, Schema, migrate};
 use crate::users::{self, Users};
@@ -22,8 +26,12 @@ use crate::users::{self, Users};
 pub const SCHEMAS: &[Schema] = &[
     store::LEASES,
     outbox::SCHEMA,
+    secret::SCHEMA,
     users::SCHEMA,
     chat::store::SCHEMA,
+    chat::canned::SCHEMA,
+    chat::files::SCHEMA,
+    chat::ratings::SCHEMA,
     inventory::store::SCHEMA,
     orders::SCHEMA,
 ];
@@ -40,6 +48,8 @@ pub struct Settings {
     pub database: Address,
     /// Address of the MongoDB that chat is in; without one it is in the SQL database.
     pub chat_database: Option<Address>,
+    /// Directory of the files of messages.
+    pub files: PathBuf,
     /// Which locations give first to those who name none.
     pub allocation: inventory::rules::allocation::Order,
 }
@@ -50,6 +60,7 @@ pub struct Services {
     database: Database,
     /// Chat's own.
     chat_database: Option<Mongo>,
+    files: Folder,
     allocation: inventory::rules::allocation::Order,
     counters: Arc<Counters>,
     /// Why they do not work at this moment, if they do not.
@@ -65,6 +76,7 @@ impl Services {
         Ok(Services {
             database: Database::open(&settings.database)?,
             chat_database: settings.chat_database.as_ref().map(Mongo::open).transpose()?,
+            files: Folder::new(&settings.files),
             allocation: settings.allocation,
             counters: Arc::default(),
             failing: Arc::new(Mutex::new(Some("starting".to_owned()))),
@@ -83,6 +95,14 @@ impl Services {
     /// Why they do not.
     pub fn check(&self) -> Result<(), String> {
         self.failing().clone().map_or(Ok(()), Err)
+    }
+
+    /// What they answer over HTTP themselves, to be mounted on a listener.
+    pub fn routes(&self) -> Routes {
+        match &self.chat_database {
+            Some(database) => self.beside(MongoStore::new(database)).routes(),
+            None => self.beside(SqlStore::new(&self.database)).routes(),
+        }
     }
 
     /// Brings the tables to what this program expects.
@@ -183,6 +203,11 @@ impl Services {
         Ok(())
     }
 
+    /// What goes with the chats of a store.
+    fn beside<S: chat::store::Store>(&self, chats: S) -> Beside<S, Folder> {
+        Beside::new(&self.database, chats, self.files.clone())
+    }
+
     async fn ping(&self) -> Result<(), store::Error> {
         self.database.ping().await?;
         match &self.chat_database {
@@ -197,6 +222,7 @@ impl Services {
         store: S,
     ) -> Result<(), ClientError> {
         let (users, client) = (Users::new(&self.database), host.client().clone());
+        self.beside(store.clone()).serve(host).await?;
         let desk = Desk::new(store, users, client, chat::service::Settings::default());
         chat::service::serve(host, &desk).await
     }

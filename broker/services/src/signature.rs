@@ -38,6 +38,35 @@ pub fn digest(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&SHA256, bytes).as_ref().to_vec()
 }
 
+/// The SHA-256 of bytes that come piece by piece.
+#[derive(Clone)]
+pub struct Digest(digest::Context);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest(digest::Context::new(&SHA256))
+    }
+}
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Digest")
+    }
+}
+
+impl Digest {
+    /// Adds bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The SHA-256 of all of them.
+    #[must_use]
+    pub fn end(self) -> Vec<u8> {
+        self.0.finish().as_ref().to_vec()
+    }
+}
+
 /// Bytes in hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
@@ -70,6 +99,17 @@ mod tests {
         assert!(!secret.is_signed(b"what do ya want for nothing!", &signature));
         assert!(!secret.is_signed(b"what do ya want for nothing?", &signature[..31]));
         assert!(!Secret::new(b"other").is_signed(b"what do ya want for nothing?", &signature));
+    }
+
+    #[test]
+    fn pieces_have_the_digest_of_the_whole() {
+        let mut pieces = Digest::default();
+        for piece in [&b"a"[..], b"", b"bc"] {
+            pieces.add(piece);
+        }
+        assert_eq!(pieces.end(), digest(b"abc"));
+        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex(&digest(b"abc")), known);
     }
 
     #[test]

@@ -133,7 +133,7 @@ mod tests {
             "sampan journal repair --config f",
             "sampan config --config f",
             "sampan services",
-            "sampan services --connect quic://h:1 --token t --config f --data d",
+            "sampan services --connect quic://h:1 --token t --config f --data d --http [::1]:0",
             "sampan bench connections --connections 10000 --rooms 100 --rate 1 --seconds 60",
             "sampan bench fanout --url quic://h:1 --token t --data d --burst --json",
             "sampan bench throughput --size 128",

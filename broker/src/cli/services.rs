@@ -1,14 +1,19 @@
 //! `sampan services`: the services in a process of their own.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sampan_client::{Client, Options};
 use sampan_services::Services;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use super::connection::Connection;
 use super::exit::Failure;
 use super::signals::Stop;
 use crate::config::{Config, Flags, Sources};
+use crate::http::{self, Latencies, Limits, Metrics, Reading};
 use crate::serve;
 
 /// Run chat, orders, inventory and notifications in a process of their own
@@ -35,10 +40,14 @@ pub(super) struct Args {
     /// certificate
     #[arg(long, env = "SAMPAN_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Address of an HTTP listener for files and rating links, `/healthz`, `/readyz` and `/metrics`;
+    /// a proxy adds TLS and sends `/v1/chat/files/` and `/v1/chat/ratings/` there
+    #[arg(long, env = "SAMPAN_SERVICES_HTTP", value_name = "IP:PORT")]
+    http: Option<SocketAddr>,
 }
 
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
-    let Args { connect, token, config, data } = args;
+    let Args { connect, token, config, data, http } = args;
     let flags = Flags { data: data.clone(), ..Flags::default() };
     let config = Config::load(&Sources::of_process(config, flags))?;
     serve::log(&config.log);
@@ -50,5 +59,35 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         Client::connect(Options { trust, client, ..Options::new(&connect, token) })
     };
     let mut stop = Stop::listen()?;
-    services.run(session, stop.signalled()).await.map_err(Failure::failed)
+    let (stop_http, http_stopped) = oneshot::channel::<()>();
+    let http_side = match http {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await?;
+            tracing::info!(http = %listener.local_addr()?, "services serve HTTP");
+            let routes = routes(&services);
+            Some(tokio::spawn(http::serve(listener, routes, Limits::default(), async {
+                // Dropping the other end means the same.
+                let _ = http_stopped.await;
+            })))
+        }
+        None => None,
+    };
+    let ended = services.run(session, stop.signalled()).await.map_err(Failure::failed);
+    drop(stop_http);
+    if let Some(side) = http_side {
+        // It has its own time limit, and nothing is lost with it.
+        let _ = side.await;
+    }
+    ended
+}
+
+/// Routes for operators, and the services' own.
+fn routes(services: &Services) -> sampan_services::http::Routes {
+    let (checked, counted) = (services.clone(), services.clone());
+    let metrics = Metrics::new(&Latencies::default(), move || Reading {
+        beside: counted.counters().all(),
+        services_up: Some(u64::from(counted.check().is_ok())),
+        ..Reading::default()
+    });
+    http::services_router(move || checked.check(), Arc::new(metrics)).merge(services.routes())
 }

@@ -193,6 +193,10 @@ pub struct Services {
     /// of the others. The variable `SAMPAN_CHAT_DATABASE_URL`, with an address, goes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chat_database_file: Option<PathBuf>,
+    /// Directory of the files that come with messages; `files` in the data directory if nothing is
+    /// said. Several processes of services share it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files_dir: Option<PathBuf>,
     /// Which locations give stock first to those who name none: `ranked`, in the order that was set,
     /// or `most_first`, which makes the fewest parcels.
     pub allocation: Order,
@@ -408,6 +412,7 @@ impl Default for Services {
             enabled: true,
             database_file: None,
             chat_database_file: None,
+            files_dir: None,
             allocation: Order::Ranked,
         }
     }

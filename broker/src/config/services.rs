@@ -18,6 +18,8 @@ const ADDRESS_BYTES_MAX: u64 = 4096;
 const OTHERS: u32 = 0o027;
 /// The SQLite database in the data directory.
 const SQLITE: &str = "services.db";
+/// The files of messages in the data directory.
+const FILES: &str = "files";
 
 /// The settings of the services.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub struct Services {
     /// Whether they run in the broker's process.
     pub enabled: bool,
     allocation: Order,
+    files: PathBuf,
     database: Place,
     chat_database: Option<Place>,
 }
@@ -39,14 +42,15 @@ enum Place {
 impl Services {
     /// The settings of a file, and the addresses of the variables.
     pub(super) fn new(file: &file::File, variables: Variables) -> Self {
-        let own = || Place::Here(Address::sqlite(&absolute(&file.data.dir.join(SQLITE))));
-        let file::Services { enabled, allocation, database_file, chat_database_file } =
+        let kept = |name: &str| absolute(&file.data.dir.join(name));
+        let file::Services { enabled, allocation, database_file, chat_database_file, files_dir } =
             &file.services;
         let database = Place::of(variables.database, database_file.as_deref());
         Services {
             enabled: *enabled,
             allocation: *allocation,
-            database: database.unwrap_or_else(own),
+            files: files_dir.clone().unwrap_or_else(|| kept(FILES)),
+            database: database.unwrap_or_else(|| Place::Here(Address::sqlite(&kept(SQLITE)))),
             chat_database: Place::of(variables.chat_database, chat_database_file.as_deref()),
         }
     }
@@ -59,6 +63,7 @@ impl Services {
         Ok(Settings {
             database: self.database.address()?,
             chat_database: self.chat_database.as_ref().map(Place::address).transpose()?,
+            files: self.files.clone(),
             allocation: self.allocation,
         })
     }

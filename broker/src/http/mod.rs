@@ -13,4 +13,4 @@ mod tests;
 pub use health::{Health, NotReady, Phase};
 pub use listener::{Limits, serve};
 pub use metrics::{Latencies, Metrics, Reading};
-pub use routes::router;
+pub use routes::{router, services_router};

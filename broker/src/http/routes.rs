@@ -19,6 +19,22 @@ pub fn router(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
         .route("/metrics", get(move || std::future::ready(text(&metrics))))
 }
 
+/// The routes for operators of services in a process of their own; `check` says why they do not
+/// work, if they do not.
+pub fn services_router(
+    check: impl Fn() -> Result<(), String> + Clone + Send + Sync + 'static,
+    metrics: Arc<Metrics>,
+) -> Router {
+    let ready = move || match check() {
+        Ok(()) => "ready\n".into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    };
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(move || std::future::ready(ready())))
+        .route("/metrics", get(move || std::future::ready(text(&metrics))))
+}
+
 fn ready(health: &Health) -> Response {
     match health.check(Instant::now()) {
         Ok(()) => match health.check_services() {

@@ -5,6 +5,7 @@
 
 mod answers;
 mod banner;
+mod beside_chat;
 mod bridge;
 mod clock;
 mod error;

@@ -110,6 +110,8 @@ async fn serve(config: Config) -> Result<(), Error> {
             "other machines would reach the bridge without TLS: it is off; see bridge.behind_proxy"
         );
     }
+    // What the services serve themselves is for clients too.
+    let own = offered.as_ref().filter(|_| bridge.is_some()).map(|services| services.routes());
     let (clients, counters) = bridge.map(|web| (web.router, web.counters)).unzip();
     let metrics = {
         let (broker, tokens, services) = (broker.clone(), tokens.clone(), offered.clone());
@@ -123,6 +125,7 @@ async fn serve(config: Config) -> Result<(), Error> {
     };
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let routes = http::router(health.clone(), Arc::new(metrics)).merge(clients.unwrap_or_default());
+    let routes = routes.merge(own.unwrap_or_default());
     let mut limits = http::Limits::default();
     // A stream of events holds its connection.
     limits.connections += config.bridge.sockets_max;

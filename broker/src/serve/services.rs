@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
+use super::beside_chat;
 use super::error::Error;
 use super::stock;
 use super::tokens::Tokens;
@@ -75,6 +76,7 @@ impl Running {
 /// What they answer over HTTP.
 pub(super) fn forwards() -> Vec<Forward> {
     let mut forwards = stock::forwards();
+    forwards.extend(beside_chat::forwards());
     forwards.extend([
         Forward::put::<Upsert, User>(
             "/v1/users/{id}",

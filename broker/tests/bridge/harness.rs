@@ -51,6 +51,11 @@ impl Broker {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("sent");
     }
 
+    /// The data directory.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
     /// A token for this user.
     pub(crate) fn token(&self, user: &str, role: Role) -> String {
         self.token_for(user, role, Duration::from_secs(3600))

@@ -1,6 +1,7 @@
 //! Browsers and plain HTTP against a broker in a process of its own.
 
 mod bad;
+mod beside_chat;
 mod engine;
 mod groups;
 mod harness;

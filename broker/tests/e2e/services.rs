@@ -120,7 +120,9 @@ impl Process {
         options: Options,
     ) -> Self {
         let database = address.clone();
-        let settings = Settings { database, chat_database, allocation: Order::Ranked };
+        // No file comes.
+        let files = std::path::PathBuf::from("unused");
+        let settings = Settings { database, chat_database, files, allocation: Order::Ranked };
         let services = Services::open(&settings).expect("a valid address");
         let run = async move {
             let connect = move || Client::connect(options.clone());

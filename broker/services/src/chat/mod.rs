@@ -1,6 +1,12 @@
 //! Live chat: conversations, messages, agents, and who answers whom.
 
+mod beside;
+pub mod canned;
+pub mod files;
 pub mod model;
+pub mod ratings;
 pub mod rules;
 pub mod service;
 pub mod store;
+
+pub use beside::Beside;

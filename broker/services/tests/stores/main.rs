@@ -1,5 +1,6 @@
 //! What every store keeps to, on SQLite and on a real PostgreSQL.
 
+mod beside_chat;
 mod chat;
 mod faults;
 mod inventory;
