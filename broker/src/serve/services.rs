@@ -10,10 +10,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
-use super::beside_chat;
 use super::error::Error;
-use super::stock;
 use super::tokens::Tokens;
+use super::{beside_chat, chat, orders, stock};
 use crate::config::Config;
 use crate::shard::Broker;
 
@@ -77,6 +76,8 @@ impl Running {
 pub(super) fn forwards() -> Vec<Forward> {
     let mut forwards = stock::forwards();
     forwards.extend(beside_chat::forwards());
+    forwards.extend(chat::forwards());
+    forwards.extend(orders::forwards());
     forwards.extend([
         Forward::put::<Upsert, User>(
             "/v1/users/{id}",

@@ -8,6 +8,7 @@ mod harness;
 mod http;
 mod inventory;
 mod many;
+mod shop;
 mod socket;
 mod sse;
 mod users;

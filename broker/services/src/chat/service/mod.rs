@@ -55,6 +55,7 @@ requests! {
     TYPING = "chat.user_typing", "The asker types.";
     JOIN = "chat.join_conversation", "The asker comes to look at a conversation.";
     LEAVE = "chat.leave_conversation", "The asker takes part no longer.";
+    GET = "chat.get", "A conversation.";
     HISTORY = "chat.history", "A page of messages.";
     LIST = "chat.list", "The asker's conversations.";
     ASSIGN = "chat.assign", "Gives a conversation to an agent.";
@@ -139,6 +140,9 @@ async fn talk<S: Store>(host: &mut Host, desk: &Desk<S>) -> Result<(), sampan_cl
         .leave(&asker, &asked)
         .await
         .map(done));
+    answer!(host, desk, GET, all, |it, asker, asked: Of| {
+        Ok(look::shown(it.seen(&asked.conversation_id, &asker).await?, &asker))
+    });
     answer!(host, desk, HISTORY, all, |it, asker, asked: PageWanted| {
         it.history(&asker, &asked).await
     });
