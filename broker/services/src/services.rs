@@ -222,8 +222,10 @@ impl Services {
         store: S,
     ) -> Result<(), ClientError> {
         let (users, client) = (Users::new(&self.database), host.client().clone());
-        self.beside(store.clone()).serve(host).await?;
-        let desk = Desk::new(store, users, client, chat::service::Settings::default());
+        let beside = self.beside(store.clone());
+        beside.serve(host).await?;
+        let settings = chat::service::Settings::default();
+        let desk = Desk::new(store, users, beside.files().clone(), client, settings);
         chat::service::serve(host, &desk).await
     }
 

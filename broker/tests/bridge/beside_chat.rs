@@ -83,6 +83,34 @@ async fn a_file_goes_in_and_out_by_signed_links_and_is_never_run() {
 }
 
 #[tokio::test]
+async fn a_message_has_its_senders_files_and_each_file_one_message() {
+    let broker = begun().await;
+    let cat = broker.token("cat", Role::Customer);
+    let wanted = json!({ "conversation_id": "c", "file_name": "a.png",
+        "size_bytes": PNG.len(), "mime_type": "image/png" });
+    let begun = call(&broker, &cat, "POST", "/v1/chat/files", &wanted).await.json();
+    let draft = |client_id: &str, id: &Value| {
+        json!({ "conversation_id": "c", "client_message_id": client_id,
+            "message_type": "image", "content": { "attachments": [id] } })
+    };
+    let send = async |draft: Value| call(&broker, &cat, "POST", "/v1/chat/messages", &draft).await;
+    let early = send(draft("m1", &begun["id"])).await;
+    assert_eq!((early.status, &early.json()["code"]), (400, &105.into()), "it has no bytes yet");
+    broker.call("PUT", begun["path"].as_str().expect("a path"), "", PNG).await;
+    let sent = send(draft("m1", &begun["id"])).await;
+    assert_eq!(sent.status, 200, "{}", sent.text());
+    let file = sent.json()["content"]["attachments"][0].clone();
+    assert_eq!((&file["id"], &file["file_name"]), (&begun["id"], &"a.png".into()));
+    let url = file["url"].as_str().expect("a url");
+    assert_eq!(broker.call("GET", url, "", b"").await.body, PNG);
+    assert_eq!(send(draft("m1", &begun["id"])).await.json(), sent.json(), "the same again");
+    for (client_id, id) in [("m2", begun["id"].clone()), ("m3", "nothing".into())] {
+        let refused = send(draft(client_id, &id)).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (400, &105.into()), "{client_id}");
+    }
+}
+
+#[tokio::test]
 async fn a_customer_rates_by_link_and_with_a_login() {
     let broker = begun().await;
     let (cat, amy) = (broker.token("cat", Role::Customer), broker.token("amy", Role::Agent));

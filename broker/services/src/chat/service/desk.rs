@@ -1,13 +1,13 @@
 //! Changes of conversations: asked for again until nobody is in between.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sampan_client::Client;
 use tokio::sync::Notify;
 
 use super::events::follow;
 use super::typing::Keyboards;
+use crate::chat::files::{Blobs, Files};
 use crate::chat::model::{Conversation, Message, Participant, Sender};
 use crate::chat::rules::due::Patience;
 use crate::chat::rules::lifecycle::{Change, Effect, Event, step};
@@ -32,9 +32,10 @@ pub struct Settings {
 
 /// Chats and those who answer them.
 #[derive(Clone, Debug)]
-pub struct Desk<S> {
+pub struct Desk<S, B> {
     pub(super) store: S,
     pub(super) users: Users,
+    pub(super) files: Files<S, B>,
     pub(super) client: Client,
     pub(super) settings: Arc<Settings>,
     pub(super) keyboards: Keyboards,
@@ -65,13 +66,19 @@ pub(super) struct Done {
     pub(super) message: Option<Message>,
 }
 
-impl<S: Store> Desk<S> {
-    /// The desk over a store.
+impl<S: Store, B: Blobs> Desk<S, B> {
+    /// The desk over a store, for messages with these files.
     #[must_use]
-    pub fn new(store: S, users: Users, client: Client, settings: Settings) -> Self {
+    pub fn new(
+        store: S,
+        users: Users,
+        files: Files<S, B>,
+        client: Client,
+        settings: Settings,
+    ) -> Self {
         let settings = Arc::new(settings);
         let (keyboards, moved) = (Keyboards::default(), Arc::new(Notify::new()));
-        Desk { store, users, client, settings, keyboards, moved }
+        Desk { store, users, files, client, settings, keyboards, moved }
     }
 
     /// The conversation of this id, whoever asks.
@@ -95,7 +102,7 @@ impl<S: Store> Desk<S> {
     {
         for _ in 0..TRIES {
             let before = self.find(id).await?;
-            let at = now();
+            let at = Moment::now();
             let Wish { event, message, room } = wish(before.clone(), at).await?;
             let change = match event {
                 Some(event) => step(&before, event, at)?,
@@ -138,7 +145,9 @@ impl<S: Store> Desk<S> {
             match effect {
                 Effect::Assigned { agent_id, .. } => {
                     let id = &change.conversation.id;
-                    self.store.join(&participant(id, agent_id, Sender::Agent, now())).await?;
+                    self.store
+                        .join(&participant(id, agent_id, Sender::Agent, Moment::now()))
+                        .await?;
                 }
                 Effect::Queued | Effect::Ended { .. } => self.moved.notify_one(),
                 _ => {}
@@ -189,10 +198,4 @@ pub(super) fn unknown() -> Problem {
 /// The same id for something else.
 pub(super) fn used() -> Problem {
     Problem::differs("client_message_id: it was used for another message")
-}
-
-/// This moment.
-pub(super) fn now() -> Moment {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Moment::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -93,7 +93,11 @@ pub(super) fn follow(change: &Change, at: Moment) -> Result<(Vec<Event>, Vec<Mes
                 tell(room.clone(), Name::Archived.text(), json!(told))?;
             }
             Effect::Line(line) => messages.push(said(chat, line.clone(), at)),
-            Effect::Ended { .. } | Effect::FirstReply { .. } | Effect::AskRating(_) => {}
+            Effect::AskRating(number) => {
+                let told = json!({ "conversationId": id, "resolution_no": number });
+                tell(parse(&user(&chat.customer_id))?, "conversation:rate", told)?;
+            }
+            Effect::Ended { .. } | Effect::FirstReply { .. } => {}
         }
     }
     Ok((events, messages))

@@ -1,21 +1,23 @@
 //! What agents do with conversations.
 
 use super::asked::{AgentTold, Agents, Assign, Available, HandOver, HandOverAnswer, Of, Snooze};
-use super::desk::{Desk, Wish, now};
+use super::desk::{Desk, Wish};
 use super::events::event;
+use crate::chat::files::Blobs;
 use crate::chat::model::TransferTarget;
 use crate::chat::model::{
     Agent, AgentStatus, AvailableEvent, Conversation, EndReason, Name, Reason,
 };
 use crate::chat::rules::lifecycle::Event;
 use crate::chat::store::{Room, Store};
+use crate::moment::Moment;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 
 /// Chats that an agent may have at once at most.
 const LIMIT_MAX: u32 = 100;
 
-impl<S: Store> Desk<S> {
+impl<S: Store, B: Blobs> Desk<S, B> {
     /// Gives a conversation that waits to an agent.
     pub(super) async fn assign(
         &self,
@@ -117,7 +119,7 @@ impl<S: Store> Desk<S> {
         if asker.role == Role::Agent && *id != asker.user {
             return Err(Problem::not_allowed("agentId: that is not you"));
         }
-        let at = now();
+        let at = Moment::now();
         let told = AvailableEvent { agent_id: id.clone(), status: asked.status };
         let mut events = Vec::new();
         for name in [format!("chat.agent.{}", sampan_client::topic_token(id)), DASHBOARD.to_owned()]

@@ -3,10 +3,12 @@
 use sampan_client::Message as Published;
 
 use super::asked::{List, ListWanted, Messages, Of, PageWanted, Snapshot};
-use super::desk::{Desk, now, participant, sender};
+use super::desk::{Desk, participant, sender};
 use super::events::{event, topic};
+use crate::chat::files::Blobs;
 use crate::chat::model::{Conversation, JoinEvent, Name};
 use crate::chat::store::{Page, Store};
+use crate::moment::Moment;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 
@@ -15,7 +17,7 @@ const SNAPSHOT: u32 = 50;
 /// Rows of a page.
 const PAGE_MAX: u32 = 100;
 
-impl<S: Store> Desk<S> {
+impl<S: Store, B: Blobs> Desk<S, B> {
     /// The asker comes to look at a conversation.
     pub(super) async fn join(&self, asker: &Asker, of: &Of) -> Result<Snapshot, Problem> {
         let id = &of.conversation_id;
@@ -25,7 +27,7 @@ impl<S: Store> Desk<S> {
             let all = self.store.participants(id).await?;
             let was = all.iter().find(|who| who.user_id == asker.user);
             if was.is_none_or(|who| who.left_at.is_some()) {
-                let who = participant(id, &asker.user, sender(asker.role), now());
+                let who = participant(id, &asker.user, sender(asker.role), Moment::now());
                 self.store.join(&who).await?;
                 self.tell_of(Name::Join, id, &asker.user).await?;
             }
@@ -40,7 +42,7 @@ impl<S: Store> Desk<S> {
     /// The asker takes part no longer.
     pub(super) async fn leave(&self, asker: &Asker, of: &Of) -> Result<(), Problem> {
         self.seen(&of.conversation_id, asker).await?;
-        if self.store.leave(&of.conversation_id, &asker.user, now()).await? {
+        if self.store.leave(&of.conversation_id, &asker.user, Moment::now()).await? {
             self.tell_of(Name::Leave, &of.conversation_id, &asker.user).await?;
         }
         self.note_typing(&of.conversation_id, &asker.user, false).await
@@ -49,7 +51,7 @@ impl<S: Store> Desk<S> {
     /// Tells who came or went. It says nothing that is not stored: who misses it reads it there.
     async fn tell_of(&self, name: Name, id: &str, user: &str) -> Result<(), Problem> {
         let told = JoinEvent { conversation_id: id.to_owned(), user_id: user.to_owned() };
-        let event = event(topic("conversation", id)?, name.text(), id, now(), &told)?;
+        let event = event(topic("conversation", id)?, name.text(), id, Moment::now(), &told)?;
         let message = Published::new(event.topic, event.payload.into_bytes())
             .event(name.text())
             .content_type("application/json")

@@ -20,6 +20,7 @@ pub use self::asked::{
     List, ListWanted, Messages, Nothing, Of, Open, PageWanted, Snapshot, Snooze, Typing,
 };
 pub use self::desk::{Desk, Settings};
+use crate::chat::files::Blobs;
 use crate::chat::model::Draft;
 use crate::chat::rules::receipts::Mark;
 use crate::chat::rules::routing::SWEEP;
@@ -87,7 +88,10 @@ macro_rules! answer {
 ///
 /// # Errors
 /// Those of the client.
-pub async fn serve<S: Store>(host: &mut Host, desk: &Desk<S>) -> Result<(), sampan_client::Error> {
+pub async fn serve<S: Store, B: Blobs>(
+    host: &mut Host,
+    desk: &Desk<S, B>,
+) -> Result<(), sampan_client::Error> {
     talk(host, desk).await?;
     handle(host, desk).await?;
     for pattern in ["chat.conversation.*", "chat.typing.*", "chat.note.*", "chat.position.*"] {
@@ -118,7 +122,10 @@ pub async fn serve<S: Store>(host: &mut Host, desk: &Desk<S>) -> Result<(), samp
 }
 
 /// What customers and agents ask alike.
-async fn talk<S: Store>(host: &mut Host, desk: &Desk<S>) -> Result<(), sampan_client::Error> {
+async fn talk<S: Store, B: Blobs>(
+    host: &mut Host,
+    desk: &Desk<S, B>,
+) -> Result<(), sampan_client::Error> {
     let all = Role::ALL;
     answer!(host, desk, OPEN, all, |it, asker, asked: Open| {
         Ok(look::shown(it.open(&asker, asked).await?, &asker))
@@ -151,7 +158,10 @@ async fn talk<S: Store>(host: &mut Host, desk: &Desk<S>) -> Result<(), sampan_cl
 }
 
 /// What agents and operators ask.
-async fn handle<S: Store>(host: &mut Host, desk: &Desk<S>) -> Result<(), sampan_client::Error> {
+async fn handle<S: Store, B: Blobs>(
+    host: &mut Host,
+    desk: &Desk<S, B>,
+) -> Result<(), sampan_client::Error> {
     answer!(host, desk, ASSIGN, AGENTS, |it, asker, asked: Assign| it.assign(&asker, &asked).await);
     answer!(host, desk, REQUEUE, AGENTS, |it, asker, asked: Of| it.requeue(&asker, &asked).await);
     answer!(host, desk, RESOLVE, STAFF, |it, asker, asked: Of| it.resolve(&asker, &asked).await);
@@ -178,7 +188,7 @@ fn done(_: ()) -> Value {
     json!({})
 }
 
-impl<S: Store> Desk<S> {
+impl<S: Store, B: Blobs> Desk<S, B> {
     /// Who may do what on the topics of conversations: their customers read them and type; agents
     /// do by their grants, and are asked about only where those leave it open.
     async fn verdict(

@@ -1,12 +1,14 @@
 //! How far users have come.
 
 use super::asked::{Come, Cursors};
-use super::desk::{Desk, now, participant, sender};
+use super::desk::{Desk, participant, sender};
 use super::events::{event, topic};
+use crate::chat::files::Blobs;
 use crate::chat::model::{Conversation, Message, Name, Participant, ReceiptEvent};
 use crate::chat::rules::content::is_visible;
 use crate::chat::rules::receipts::{Mark, advance, status};
 use crate::chat::store::{Page, Store};
+use crate::moment::Moment;
 use crate::service::{Asker, Problem};
 
 /// Refuses to act for another.
@@ -17,7 +19,7 @@ pub(super) fn check_self(asker: &Asker, user: Option<&str>) -> Result<(), Proble
     }
 }
 
-impl<S: Store> Desk<S> {
+impl<S: Store, B: Blobs> Desk<S, B> {
     /// The asker has got messages, or has read them.
     pub(super) async fn come(
         &self,
@@ -39,7 +41,7 @@ impl<S: Store> Desk<S> {
             up_to_seq,
         };
         let events =
-            [event(topic("conversation", &chat.id)?, name.text(), &chat.id, now(), &told)?];
+            [event(topic("conversation", &chat.id)?, name.text(), &chat.id, Moment::now(), &told)?];
         self.store.advance(&to, &events).await?;
         Ok(cursors(&to))
     }
@@ -79,7 +81,7 @@ impl<S: Store> Desk<S> {
         match all.into_iter().find(|who| who.user_id == asker.user && who.left_at.is_none()) {
             Some(who) => Ok(who),
             None => {
-                let who = participant(&chat.id, &asker.user, sender(asker.role), now());
+                let who = participant(&chat.id, &asker.user, sender(asker.role), Moment::now());
                 Ok(self.store.join(&who).await?)
             }
         }

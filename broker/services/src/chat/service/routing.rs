@@ -7,14 +7,16 @@ use sampan_client::{Change as Presence, Message as Published, Topic, Watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tracing::warn;
 
-use super::desk::{Desk, Wish, now};
+use super::desk::{Desk, Wish};
 use super::events::topic;
+use crate::chat::files::Blobs;
 use crate::chat::model::{Agent, EndReason, Name, Reason};
 use crate::chat::rules::due::due;
 use crate::chat::rules::lifecycle::Event;
 use crate::chat::rules::queue::{Customer, Places, WaitMean, Waiting};
 use crate::chat::rules::routing::{Match, SWEEP, route};
 use crate::chat::store::Store;
+use crate::moment::Moment;
 use crate::service::Problem;
 use crate::store::Error;
 
@@ -27,7 +29,7 @@ const ROUND_MAX: u32 = 1_000;
 /// Chats that are read at once.
 const PAGE: u32 = 200;
 
-impl<S: Store> Desk<S> {
+impl<S: Store, B: Blobs> Desk<S, B> {
     /// Finds agents for those that wait, for ever: when something has happened, and every 5 s.
     pub(super) async fn route_for_ever(self) {
         let mut turns = interval(SWEEP);
@@ -64,7 +66,7 @@ impl<S: Store> Desk<S> {
             .iter()
             .map(|chat| Waiting { conversation: chat, customer: known(&chat.customer_id) })
             .collect();
-        for found in route(&self.settings.policy, &waiting, &agents, now()) {
+        for found in route(&self.settings.policy, &waiting, &agents, Moment::now()) {
             match self.claim(&found).await {
                 Ok(()) => {}
                 // Whoever was faster has changed the conversation, or has the slot.
@@ -113,7 +115,7 @@ impl<S: Store> Desk<S> {
             after.clone_from(&last.id);
             for chat in &page {
                 let agent = chat.agent_id.as_ref().and_then(|id| agents.get(id));
-                if due(chat, agent, &self.settings.patience, now()).is_some() {
+                if due(chat, agent, &self.settings.patience, Moment::now()).is_some() {
                     self.time(&chat.id, agent).await?;
                 }
             }
@@ -124,7 +126,7 @@ impl<S: Store> Desk<S> {
     async fn time(&self, id: &str, agent: Option<&Agent>) -> Result<(), Error> {
         let Some(chat) = self.store.conversation(id).await? else { return Ok(()) };
         let patience = &self.settings.patience;
-        if due(&chat, agent, patience, now()).is_none() {
+        if due(&chat, agent, patience, Moment::now()).is_none() {
             return Ok(());
         }
         let done = self.change(id, |chat, at| async move {
@@ -182,7 +184,7 @@ impl<S: Store> Desk<S> {
         let members = presence.read().await.map_err(|error| error.to_string())?;
         let live = members.members.into_iter().filter(|member| member.sessions > 0);
         let ids: Vec<String> = live.map(|member| member.user).collect();
-        self.store.seen(&ids, now()).await.map_err(|error| error.to_string())?;
+        self.store.seen(&ids, Moment::now()).await.map_err(|error| error.to_string())?;
         self.moved.notify_one();
         Ok(())
     }
@@ -196,7 +198,7 @@ impl<S: Store> Desk<S> {
         loop {
             turns.tick().await;
             let Ok(chats) = self.store.waiting(ROUND_MAX).await else { continue };
-            let at = now();
+            let at = Moment::now();
             let still: BTreeMap<String, crate::moment::Moment> = chats
                 .iter()
                 .map(|chat| (chat.id.clone(), chat.waiting_since.unwrap_or(chat.created_at)))

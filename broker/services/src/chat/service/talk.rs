@@ -1,9 +1,10 @@
 //! Conversations begin, and messages are sent and changed.
 
 use super::asked::{Delete, Edit, Open};
-use super::desk::{Desk, Wish, may_see, now, participant, sender, unknown, used};
+use super::desk::{Desk, Wish, may_see, participant, sender, unknown, used};
 use super::events::event;
 use super::receipts::no_message;
+use crate::chat::files::{Blobs, User};
 use crate::chat::model::{
     Content, Conversation, Draft, Message, Name, Origin, Receipt, Revision, Sender, Status,
 };
@@ -26,7 +27,7 @@ const PAGE: u32 = 200;
 /// Times that a change of a message is tried while others are faster.
 const TRIES: u32 = 5;
 
-impl<S: Store> Desk<S> {
+impl<S: Store, B: Blobs> Desk<S, B> {
     /// Begins a conversation, or finds the one that was begun by the same id.
     pub(super) async fn open(&self, asker: &Asker, asked: Open) -> Result<Conversation, Problem> {
         let customer = match (&asked.customer_id, asker.role) {
@@ -42,7 +43,7 @@ impl<S: Store> Desk<S> {
         }
         check_open(&asked, &customer)?;
         let id = id_of(&[&customer, &asked.client_conversation_id]);
-        let at = now();
+        let at = Moment::now();
         let origin = asked.metadata.unwrap_or_default();
         let begun = Conversation {
             priority: asked.priority.unwrap_or_default(),
@@ -66,9 +67,6 @@ impl<S: Store> Desk<S> {
     /// Sends a message. The same draft again is the same message.
     pub(super) async fn send(&self, asker: &Asker, draft: Draft) -> Result<Message, Problem> {
         let draft = check(draft, sender(asker.role))?;
-        if !draft.content.attachments.is_empty() {
-            return Err(Problem::field("content.attachments", "no such file of yours"));
-        }
         let id = id_of(&[&draft.conversation_id, &asker.user, &draft.client_message_id]);
         let (desk, its_id, said) = (self, id.as_str(), &draft);
         let sent = self
@@ -119,9 +117,15 @@ impl<S: Store> Desk<S> {
             Sender::Agent if !draft.private => Some(Event::AgentWrote(asker.user.clone())),
             Sender::Agent | Sender::System => None,
         };
+        let user = User {
+            owner_id: &asker.user,
+            conversation_id: &chat.id,
+            message_id: id,
+            private: draft.private,
+        };
         let content = Content {
             text: draft.content.text.clone(),
-            attachments: Vec::new(),
+            attachments: self.files.take(&draft.content.attachments, &user).await?,
             metadata: draft.content.metadata.clone(),
         };
         let message = Message {
@@ -219,7 +223,7 @@ impl<S: Store> Desk<S> {
                 return Err(Refusal::Closed("the conversation is archived").into());
             }
             let by = Editor { id: &asker.user, is_admin: asker.role == Role::Admin };
-            let (after, revision) = rule(&before, by, now())?;
+            let (after, revision) = rule(&before, by, Moment::now())?;
             if self.store.rewrite(&before, &after, &revision).await? {
                 return Ok(after);
             }

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sampan_client::Message;
 
 use super::asked::Typing;
-use super::desk::{Desk, now};
+use super::desk::Desk;
 use super::events::topic;
+use crate::chat::files::Blobs;
 use crate::chat::model::{Name, TypingEvent};
 use crate::chat::rules::typing::{Told, Typists};
 use crate::chat::store::Store;
+use crate::moment::Moment;
 use crate::service::{Asker, Problem};
 
 /// Conversations in which somebody types at the same moment; in more, nobody is told.
@@ -23,7 +25,7 @@ pub(super) struct Keyboards(Arc<Mutex<HashMap<String, Typists>>>);
 impl Keyboards {
     /// A user types, or has stopped; what to tell, if anything.
     fn note(&self, id: &str, user: &str, typing: bool) -> Option<Told> {
-        let at = now();
+        let at = Moment::now();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !all.contains_key(id) {
             if all.len() >= CONVERSATIONS_MAX {
@@ -42,7 +44,7 @@ impl Keyboards {
     }
 }
 
-impl<S: Store> Desk<S> {
+impl<S: Store, B: Blobs> Desk<S, B> {
     /// The asker types, or has stopped.
     pub(super) async fn types(&self, asker: &Asker, asked: &Typing) -> Result<(), Problem> {
         super::receipts::check_self(asker, asked.user_id.as_deref())?;
