@@ -159,12 +159,43 @@ fn rooms_are_joined_and_left_and_the_acks_say_so() {
     let frames = rig.frames();
     assert_eq!(frames.len(), 1, "one subscription for both");
     rig.subscribed(frames[0].header.number, "chat.conversation.c1", 0);
+    let frames = rig.frames();
+    let asked = |frame: &Frame, topic: &str| {
+        assert_eq!(frame.attributes().expect("valid").topic, Some(topic));
+        assert_eq!(frame.body_bytes(), br#"{"conversation_id":"c1"}"#);
+        frame.header.number
+    };
+    let (first, second) = (&frames[0], &frames[1]);
+    let first = asked(first, "chat.join_conversation");
+    let second = asked(second, "chat.join_conversation");
+    assert_eq!(frames[2].header.kind, Kind::Presence, "who joins is present");
+    let beside = frames[3..].iter().map(|frame| {
+        let body: control::Subscribe = control::decode(frame).expect("valid");
+        (frame.header.number, body.pattern)
+    });
+    let beside: Vec<_> = beside.collect();
+    let topics: Vec<_> = beside.iter().map(|(_, topic)| topic.as_str()).collect();
+    assert_eq!(topics, ["chat.typing.c1", "chat.position.c1", "chat.note.c1"]);
+    rig.subscribed(beside[0].0, "chat.typing.c1", 0);
+    rig.subscribed(beside[1].0, "chat.position.c1", 0);
+    rig.refused(beside[2].0, Code::NOT_GRANTED);
+    assert!(rig.hears().is_empty(), "who may not see notes is told nothing of them");
+    let mut attributes = BytesMut::new();
+    attribute::put(&mut attributes, Tag::ContentType, b"application/json");
+    let header = Header::new(Kind::Reply).number(first);
+    rig.broker(header.to_frame(&attributes, br#"{"last_seq":3}"#).expect("small"));
+    let told = r#"430[{"ok":true,"topic":"chat.conversation.c1","last_seq":3}]"#;
+    assert_eq!(rig.hears(), [told]);
+    rig.refused(second, Code::NO_RESPONDER);
     let answer = r#"[{"ok":true,"topic":"chat.conversation.c1"}]"#;
-    assert_eq!(rig.hears(), [format!("430{answer}"), format!("431{answer}")]);
-    assert_eq!(rig.kinds(), [Kind::Presence], "who joins is present");
+    assert_eq!(rig.hears(), [format!("431{answer}")], "the room is there without its service");
     rig.says(r#"422["conversation:leave","c1"]"#);
+    let frames = rig.frames();
+    let kinds: Vec<_> = frames.iter().map(|frame| frame.header.kind).collect();
+    let (gone, left) = (Kind::Unsubscribe, Kind::Request);
+    assert_eq!(kinds, [gone, Kind::Presence, gone, gone, left]);
+    rig.refused(asked(&frames[4], "chat.leave_conversation"), Code::NO_RESPONDER);
     assert_eq!(rig.hears(), [format!("432{answer}")]);
-    assert_eq!(rig.kinds(), [Kind::Unsubscribe, Kind::Presence]);
     rig.says(r#"423["order:track",">"]"#);
     let frames = rig.frames();
     let body: control::Subscribe = control::decode(&frames[0]).expect("valid");

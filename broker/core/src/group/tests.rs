@@ -13,7 +13,8 @@ use sampan_protocol::frame::{Header, Kind};
 use sampan_protocol::session::server::{Consume, Settle};
 use sampan_protocol::{Now, Pattern, Topic};
 
-use super::record::{Letter, Place};
+use super::cursor::Cursor;
+use super::record::{Block, Letter, Place};
 use super::*;
 use crate::class;
 use crate::journal::{Chunk, Run};
@@ -264,14 +265,31 @@ impl Model {
                 }
                 Output::Page { from, .. } => panic!("nobody asked for {from:?}"),
                 Output::Pin { entry, offset } => {
-                    let place = self.disk.get(&key::cursor(&name(), &entry.topic));
-                    let place = place.and_then(|value| Place::decode(value));
-                    let done = place.map_or(0, |place| place.done);
+                    let done = self.done_after_crash(&entry);
                     assert!(offset <= done + 1, "what a crash would make needed is let go");
                 }
                 Output::Job(job) => self.handed(&job),
             }
         }
+    }
+
+    /// Up to where a topic would be settled if the power went now: by its place, and by blocks that
+    /// reach it, as they do where a crash has cut a seek short.
+    fn done_after_crash(&self, entry: &Arc<Entry>) -> u64 {
+        let place = self.disk.get(&key::cursor(&name(), &entry.topic));
+        let Some(place) = place.and_then(|value| Place::decode(value)) else { return 0 };
+        let mut cursor = Cursor::new(entry.clone());
+        cursor.restore_place(place);
+        for (key, value) in &self.disk {
+            if !key.starts_with(key::BLOCKS.as_bytes()) {
+                continue;
+            }
+            let (_, topic, number) = key::parts(key).expect("a key");
+            if topic == Some(entry.topic.as_str()) {
+                cursor.restore(Block::decode(number.expect("a number"), value).expect("readable"));
+            }
+        }
+        cursor.done
     }
 
     fn handed(&mut self, job: &Handed) {
