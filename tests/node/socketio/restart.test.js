@@ -12,7 +12,7 @@ after(() => broker.stop());
 for (const transports of [["websocket"], ["polling"]]) {
   it(`a client on ${transports} is recovered after a crash, with its rooms`, async (t) => {
     const user = `ann-${transports}`;
-    const auth = { token: broker.token(user, "agent") };
+    const auth = { token: broker.token(user, "service") };
     const options = { auth, transports, forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 100 };
     const socket = io(broker.url, options);
     t.after(() => socket.disconnect());

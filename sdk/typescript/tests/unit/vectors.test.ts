@@ -60,7 +60,7 @@ test("the named events are those of the bridge's table", async () => {
   const { EVENTS } = await import(new URL("../../../dist/events.js", import.meta.url).href);
   const spec = readFileSync(new URL("bridge.md", SPEC), "utf8");
   const rows = spec.split("### Events of clients")[1]?.split("###")[0] ?? "";
-  const topics = /(joins or leaves|leaves both|joins|requests)(?: `([a-z_.]+?)(?:\.\{id\})?`)?/;
+  const topics = /(joins or leaves|leaves|joins|requests)(?: `([a-z_.]+?)(?:\.\{id\})?`)?/;
   const told: Record<string, unknown> = {};
   let room = "";
   for (const [, events = "", does = ""] of rows.matchAll(/^\| (`[^|]+`) \| [^|]* \| (.*) \|$/gm)) {
@@ -69,7 +69,7 @@ test("the named events are those of the bridge's table", async () => {
     // Several events of a row have a topic each, or share one.
     const asked = [...does.matchAll(/`([a-z_.]+)`/g)].map(([, topic = ""]) => topic);
     [...events.matchAll(/`([^`]+)`/g)].forEach(([, event = ""], at) => {
-      const isLeave = verb === "leaves both" || (verb === "joins or leaves" && at === 1);
+      const isLeave = verb === "leaves" || (verb === "joins or leaves" && at === 1);
       if (verb === "requests") told[event] = { ask: asked[at] ?? room };
       else if (verb !== undefined) told[event] = { [isLeave ? "leave" : "join"]: `${room}.` };
     });
