@@ -143,7 +143,7 @@ impl Consumer {
         let before = out.len();
         out.push(first);
         self.gathered.extend(self.queue.take());
-        out.extend(self.hand_over());
+        out.extend(self.hand_over(usize::MAX));
         out.len() - before
     }
 
@@ -161,7 +161,7 @@ impl Consumer {
                 Ok(None) | Err(_) => break,
             }
         }
-        self.hand_over().collect()
+        self.hand_over(max).collect()
     }
 
     /// Why the stream has ended, once it has.
@@ -178,13 +178,14 @@ impl Consumer {
         self.client.settled(FLUSH_TIMEOUT).await
     }
 
-    /// What was gathered, without what the broker has taken back meanwhile.
-    fn hand_over(&mut self) -> impl Iterator<Item = Job> {
+    /// At most `max` of what was gathered, without what the broker has taken back meanwhile.
+    fn hand_over(&mut self, max: usize) -> impl Iterator<Item = Job> {
         let shared = &self.client.0.shared;
         let core = shared.lock();
         self.gathered.retain(|job| core.session.holds(&job.id));
         drop(core);
-        self.gathered.drain(..).map(|job| Job::new(shared.clone(), job))
+        let many = self.gathered.len().min(max);
+        self.gathered.drain(..many).map(|job| Job::new(shared.clone(), job))
     }
 
     fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<Option<Job>> {

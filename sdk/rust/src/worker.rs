@@ -95,7 +95,8 @@ pub struct Worker {
 
 impl Worker {
     /// Begins nothing more, sees to its end what is being worked on, and leaves the group: what was
-    /// not begun goes to others, and does not count as an attempt.
+    /// not begun then goes to others, and does not count as an attempt, unless the group's ack wait
+    /// was over before.
     ///
     /// # Errors
     /// Why it had ended before; `Deadline` if something that was settled is not stored after 5 s.

@@ -137,6 +137,20 @@ async fn a_batch_that_is_given_up_is_kept_until_its_connection_is_lost() {
 }
 
 #[tokio::test]
+async fn a_batch_has_no_more_than_was_asked_for_whatever_an_earlier_one_has_left() {
+    let broker = Fake::new();
+    let client = attach(&broker).await;
+    publish(&client, &["1", "2", "3"]).await;
+    let mut consumer = client.consume("g", work()).await.expect("joined");
+    let short = Duration::from_millis(50);
+    assert!(tokio::time::timeout(short, consumer.next_batch(4, PATIENCE)).await.is_err());
+    for offsets in [&[1][..], &[2, 3]] {
+        let batch = consumer.next_batch(offsets.len(), PATIENCE).await;
+        assert_eq!(batch.iter().map(|job| job.offset()).collect::<Vec<_>>(), offsets);
+    }
+}
+
+#[tokio::test]
 async fn what_was_not_begun_is_forgotten_with_its_connection_and_acks_are_said_again() {
     let broker = Fake::new();
     let client = attach(&broker).await;
