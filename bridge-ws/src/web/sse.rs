@@ -137,6 +137,9 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// Text from which on it is passed on. Compressed payloads become much more than they were.
+const TEXT_BYTES: usize = 64 * 1024;
+
 /// One reader.
 struct Reading {
     bridge: Arc<Bridge>,
@@ -174,24 +177,43 @@ impl Reading {
                 () = sender.closed() => break,
             };
             match next {
-                Ok(events) => goes_on = self.take(events),
+                Ok(events) => goes_on = self.take(events, &sender).await,
                 Err(_) => self.out.push_str(KEEP_ALIVE),
             }
         }
         count(&self.bridge.counters.bridge_streams_ended);
     }
 
-    /// Turns events into text, and the end of the session into the last of it. Whether the stream
-    /// goes on.
-    fn take(&mut self, events: Result<VecDeque<Event>, Failure>) -> bool {
-        let Reading { bridge, stream, out, .. } = self;
-        let told = events.and_then(|events| {
-            events.into_iter().try_for_each(|event| stream.event(event, &bridge.cache, out))
-        });
-        if let Err(failure) = &told {
-            Stream::end(failure, out);
+    /// Turns events into text, which is passed on as it grows, and the end of the session into the
+    /// last of it. Whether the stream goes on.
+    async fn take(
+        &mut self,
+        events: Result<VecDeque<Event>, Failure>,
+        sender: &mpsc::Sender<Bytes>,
+    ) -> bool {
+        let told = match events {
+            Ok(events) => self.tell(events, sender).await,
+            Err(failure) => Err(failure),
+        };
+        told.unwrap_or_else(|failure| {
+            Stream::end(&failure, &mut self.out);
+            false
+        })
+    }
+
+    /// Whether there is still a reader.
+    async fn tell(
+        &mut self,
+        events: VecDeque<Event>,
+        sender: &mpsc::Sender<Bytes>,
+    ) -> Result<bool, Failure> {
+        for event in events {
+            self.stream.event(event, &self.bridge.cache, &mut self.out)?;
+            if self.out.len() >= TEXT_BYTES && !self.pass(sender).await {
+                return Ok(false);
+            }
         }
-        told.is_ok()
+        Ok(true)
     }
 
     /// Passes on what is to be sent. Whether there is still a reader.

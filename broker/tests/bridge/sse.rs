@@ -1,5 +1,11 @@
 //! Streams of server-sent events.
 
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sampan::auth::Role;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -199,4 +205,30 @@ async fn a_reader_that_hangs_up_or_stops_reading_leaves_nothing_behind() {
     }
     let mut some = vec![0; 1024];
     stopped.0.read_exact(&mut some).await.expect("the other still gets what was sent");
+}
+
+#[tokio::test]
+async fn compressed_payloads_are_inflated_one_after_the_other() {
+    let broker = Broker::start();
+    let token = broker.token("till", Role::Service);
+    let mut reader = Reader::open(&broker, "topic=order.1", &bearer(&token)).await;
+    reader.next().await.expect("ready");
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(&vec![b'x'; 1_000_000]).expect("packed");
+    let message = json!({
+        "topic": "order.1", "payload_base64": STANDARD.encode(packed.finish().expect("packed")),
+        "content_type": "text/plain", "content_encoding": "gzip",
+    });
+    // What the reader does not take waits packed.
+    for _ in 0..60 {
+        assert_eq!(broker.post(&token, "/v1/publish", &message).await.status, 200);
+    }
+    let before = broker.resident_kib();
+    let mut most = before;
+    for _ in 0..60 {
+        let mut text = vec![0; 1_000_000];
+        reader.0.read_exact(&mut text).await.expect("text");
+        most = most.max(broker.resident_kib());
+    }
+    assert!(most - before < 24 * 1024, "{} KiB for 60 MB of text", most - before);
 }
