@@ -1,7 +1,7 @@
 //! The events of an order, for all who wait for them. Each has an id of its order and what it tells,
 //! so that it is taken once however often it is sent.
 
-use sampan_client::{Topic, topic_token};
+use sampan_client::topic_token;
 use serde::Serialize;
 use serde_json::json;
 
@@ -11,11 +11,8 @@ use super::model::{
 use super::rules::polling::Job;
 use crate::moment::Moment;
 use crate::notifications::model::{Channel, Kind, Trigger};
-use crate::outbox::Event;
+use crate::outbox::{DASHBOARD, Event};
 use crate::store::Error;
-
-/// Where operators look.
-const DASHBOARD: &str = "admin.dashboard";
 
 /// What follows from a new status. The customer is told at once on every page, so that the
 /// notification goes by push alone.
@@ -100,10 +97,7 @@ impl About<'_> {
         at: Moment,
         payload: &impl Serialize,
     ) -> Result<Event, Error> {
-        let wrong = |error: &dyn std::fmt::Display| Error::Program(format!("{topic}: {error}"));
-        let parsed = Topic::parse(topic).map_err(|error| wrong(&error))?;
-        let event = Event::new(parsed, name, at.as_ms(), payload);
-        let event = event.map_err(|error| wrong(&error))?.producer("orders").key(self.order_id);
+        let event = Event::of(topic, name, at, payload)?.producer("orders").key(self.order_id);
         let id = format!("{}:{}:{name}:{}", self.order_id, self.what, kind(topic));
         Ok(Event { id, ..event })
     }

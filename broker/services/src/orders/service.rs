@@ -39,102 +39,75 @@ const TTL: Duration = Duration::from_secs(30);
 pub async fn serve(host: &mut Host, orders: &Orders) -> Result<(), Error> {
     tell(host, orders).await?;
     read(host, orders).await?;
-    let store = orders.clone();
-    host.authorize("order.*", move |asker, action, topic| {
-        let store = store.clone();
-        async move { verdict(&store, &asker, action, &topic).await }
+    host.authorize(orders, "order.*", |store, asker, action, topic| async move {
+        verdict(&store, &asker, action, &topic).await
     })
     .await
 }
 
 /// What the shop tells.
 async fn tell(host: &mut Host, orders: &Orders) -> Result<(), Error> {
-    let store = orders.clone();
-    host.answer(UPSERT, Role::OPERATORS, move |_, told: Upsert| {
-        let store = store.clone();
-        async move {
-            told.check()?;
-            Ok(store.upsert(&told).await?)
-        }
+    host.answer(orders, UPSERT, Role::OPERATORS, |store, _, told: Upsert| async move {
+        told.check()?;
+        Ok(store.upsert(&told).await?)
     })
     .await?;
-    let store = orders.clone();
-    host.answer(STATUS, Role::OPERATORS, move |_, told: StatusTold| {
-        let store = store.clone();
-        async move {
-            let id = told.id.clone();
-            let heard: Option<Heard> = store.hear(&id, vec![told.checkpoint()?]).await?;
-            heard.ok_or_else(unknown)
-        }
+    host.answer(orders, STATUS, Role::OPERATORS, |store, _, told: StatusTold| async move {
+        let id = told.id.clone();
+        let heard: Option<Heard> = store.hear(&id, vec![told.checkpoint()?]).await?;
+        heard.ok_or_else(unknown)
     })
     .await?;
-    let store = orders.clone();
-    host.answer(TRACK, Role::OPERATORS, move |_, Wanted { id }| {
-        let store = store.clone();
-        async move {
-            match store.track(&id).await?.ok_or_else(unknown)? {
-                true => order(&store, &id).await,
-                false => {
-                    Err(Problem::conflict("the order has no carrier and number, or is at its end"))
-                }
+    host.answer(orders, TRACK, Role::OPERATORS, |store, _, Wanted { id }| async move {
+        match store.track(&id).await?.ok_or_else(unknown)? {
+            true => order(&store, &id).await,
+            false => {
+                Err(Problem::conflict("the order has no carrier and number, or is at its end"))
             }
         }
     })
     .await?;
-    let store = orders.clone();
-    host.answer(UNTRACK, Role::OPERATORS, move |_, Wanted { id }| {
-        let store = store.clone();
-        async move {
-            store.untrack(&id).await?.ok_or_else(unknown)?;
-            order(&store, &id).await
-        }
+    host.answer(orders, UNTRACK, Role::OPERATORS, |store, _, Wanted { id }| async move {
+        store.untrack(&id).await?.ok_or_else(unknown)?;
+        order(&store, &id).await
     })
     .await
 }
 
 /// What is read.
 async fn read(host: &mut Host, orders: &Orders) -> Result<(), Error> {
-    let store = orders.clone();
-    host.answer(GET, Role::ALL, move |asker, Wanted { id }| {
-        let store = store.clone();
-        async move { seen(&store, &asker, &id).await }
+    host.answer(orders, GET, Role::ALL, |store, asker, Wanted { id }| async move {
+        seen(&store, &asker, &id).await
     })
     .await?;
-    let store = orders.clone();
-    host.answer(LIST, Role::ALL, move |asker, wanted: ListWanted| {
-        let store = store.clone();
-        async move {
-            let whose = match (asker.role, wanted.customer_id) {
-                (Role::Customer, Some(id)) if id != asker.user => return Err(not_yours()),
-                (Role::Customer, _) => Whose::Customer(asker.user),
-                (Role::Agent, None) => Whose::Agent(asker.user),
-                (Role::Agent, Some(_)) => return Err(not_yours()),
-                (_, Some(id)) => Whose::Customer(id),
-                (_, None) => Whose::All,
-            };
-            let max = wanted.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
-            let orders = store.list(&whose, wanted.status, wanted.before.as_deref(), max).await?;
-            Ok(List { orders })
-        }
+    host.answer(orders, LIST, Role::ALL, |store, asker, wanted: ListWanted| async move {
+        let whose = match (asker.role, wanted.customer_id) {
+            (Role::Customer, Some(id)) if id != asker.user => return Err(not_yours()),
+            (Role::Customer, _) => Whose::Customer(asker.user),
+            (Role::Agent, None) => Whose::Agent(asker.user),
+            (Role::Agent, Some(_)) => return Err(not_yours()),
+            (_, Some(id)) => Whose::Customer(id),
+            (_, None) => Whose::All,
+        };
+        let max = wanted.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+        let orders = store.list(&whose, wanted.status, wanted.before.as_deref(), max).await?;
+        Ok(List { orders })
     })
     .await?;
-    let store = orders.clone();
-    host.answer(HISTORY, Role::ALL, move |asker, HistoryWanted { id, limit }| {
-        let store = store.clone();
-        async move {
+    host.answer(
+        orders,
+        HISTORY,
+        Role::ALL,
+        |store, asker, HistoryWanted { id, limit }| async move {
             seen(&store, &asker, &id).await?;
             let max = limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
             Ok(History { checkpoints: store.history(&id, max).await? })
-        }
-    })
+        },
+    )
     .await?;
-    let store = orders.clone();
-    host.answer(SUMMARY, Role::OPERATORS, move |_, Nothing {}| {
-        let store = store.clone();
-        async move {
-            let summary: Summary = store.summary().await?;
-            Ok(summary)
-        }
+    host.answer(orders, SUMMARY, Role::OPERATORS, |store, _, Nothing {}| async move {
+        let summary: Summary = store.summary().await?;
+        Ok(summary)
     })
     .await
 }

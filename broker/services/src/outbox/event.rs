@@ -1,12 +1,19 @@
 //! An event on its way out, and the message that it becomes.
 
-use sampan_client::{AckLevel, Error, Message, Topic};
+use std::fmt::Display;
+
+use sampan_client::{AckLevel, Message, Topic};
 use serde::Serialize;
 
 use crate::id::Id;
+use crate::moment::Moment;
+use crate::store::Error;
 
 /// The version of the envelope.
 const ENVELOPE: &[u8] = b"1";
+
+/// Where operators look.
+pub const DASHBOARD: &str = "admin.dashboard";
 
 /// Something that has happened, for whoever reads a topic.
 ///
@@ -26,8 +33,8 @@ pub struct Event {
     pub version: Option<u64>,
     /// The service that it comes from.
     pub producer: String,
-    /// When it happened, milliseconds of UTC.
-    pub occurred_at: i64,
+    /// When it happened.
+    pub occurred_at: Moment,
     /// JSON.
     pub payload: String,
 }
@@ -36,18 +43,32 @@ impl Event {
     /// An event with a new id.
     ///
     /// # Errors
-    /// `Invalid` if the payload has no JSON form.
+    /// `Program` if the payload has no JSON form.
     pub fn new(
         topic: Topic,
         name: &str,
-        occurred_at: i64,
+        occurred_at: Moment,
         payload: &impl Serialize,
     ) -> Result<Self, Error> {
+        let payload = serde_json::to_string(payload).map_err(|error| wrong(name, &error))?;
         let producer = name.split(':').next().unwrap_or_default().to_owned();
-        let payload = serde_json::to_string(payload).map_err(sampan_client::invalid)?;
         let (key, version, name) = (None, None, name.to_owned());
         let id = Id::new().to_string();
         Ok(Event { id, topic, name, key, version, producer, occurred_at, payload })
+    }
+
+    /// The same for a topic that is named.
+    ///
+    /// # Errors
+    /// `Program` if there is no such topic, too.
+    pub fn of(
+        topic: &str,
+        name: &str,
+        occurred_at: Moment,
+        payload: &impl Serialize,
+    ) -> Result<Self, Error> {
+        let topic = Topic::parse(topic).map_err(|error| wrong(topic, &error))?;
+        Event::new(topic, name, occurred_at, payload)
     }
 
     /// The same with a key.
@@ -82,7 +103,7 @@ impl Event {
             .header("event_id", self.id.as_bytes())
             .header("envelope", ENVELOPE)
             .header("producer", self.producer.as_bytes())
-            .header("occurred_at", self.occurred_at.to_string().as_bytes());
+            .header("occurred_at", self.occurred_at.as_ms().to_string().as_bytes());
         let message = self.key.iter().fold(message, |message, key| message.key(key));
         self.version.iter().fold(message, |message, version| message.version(*version))
     }
@@ -91,4 +112,8 @@ impl Event {
     pub(super) fn synced(&self) -> Message {
         self.message().ack(AckLevel::Synced)
     }
+}
+
+fn wrong(what: &str, why: &dyn Display) -> Error {
+    Error::Program(format!("an event: {what}: {why}"))
 }

@@ -12,7 +12,7 @@ mod rows;
 mod source;
 
 pub use counters::Counters;
-pub use event::Event;
+pub use event::{DASHBOARD, Event};
 pub use relay::Relay;
 pub(crate) use rows::SCHEMA;
 pub use rows::add;

@@ -6,6 +6,7 @@ use sampan_client::Topic;
 
 use super::event::Event;
 use super::source::{Done, Open, Source};
+use crate::moment::Moment;
 use crate::store::{Database, Error, Query, Row, Schema, Work, both, each};
 
 /// Events of one round.
@@ -52,7 +53,7 @@ pub async fn add(work: &mut Work<'_>, event: &Event) -> Result<(), Error> {
     );
     let query = query.bind(&event.id).bind(lane).bind(event.topic.as_str()).bind(&event.name);
     let query = query.bind(event.key.clone()).bind(version).bind(&event.producer);
-    work.execute(query.bind(event.occurred_at).bind(&event.payload)).await?;
+    work.execute(query.bind(event.occurred_at.as_ms()).bind(&event.payload)).await?;
     work.note_event();
     Ok(())
 }
@@ -116,7 +117,7 @@ fn read(row: &Row) -> Result<Event, Error> {
         key: row.get("key")?,
         version: version.and_then(|version| u64::try_from(version).ok()),
         producer: row.get("producer")?,
-        occurred_at: row.get("occurred_at")?,
+        occurred_at: Moment::from_ms(row.get("occurred_at")?),
         payload: row.get("payload")?,
     })
 }

@@ -65,25 +65,29 @@ impl Host {
     }
 
     /// Answers requests on a topic with JSON both ways. Others than `roles` are refused, and so is
-    /// what is no `T`. A handler that finds others in its way is called again some times.
+    /// what is no `T`. A handler gets `state`; one that finds others in its way is called again
+    /// some times.
     ///
     /// # Errors
     /// Those of the client.
-    pub async fn answer<T, A, H, R>(
+    pub async fn answer<S, T, A, H, R>(
         &mut self,
+        state: &S,
         topic: &str,
         roles: &'static [Role],
         handler: H,
     ) -> Result<(), Error>
     where
+        S: Clone + Send + Sync + 'static,
         T: DeserializeOwned + Send + 'static,
         A: Serialize + Send + 'static,
-        H: Fn(Asker, T) -> R + Send + Sync + 'static,
+        H: Fn(S, Asker, T) -> R + Send + Sync + 'static,
         R: Future<Output = Result<A, Problem>> + Send + 'static,
     {
         let pattern = Pattern::parse(topic).map_err(sampan_client::invalid)?;
         let responder = self.client.serve(pattern).await?;
-        let handler = Arc::new(handler);
+        let state = state.clone();
+        let handler = Arc::new(move |asker, asked| handler(state.clone(), asker, asked));
         let counters = self.counters.clone();
         let answered = move |call: Call| {
             let (handler, counters) = (handler.clone(), counters.clone());
@@ -107,15 +111,24 @@ impl Host {
     ///
     /// # Errors
     /// Those of the client.
-    pub async fn authorize<H, R>(&mut self, pattern: &str, handler: H) -> Result<(), Error>
+    pub async fn authorize<S, H, R>(
+        &mut self,
+        state: &S,
+        pattern: &str,
+        handler: H,
+    ) -> Result<(), Error>
     where
-        H: Fn(Asker, sampan_client::Action, Pattern) -> R + Send + Sync + 'static,
+        S: Clone + Send + Sync + 'static,
+        H: Fn(S, Asker, sampan_client::Action, Pattern) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Verdict, Problem>> + Send + 'static,
     {
         let pattern = Pattern::parse(pattern).map_err(sampan_client::invalid)?;
         let authorizer = self.client.authorize(pattern).await?;
         let (stop, counters) = (self.stop.subscribe(), self.counters.clone());
-        self.tasks.spawn(authorize(authorizer, stop, counters, Arc::new(handler)));
+        let state = state.clone();
+        let handler =
+            Arc::new(move |asker, action, topic| handler(state.clone(), asker, action, topic));
+        self.tasks.spawn(authorize(authorizer, stop, counters, handler));
         Ok(())
     }
 
@@ -139,12 +152,15 @@ impl Host {
     }
 
     /// Carries `work` out every so often, in one of the processes that share the database.
-    pub fn sweep<W, R>(&mut self, name: &'static str, every: Duration, work: W)
+    pub fn sweep<S, W, R>(&mut self, state: &S, name: &'static str, every: Duration, work: W)
     where
-        W: Fn() -> R + Send + 'static,
+        S: Clone + Send + 'static,
+        W: Fn(S) -> R + Send + 'static,
         R: Future<Output = Result<(), store::Error>> + Send + 'static,
     {
         let (database, counters) = (self.database.clone(), self.counters.clone());
+        let state = state.clone();
+        let work = move || work(state.clone());
         let mut stop = self.stop.subscribe();
         self.tasks.spawn(async move {
             tokio::select! {

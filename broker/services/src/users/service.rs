@@ -15,22 +15,14 @@ pub const GET: &str = "users.get";
 /// # Errors
 /// Those of the client.
 pub async fn serve(host: &mut Host, users: &Users) -> Result<(), sampan_client::Error> {
-    let store = users.clone();
-    host.answer(UPSERT, Role::OPERATORS, move |_, user: Upsert| {
-        let store = store.clone();
-        async move {
-            user.check()?;
-            Ok(store.upsert(&user).await?)
-        }
+    host.answer(users, UPSERT, Role::OPERATORS, |store, _, user: Upsert| async move {
+        user.check()?;
+        Ok(store.upsert(&user).await?)
     })
     .await?;
-    let store = users.clone();
-    host.answer(GET, Role::OPERATORS, move |_, Wanted { id }| {
-        let store = store.clone();
-        async move {
-            let user = store.find(&id).await?;
-            user.ok_or_else(|| Problem::not_found("nobody has told of this user"))
-        }
+    host.answer(users, GET, Role::OPERATORS, |store, _, Wanted { id }| async move {
+        let user = store.find(&id).await?;
+        user.ok_or_else(|| Problem::not_found("nobody has told of this user"))
     })
     .await
 }

@@ -8,7 +8,7 @@ use sampan_services::chat::model::{
 };
 use sampan_services::chat::rules::lifecycle::{Event, step};
 use sampan_services::chat::store::{Outcome, Page, Room, SqlStore, Step, Store};
-use sampan_services::outbox::Source;
+use sampan_services::outbox::{self, Source};
 use sampan_services::store::Error;
 use sampan_services::{Id, Moment};
 use sampan_tests::chance::Chance;
@@ -322,10 +322,9 @@ async fn cursors_only_grow_and_events_leave_only_when_they_do(
     };
     assert_eq!(store.join(&who).await, Ok(who.clone()));
     let to = |delivered_seq, read_seq| Participant { delivered_seq, read_seq, ..who.clone() };
-    let topic = sampan_client::Topic::parse("chat.conversation.c1").expect("a topic");
     let event = || {
-        let event = sampan_services::outbox::Event::new(topic.clone(), "message:read", 0, &1);
-        [event.expect("JSON")]
+        let event = outbox::Event::of("chat.conversation.c1", "message:read", NOW, &1);
+        [event.expect("an event")]
     };
     let cases = [
         (to(5, 3), true, (5, 3)),

@@ -1,6 +1,6 @@
 //! The outbox's table.
 
-use sampan_client::Topic;
+use sampan_services::Moment;
 use sampan_services::outbox::{Event, add};
 use sampan_services::store::{Database, Query};
 use tokio::task::JoinSet;
@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use crate::sites::Site;
 
 fn event(topic: &str, number: i64) -> Event {
-    let topic = Topic::parse(topic).expect("a topic");
-    Event::new(topic, "test:event", number, &number).expect("JSON").key("k")
+    let at = Moment::from_ms(number);
+    Event::of(topic, "test:event", at, &number).expect("an event").key("k")
 }
 
 async fn stored(database: &Database) -> Vec<String> {

@@ -220,28 +220,23 @@ pub async fn serve<S: Store>(
     host: &mut Host,
     canned: &Canned<S>,
 ) -> Result<(), sampan_client::Error> {
-    let its = canned.clone();
-    host.answer(PUT, STAFF, move |asker, put: Put| {
-        let its = its.clone();
-        async move { its.put(&asker, put).await }
+    host.answer(
+        canned,
+        PUT,
+        STAFF,
+        |its, asker, put: Put| async move { its.put(&asker, put).await },
+    )
+    .await?;
+    host.answer(canned, DELETE, STAFF, |its, asker, Wanted { id }| async move {
+        its.delete(&asker, &id).await
     })
     .await?;
-    let its = canned.clone();
-    host.answer(DELETE, STAFF, move |asker, Wanted { id }| {
-        let its = its.clone();
-        async move { its.delete(&asker, &id).await }
+    host.answer(canned, LIST, STAFF, |its, asker, wanted: ListWanted| async move {
+        its.list(&asker, &wanted).await
     })
     .await?;
-    let its = canned.clone();
-    host.answer(LIST, STAFF, move |asker, wanted: ListWanted| {
-        let its = its.clone();
-        async move { its.list(&asker, &wanted).await }
-    })
-    .await?;
-    let its = canned.clone();
-    host.answer(USE, STAFF, move |asker, wanted: Use| {
-        let its = its.clone();
-        async move { its.fill(&asker, &wanted).await }
+    host.answer(canned, USE, STAFF, |its, asker, wanted: Use| async move {
+        its.fill(&asker, &wanted).await
     })
     .await
 }

@@ -296,22 +296,14 @@ pub async fn serve<S: Store, B: Blobs>(
     host: &mut Host,
     files: &Files<S, B>,
 ) -> Result<(), sampan_client::Error> {
-    let its = files.clone();
-    host.answer(BEGIN, Role::ALL, move |asker, asked: Begin| {
-        let its = its.clone();
-        async move { its.begin(&asker, &asked).await }
+    host.answer(files, BEGIN, Role::ALL, |its, asker, asked: Begin| async move {
+        its.begin(&asker, &asked).await
     })
     .await?;
-    let its = files.clone();
-    host.answer(LINK, Role::ALL, move |asker, asked: Link| {
-        let its = its.clone();
-        async move { its.link(&asker, &asked).await }
+    host.answer(files, LINK, Role::ALL, |its, asker, asked: Link| async move {
+        its.link(&asker, &asked).await
     })
     .await?;
-    let its = files.clone();
-    host.sweep("chat.files", SWEEP, move || {
-        let its = its.clone();
-        async move { its.sweep(Moment::now()).await }
-    });
+    host.sweep(files, "chat.files", SWEEP, |its| async move { its.sweep(Moment::now()).await });
     Ok(())
 }

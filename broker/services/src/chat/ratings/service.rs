@@ -268,28 +268,18 @@ pub async fn serve<S: Store>(
     host: &mut Host,
     ratings: &Ratings<S>,
 ) -> Result<(), sampan_client::Error> {
-    let its = ratings.clone();
-    host.answer(RATE, &[Role::Customer], move |asker, asked: Rate| {
-        let its = its.clone();
-        async move { its.rate(&asker, asked).await }
+    host.answer(ratings, RATE, &[Role::Customer], |its, asker, asked: Rate| async move {
+        its.rate(&asker, asked).await
     })
     .await?;
-    let its = ratings.clone();
-    host.answer(EDIT, &[Role::Customer], move |asker, asked: Rate| {
-        let its = its.clone();
-        async move { its.edit(&asker, asked).await }
+    host.answer(ratings, EDIT, &[Role::Customer], |its, asker, asked: Rate| async move {
+        its.edit(&asker, asked).await
     })
     .await?;
-    let its = ratings.clone();
-    host.answer(ASK, STAFF, move |_, asked: Ask| {
-        let its = its.clone();
-        async move { its.ask(&asked).await }
-    })
-    .await?;
-    let its = ratings.clone();
-    host.answer(LIST, Role::ALL, move |asker, wanted: ListWanted| {
-        let its = its.clone();
-        async move { its.list(&asker, &wanted).await }
+    host.answer(ratings, ASK, STAFF, |its, _, asked: Ask| async move { its.ask(&asked).await })
+        .await?;
+    host.answer(ratings, LIST, Role::ALL, |its, asker, wanted: ListWanted| async move {
+        its.list(&asker, &wanted).await
     })
     .await
 }

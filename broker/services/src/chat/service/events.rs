@@ -19,7 +19,8 @@ pub(super) const SHOP: &str = "system";
 /// The queue that all agents serve.
 const QUEUE: &str = "chat.queue.main";
 
-/// A topic of a conversation: `kind` is `conversation`, `typing`, `note` or `position`.
+/// A topic of a conversation: `kind` is `conversation`, `typing`, `note` or `position`; of an
+/// agent: `agent`.
 pub(super) fn topic(kind: &str, id: &str) -> Result<Topic, Problem> {
     parse(&format!("chat.{kind}.{}", topic_token(id)))
 }
@@ -29,7 +30,7 @@ fn user(id: &str) -> String {
     format!("user.{}", topic_token(id))
 }
 
-fn parse(name: &str) -> Result<Topic, Problem> {
+pub(super) fn parse(name: &str) -> Result<Topic, Problem> {
     Topic::parse(name).map_err(|_| Problem::field("id", "too long to be one"))
 }
 
@@ -41,9 +42,16 @@ pub(super) fn event(
     at: Moment,
     payload: &impl Serialize,
 ) -> Result<Event, Problem> {
-    let event = Event::new(topic, name, at.as_ms(), payload);
-    let event = event.map_err(|error| Problem::fault(&error.to_string()))?;
-    Ok(event.producer("chat").key(conversation_id))
+    Ok(Event::new(topic, name, at, payload)?.producer("chat").key(conversation_id))
+}
+
+/// A conversation waits.
+pub(super) fn entered(chat: &Conversation, at: Moment) -> Result<Event, Problem> {
+    event(parse(QUEUE)?, Name::Entered.text(), &chat.id, at, &waits(chat))
+}
+
+fn waits(chat: &Conversation) -> serde_json::Value {
+    json!({ "conversationId": chat.id, "priority": chat.priority })
 }
 
 /// What others are told of a change: events, and what the shop itself says in the conversation.
@@ -82,8 +90,7 @@ pub(super) fn follow(change: &Change, at: Moment) -> Result<(Vec<Event>, Vec<Mes
                 tell(parse(&user(&asked.to))?, "agent:transfer_refused", asks(&id, asked))?;
             }
             Effect::Queued => {
-                let told = json!({ "conversationId": id, "priority": chat.priority });
-                tell(parse(QUEUE)?, Name::Entered.text(), told)?;
+                tell(parse(QUEUE)?, Name::Entered.text(), waits(chat))?;
             }
             Effect::Dequeued => {
                 tell(parse(QUEUE)?, Name::Left.text(), json!({ "conversationId": id }))?;

@@ -2,7 +2,7 @@
 
 use super::asked::{AgentTold, Agents, Assign, Available, HandOver, HandOverAnswer, Of, Snooze};
 use super::desk::{Desk, Wish};
-use super::events::event;
+use super::events::{event, parse, topic};
 use crate::chat::files::Blobs;
 use crate::chat::model::TransferTarget;
 use crate::chat::model::{
@@ -11,6 +11,7 @@ use crate::chat::model::{
 use crate::chat::rules::lifecycle::Event;
 use crate::chat::store::{Room, Store};
 use crate::moment::Moment;
+use crate::outbox::DASHBOARD;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 
@@ -122,10 +123,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         let at = Moment::now();
         let told = AvailableEvent { agent_id: id.clone(), status: asked.status };
         let mut events = Vec::new();
-        for name in [format!("chat.agent.{}", sampan_client::topic_token(id)), DASHBOARD.to_owned()]
-        {
-            let topic = sampan_client::Topic::parse(&name);
-            let topic = topic.map_err(|_| Problem::field("agentId", "too long to be one"))?;
+        for topic in [topic("agent", id)?, parse(DASHBOARD)?] {
             events.push(event(topic, Name::Available.text(), id, at, &told)?);
         }
         let agent = self.store.set_status(id, asked.status, at, &events).await?;
@@ -178,9 +176,6 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         Ok(done.await?.conversation)
     }
 }
-
-/// Where operators look.
-const DASHBOARD: &str = "admin.dashboard";
 
 fn no_agent() -> Problem {
     Problem::not_found("there is no such agent")

@@ -37,52 +37,50 @@ const AGENTS: &[Role] = &[Role::Agent, Role::Admin];
 /// Who serves customers, and the programs of the shop.
 const STAFF: &[Role] = &[Role::Agent, Role::Admin, Role::Service];
 
-macro_rules! requests {
-    ($($name:ident = $topic:literal, $doc:literal;)*) => {
-        $(#[doc = $doc] pub const $name: &str = $topic;)*
-
-        /// The topics of all requests.
-        pub const REQUESTS: &[&str] = &[$($topic),*];
-    };
-}
-
-requests! {
-    OPEN = "chat.open", "Begins a conversation.";
-    SEND = "chat.send_message", "Sends a message.";
-    EDIT = "chat.edit_message", "Gives a message another text.";
-    DELETE = "chat.delete_message", "Takes from a message what it said.";
-    DELIVERED = "chat.message_delivered", "The asker has got messages.";
-    READ = "chat.message_read", "The asker has read messages.";
-    TYPING = "chat.user_typing", "The asker types.";
-    JOIN = "chat.join_conversation", "The asker comes to look at a conversation.";
-    LEAVE = "chat.leave_conversation", "The asker takes part no longer.";
-    GET = "chat.get", "A conversation.";
-    HISTORY = "chat.history", "A page of messages.";
-    LIST = "chat.list", "The asker's conversations.";
-    ASSIGN = "chat.assign", "Gives a conversation to an agent.";
-    REQUEUE = "chat.requeue", "Gives a conversation back.";
-    RESOLVE = "chat.resolve", "A conversation is answered.";
-    ARCHIVE = "chat.archive", "A conversation is over for good.";
-    SNOOZE = "chat.snooze", "A conversation is put aside.";
-    TRANSFER = "chat.agent_transfer", "Hands a conversation over.";
-    TRANSFER_ANSWER = "chat.transfer_answer", "Takes a conversation that is handed over, or does not.";
-    AVAILABLE = "chat.agent_available", "Whether an agent takes chats.";
-    PUT_AGENT = "chat.agent_put", "The shop tells of an agent.";
-    AGENTS_LIST = "chat.agents", "All agents.";
-}
-
-/// Answers one request with a method of the desk.
-macro_rules! answer {
-    ($host:ident, $desk:ident, $topic:expr, $roles:expr, |$it:ident, $asker:ident, $asked:ident: $type:ty| $do:expr) => {
-        let desk = $desk.clone();
-        $host
-            .answer($topic, $roles, move |$asker: Asker, $asked: $type| {
-                let $it = desk.clone();
-                async move { $do }
-            })
-            .await?;
-    };
-}
+/// Begins a conversation.
+pub const OPEN: &str = "chat.open";
+/// Sends a message.
+pub const SEND: &str = "chat.send_message";
+/// Gives a message another text.
+pub const EDIT: &str = "chat.edit_message";
+/// Takes from a message what it said.
+pub const DELETE: &str = "chat.delete_message";
+/// The asker has got messages.
+pub const DELIVERED: &str = "chat.message_delivered";
+/// The asker has read messages.
+pub const READ: &str = "chat.message_read";
+/// The asker types.
+pub const TYPING: &str = "chat.user_typing";
+/// The asker comes to look at a conversation.
+pub const JOIN: &str = "chat.join_conversation";
+/// The asker takes part no longer.
+pub const LEAVE: &str = "chat.leave_conversation";
+/// A conversation.
+pub const GET: &str = "chat.get";
+/// A page of messages.
+pub const HISTORY: &str = "chat.history";
+/// The asker's conversations.
+pub const LIST: &str = "chat.list";
+/// Gives a conversation to an agent.
+pub const ASSIGN: &str = "chat.assign";
+/// Gives a conversation back.
+pub const REQUEUE: &str = "chat.requeue";
+/// A conversation is answered.
+pub const RESOLVE: &str = "chat.resolve";
+/// A conversation is over for good.
+pub const ARCHIVE: &str = "chat.archive";
+/// A conversation is put aside.
+pub const SNOOZE: &str = "chat.snooze";
+/// Hands a conversation over.
+pub const TRANSFER: &str = "chat.agent_transfer";
+/// Takes a conversation that is handed over, or does not.
+pub const TRANSFER_ANSWER: &str = "chat.transfer_answer";
+/// Whether an agent takes chats.
+pub const AVAILABLE: &str = "chat.agent_available";
+/// The shop tells of an agent.
+pub const PUT_AGENT: &str = "chat.agent_put";
+/// All agents.
+pub const AGENTS_LIST: &str = "chat.agents";
 
 /// Serves chats: requests, authorizers, the routing and what time does.
 ///
@@ -95,28 +93,18 @@ pub async fn serve<S: Store, B: Blobs>(
     talk(host, desk).await?;
     handle(host, desk).await?;
     for pattern in ["chat.conversation.*", "chat.typing.*", "chat.note.*", "chat.position.*"] {
-        let desk = desk.clone();
-        host.authorize(pattern, move |asker, action, topic| {
-            let desk = desk.clone();
-            async move { desk.verdict(&asker, action, &topic).await }
+        host.authorize(desk, pattern, |it, asker, action, topic| async move {
+            it.verdict(&asker, action, &topic).await
         })
         .await?;
     }
     host.beside("the routing of chats", desk.clone().route_for_ever());
     host.beside("the watch over agents", desk.clone().watch_agents());
     host.beside("the places of those who wait", desk.clone().tell_places());
-    let its = desk.clone();
-    host.sweep("chat.active", SWEEP, move || {
-        let its = its.clone();
-        async move { its.sweep_active().await }
-    });
-    let its = desk.clone();
-    host.sweep("chat.all", SLOW_SWEEP, move || {
-        let its = its.clone();
-        async move {
-            its.sweep_all().await?;
-            its.recount().await
-        }
+    host.sweep(desk, "chat.active", SWEEP, |it| async move { it.sweep_active().await });
+    host.sweep(desk, "chat.all", SLOW_SWEEP, |it| async move {
+        it.sweep_all().await?;
+        it.recount().await
     });
     Ok(())
 }
@@ -127,33 +115,63 @@ async fn talk<S: Store, B: Blobs>(
     desk: &Desk<S, B>,
 ) -> Result<(), sampan_client::Error> {
     let all = Role::ALL;
-    answer!(host, desk, OPEN, all, |it, asker, asked: Open| {
+    host.answer(desk, OPEN, all, |it, asker, asked: Open| async move {
         Ok(look::shown(it.open(&asker, asked).await?, &asker))
-    });
-    answer!(host, desk, SEND, all, |it, asker, asked: Draft| it.send(&asker, asked).await);
-    answer!(host, desk, EDIT, all, |it, asker, asked: Edit| it.edit(&asker, &asked).await);
-    answer!(host, desk, DELETE, all, |it, asker, asked: Delete| it.delete(&asker, &asked).await);
-    answer!(host, desk, DELIVERED, all, |it, asker, asked: Come| {
+    })
+    .await?;
+    host.answer(
+        desk,
+        SEND,
+        all,
+        |it, asker, asked: Draft| async move { it.send(&asker, asked).await },
+    )
+    .await?;
+    host.answer(
+        desk,
+        EDIT,
+        all,
+        |it, asker, asked: Edit| async move { it.edit(&asker, &asked).await },
+    )
+    .await?;
+    host.answer(desk, DELETE, all, |it, asker, asked: Delete| async move {
+        it.delete(&asker, &asked).await
+    })
+    .await?;
+    host.answer(desk, DELIVERED, all, |it, asker, asked: Come| async move {
         it.come(&asker, &asked, Mark::Delivered).await
-    });
-    answer!(host, desk, READ, all, |it, asker, asked: Come| {
+    })
+    .await?;
+    host.answer(desk, READ, all, |it, asker, asked: Come| async move {
         it.come(&asker, &asked, Mark::Read).await
-    });
-    answer!(host, desk, TYPING, all, |it, asker, asked: Typing| {
+    })
+    .await?;
+    host.answer(desk, TYPING, all, |it, asker, asked: Typing| async move {
         it.types(&asker, &asked).await.map(done)
-    });
-    answer!(host, desk, JOIN, all, |it, asker, asked: Of| it.join(&asker, &asked).await);
-    answer!(host, desk, LEAVE, all, |it, asker, asked: Of| it
-        .leave(&asker, &asked)
-        .await
-        .map(done));
-    answer!(host, desk, GET, all, |it, asker, asked: Of| {
+    })
+    .await?;
+    host.answer(
+        desk,
+        JOIN,
+        all,
+        |it, asker, asked: Of| async move { it.join(&asker, &asked).await },
+    )
+    .await?;
+    host.answer(desk, LEAVE, all, |it, asker, asked: Of| async move {
+        it.leave(&asker, &asked).await.map(done)
+    })
+    .await?;
+    host.answer(desk, GET, all, |it, asker, asked: Of| async move {
         Ok(look::shown(it.seen(&asked.conversation_id, &asker).await?, &asker))
-    });
-    answer!(host, desk, HISTORY, all, |it, asker, asked: PageWanted| {
+    })
+    .await?;
+    host.answer(desk, HISTORY, all, |it, asker, asked: PageWanted| async move {
         it.history(&asker, &asked).await
-    });
-    answer!(host, desk, LIST, all, |it, asker, asked: ListWanted| it.list(&asker, &asked).await);
+    })
+    .await?;
+    host.answer(desk, LIST, all, |it, asker, asked: ListWanted| async move {
+        it.list(&asker, &asked).await
+    })
+    .await?;
     Ok(())
 }
 
@@ -162,24 +180,46 @@ async fn handle<S: Store, B: Blobs>(
     host: &mut Host,
     desk: &Desk<S, B>,
 ) -> Result<(), sampan_client::Error> {
-    answer!(host, desk, ASSIGN, AGENTS, |it, asker, asked: Assign| it.assign(&asker, &asked).await);
-    answer!(host, desk, REQUEUE, AGENTS, |it, asker, asked: Of| it.requeue(&asker, &asked).await);
-    answer!(host, desk, RESOLVE, STAFF, |it, asker, asked: Of| it.resolve(&asker, &asked).await);
-    answer!(host, desk, ARCHIVE, STAFF, |it, asker, asked: Of| it.archive(&asker, &asked).await);
-    answer!(host, desk, SNOOZE, STAFF, |it, asker, asked: Snooze| it.snooze(&asker, &asked).await);
-    answer!(host, desk, TRANSFER, AGENTS, |it, asker, asked: HandOver| {
+    host.answer(desk, ASSIGN, AGENTS, |it, asker, asked: Assign| async move {
+        it.assign(&asker, &asked).await
+    })
+    .await?;
+    host.answer(desk, REQUEUE, AGENTS, |it, asker, asked: Of| async move {
+        it.requeue(&asker, &asked).await
+    })
+    .await?;
+    host.answer(desk, RESOLVE, STAFF, |it, asker, asked: Of| async move {
+        it.resolve(&asker, &asked).await
+    })
+    .await?;
+    host.answer(desk, ARCHIVE, STAFF, |it, asker, asked: Of| async move {
+        it.archive(&asker, &asked).await
+    })
+    .await?;
+    host.answer(desk, SNOOZE, STAFF, |it, asker, asked: Snooze| async move {
+        it.snooze(&asker, &asked).await
+    })
+    .await?;
+    host.answer(desk, TRANSFER, AGENTS, |it, asker, asked: HandOver| async move {
         it.transfer(&asker, &asked).await
-    });
-    answer!(host, desk, TRANSFER_ANSWER, AGENTS, |it, asker, asked: HandOverAnswer| {
+    })
+    .await?;
+    host.answer(desk, TRANSFER_ANSWER, AGENTS, |it, asker, asked: HandOverAnswer| async move {
         it.answer(&asker, &asked).await
-    });
-    answer!(host, desk, AVAILABLE, STAFF, |it, asker, asked: Available| {
+    })
+    .await?;
+    host.answer(desk, AVAILABLE, STAFF, |it, asker, asked: Available| async move {
         it.available(&asker, &asked).await
-    });
-    answer!(host, desk, PUT_AGENT, Role::OPERATORS, |it, _asker, asked: AgentTold| {
+    })
+    .await?;
+    host.answer(desk, PUT_AGENT, Role::OPERATORS, |it, _asker, asked: AgentTold| async move {
         it.put_agent(asked).await
-    });
-    answer!(host, desk, AGENTS_LIST, STAFF, |it, _asker, _asked: Nothing| it.all_agents().await);
+    })
+    .await?;
+    host.answer(desk, AGENTS_LIST, STAFF, |it, _asker, _asked: Nothing| async move {
+        it.all_agents().await
+    })
+    .await?;
     Ok(())
 }
 

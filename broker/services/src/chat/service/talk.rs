@@ -2,11 +2,11 @@
 
 use super::asked::{Delete, Edit, Open};
 use super::desk::{Desk, Wish, may_see, participant, sender, unknown, used};
-use super::events::event;
+use super::events::entered;
 use super::receipts::no_message;
 use crate::chat::files::{Blobs, User};
 use crate::chat::model::{
-    Content, Conversation, Draft, Message, Name, Origin, Receipt, Revision, Sender, Status,
+    Content, Conversation, Draft, Message, Origin, Receipt, Revision, Sender, Status,
 };
 use crate::chat::rules::content::{check, choose, is_same, is_visible};
 use crate::chat::rules::lifecycle::Event;
@@ -51,11 +51,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             wants: asked.wants,
             ..Conversation::new(&id, &customer, origin, at)
         };
-        let entered = serde_json::json!({ "conversationId": id, "priority": begun.priority });
-        let queue = sampan_client::Topic::parse("chat.queue.main");
-        let queue = queue.map_err(|error| Problem::fault(&error.to_string()))?;
-        let events = [event(queue, Name::Entered.text(), &id, at, &entered)?];
-        let is_new = self.store.create(&begun, &events).await?;
+        let is_new = self.store.create(&begun, &[entered(&begun, at)?]).await?;
         // Done again it changes nothing, and a crash may have come before.
         self.store.join(&participant(&id, &customer, Sender::Customer, at)).await?;
         if is_new {

@@ -1,6 +1,6 @@
 //! The event of a message, which only the store can make: it gives the message its sequence.
 
-use sampan_client::{Topic, topic_token};
+use sampan_client::topic_token;
 
 use crate::chat::model::{Message, Name};
 use crate::outbox::Event;
@@ -11,10 +11,6 @@ use crate::store::Error;
 pub(super) fn received(message: &Message) -> Result<Event, Error> {
     let kind = if message.private { "note" } else { "conversation" };
     let topic = format!("chat.{kind}.{}", topic_token(&message.conversation_id));
-    let wrong = |error: &dyn std::fmt::Display| Error::Program(format!("{topic}: {error}"));
-    let parsed = Topic::parse(&topic).map_err(|error| wrong(&error))?;
-    let at = message.updated_at.as_ms();
-    let event = Event::new(parsed, Name::Receive.text(), at, message);
-    let event = event.map_err(|error| wrong(&error))?.producer("chat");
-    Ok(event.key(&message.conversation_id))
+    let event = Event::of(&topic, Name::Receive.text(), message.updated_at, message)?;
+    Ok(event.producer("chat").key(&message.conversation_id))
 }

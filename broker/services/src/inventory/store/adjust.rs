@@ -62,7 +62,7 @@ fn check(changes: &[Change]) -> Result<(), Refusal> {
         return Err(Refusal::field("lines", "1 to 100"));
     }
     for Change { key, by, counted, safety_stock } in changes {
-        events::topic(&key.product_id)?;
+        events::check(&key.product_id)?;
         if key.location == ONLINE {
             return Err(Refusal::field("location", "online is all locations together"));
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::inventory::model::{InventoryUpdate, Item, LowStock, Reservation, ViewerUpdate};
 use crate::inventory::rules::edge::Edge;
 use crate::moment::Moment;
-use crate::outbox::Event;
+use crate::outbox::{DASHBOARD, Event};
 use crate::refusal::Refusal;
 use crate::store::Error;
 
@@ -38,13 +38,13 @@ impl Fate {
     }
 }
 
-/// The topic of a product's viewers.
+/// Whether a product's viewers can have a topic.
 ///
 /// # Errors
 /// A refusal of `product_id` if it is too long for one.
-pub(super) fn topic(product_id: &str) -> Result<Topic, Refusal> {
-    let topic = Topic::parse(&format!("inventory.product.{}", topic_token(product_id)));
-    topic.map_err(|_| Refusal::field("product_id", "too long for a topic"))
+pub(super) fn check(product_id: &str) -> Result<(), Refusal> {
+    let topic = Topic::parse(&viewers(product_id));
+    topic.map(drop).map_err(|_| Refusal::field("product_id", "too long for a topic"))
 }
 
 /// For those who look: the newest holds, also for who comes later.
@@ -70,36 +70,29 @@ pub(super) fn edge(
 
 /// For the shop: a level has changed.
 pub(super) fn changed(update: &InventoryUpdate) -> Result<Event, Error> {
-    let event = made(dashboard()?, "inventory_alert", update, update.timestamp)?;
+    let event = made(DASHBOARD, "inventory_alert", update, update.timestamp)?;
     Ok(event.key(&update.product_id))
 }
 
 /// For the shop: a level is low.
 pub(super) fn low(low: &LowStock, at: Moment) -> Result<Event, Error> {
-    Ok(made(dashboard()?, "low_stock_alert", low, at)?.key(&low.key.product_id))
+    Ok(made(DASHBOARD, "low_stock_alert", low, at)?.key(&low.key.product_id))
 }
 
 /// For the shop's programs: what becomes of a reservation.
 pub(super) fn reservation(fate: Fate, it: &Reservation, at: Moment) -> Result<Event, Error> {
-    let topic = fixed("inventory.reservation")?;
-    Ok(made(topic, fate.name(), it, at)?.key(&it.reservation_id))
+    Ok(made("inventory.reservation", fate.name(), it, at)?.key(&it.reservation_id))
 }
 
 fn of_product(item: &Item, name: &str, view: &ViewerUpdate, at: Moment) -> Result<Event, Error> {
-    let topic = topic(&item.product_id).map_err(|error| Error::Damaged(error.to_string()))?;
-    made(topic, name, view, at)
+    made(&viewers(&item.product_id), name, view, at)
 }
 
-fn dashboard() -> Result<Topic, Error> {
-    fixed("admin.dashboard")
+/// Where the viewers of a product are told.
+fn viewers(product_id: &str) -> String {
+    format!("inventory.product.{}", topic_token(product_id))
 }
 
-fn fixed(topic: &str) -> Result<Topic, Error> {
-    Topic::parse(topic).map_err(|error| Error::Program(format!("{topic}: {error}")))
-}
-
-fn made(topic: Topic, name: &str, payload: &impl Serialize, at: Moment) -> Result<Event, Error> {
-    let event = Event::new(topic, name, at.as_ms(), payload);
-    let event = event.map_err(|error| Error::Program(format!("{name}: {error}")))?;
-    Ok(event.producer("inventory"))
+fn made(topic: &str, name: &str, payload: &impl Serialize, at: Moment) -> Result<Event, Error> {
+    Ok(Event::of(topic, name, at, payload)?.producer("inventory"))
 }

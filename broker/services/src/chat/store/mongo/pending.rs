@@ -9,6 +9,7 @@ use super::duty::Duty;
 use crate::chat::store::Answer;
 use crate::chat::store::encoding::{json, number};
 use crate::id::Id;
+use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::Error;
 use crate::store::mongo::{Bson, Document, Fields, doc};
@@ -49,7 +50,7 @@ pub(super) fn new(duty: Duty) -> (String, Duty) {
 fn entry(event: &Event) -> Document {
     let version = event.version.map(number);
     doc! { "id": &event.id, "topic": event.topic.as_str(), "name": &event.name, "key": event.key.clone(),
-    "version": version, "producer": &event.producer, "occurred_at": event.occurred_at,
+    "version": version, "producer": &event.producer, "occurred_at": event.occurred_at.as_ms(),
     "payload": &event.payload }
 }
 
@@ -65,7 +66,7 @@ pub(super) fn event(entry: &Document) -> Answer<Event> {
         key: entry.maybe_text("key")?,
         version: entry.maybe_number("version")?.and_then(|version| u64::try_from(version).ok()),
         producer: entry.text("producer")?,
-        occurred_at: entry.number("occurred_at")?,
+        occurred_at: Moment::from_ms(entry.number("occurred_at")?),
         payload: entry.text("payload")?,
     })
 }
