@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sampan_client::admin::PAYLOAD;
-use sampan_client::{Call, Client, Code, Message, Pattern};
+use sampan_client::{Call, Client, Code, Pattern};
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_blocking;
@@ -99,13 +99,7 @@ impl Answers {
         };
         match answer {
             Ok(payload) if call.topic().as_str() == PAYLOAD => call.reply(payload),
-            Ok(json) => {
-                let topic = call.topic().clone();
-                let answer = Message::new(topic, json).content_type("application/json");
-                if let Err(error) = call.reply_with(answer) {
-                    warn!(%error, "an answer cannot be sent");
-                }
-            }
+            Ok(json) => call.reply_json(json),
             Err(Refusal(code, reason)) => call.fail(code, &reason),
         }
     }

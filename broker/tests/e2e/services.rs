@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use sampan::auth::Role;
 use sampan_client::{Client, Code, HistoryFrom, Options};
+use sampan_services::Moment;
 use sampan_services::inventory::rules::allocation::Order;
 use sampan_services::outbox::{Event, add};
 use sampan_services::store::{Address, Database, Query};
@@ -148,7 +149,8 @@ async fn commit_events(database: Database, of: u32, committed: Arc<AtomicU32>) {
         let mut is_taken_back = number % 7 == 3;
         loop {
             let Ok(mut work) = database.begin().await else { continue };
-            let event = Event::new(topic.clone(), "order:event", 0, &number).expect("JSON");
+            let event = Event::new(topic.clone(), "order:event", Moment::from_ms(0), &number)
+                .expect("JSON");
             if add(&mut work, &event.key(&of.to_string())).await.is_err() {
                 continue;
             }
@@ -240,7 +242,8 @@ async fn events_that_cannot_leave_hold_up_no_others() {
     let database = Database::open(&address).expect("a valid address");
     sampan_services::store::migrate(&database, sampan_services::SCHEMAS).await.expect("migrated");
     let mut work = database.begin().await.expect("begun");
-    let event = |name: &str, number| Event::new(topic(name), "test:event", 0, &number);
+    let event =
+        |name: &str, number| Event::new(topic(name), "test:event", Moment::from_ms(0), &number);
     for number in 0..300 {
         let stuck = event("analytics.events", number).expect("JSON").key("stuck");
         add(&mut work, &stuck).await.expect("added");

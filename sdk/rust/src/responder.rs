@@ -129,6 +129,12 @@ impl Call {
         let _ = self.send(&[], &payload.into());
     }
 
+    /// The same with JSON, which the asker is told it is.
+    pub fn reply_json(self, json: impl Into<Bytes>) {
+        let answer = Message::new(self.topic().clone(), json).content_type("application/json");
+        let _ = self.reply_with(answer);
+    }
+
     /// Answers with content type, event and headers of a message, whose topic is not sent.
     ///
     /// # Errors

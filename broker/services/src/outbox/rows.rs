@@ -94,7 +94,7 @@ impl Source for Database {
     /// Removes events that were published a while ago.
     async fn upkeep(&self) -> Result<(), Error> {
         let mut work = self.begin().await?;
-        let until = work.now().await? - KEEP_MS;
+        let until = work.now().await?.as_ms() - KEEP_MS;
         let query = Query::new("DELETE FROM outbox WHERE done_at < $1 AND failure IS NULL");
         work.execute(query.bind(until)).await?;
         work.commit().await

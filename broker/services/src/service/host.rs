@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sampan_client::{
-    Authorizer, Call, Client, Code, Consume, Error, Failure, Job, Message, Pattern, Responder,
-    Worker,
+    Authorizer, Call, Client, Code, Consume, Error, Failure, Job, Pattern, Responder, Worker,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -94,7 +93,7 @@ impl Host {
             async move {
                 Counters::add(&counters.requests);
                 match answered(&call, roles, handler.as_ref(), &counters).await {
-                    Ok(json) => reply(call, json),
+                    Ok(json) => call.reply_json(json),
                     Err(problem) => {
                         Counters::add(&counters.problems);
                         call.fail(problem.code, &problem.reason);
@@ -215,14 +214,6 @@ impl Host {
         };
         let _ = timeout(STOP_TIMEOUT, ends).await;
         let _ = self.client.close().await;
-    }
-}
-
-/// Answers with JSON that says what it is, so that a bridge tells it as such.
-fn reply(call: Call, json: Vec<u8>) {
-    let answer = Message::new(call.topic().clone(), json).content_type("application/json");
-    if let Err(error) = call.reply_with(answer) {
-        tracing::warn!(%error, "an answer is not sent");
     }
 }
 

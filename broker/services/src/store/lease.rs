@@ -40,7 +40,7 @@ impl Leases for Database {
              ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = excluded.until \
              WHERE leases.owner = excluded.owner OR leases.until <= $4",
         );
-        let query = query.bind(name).bind(owner).bind(now.saturating_add(ttl_ms)).bind(now);
+        let query = query.bind(name).bind(owner).bind(now.as_ms().saturating_add(ttl_ms)).bind(now);
         let is_held = work.execute(query).await? == 1;
         work.commit().await?;
         Ok(is_held)

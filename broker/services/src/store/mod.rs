@@ -6,6 +6,7 @@
 //! `$1`, ids are TEXT, times BIGINT milliseconds of UTC, JSON is TEXT.
 
 mod address;
+pub(crate) mod encoding;
 mod error;
 mod lease;
 mod migration;

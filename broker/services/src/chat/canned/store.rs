@@ -2,6 +2,7 @@
 
 use crate::chat::model::CannedResponse;
 use crate::id::Id;
+use crate::store::encoding::{json, name};
 use crate::store::{Database, Error, Query, Row, Schema, both, each};
 
 /// Responses of one owner.
@@ -42,7 +43,7 @@ impl Shelf {
     /// # Errors
     /// Those of the database.
     pub async fn put(&self, response: &CannedResponse) -> Result<Option<CannedResponse>, Error> {
-        let scope = scope(response)?;
+        let scope = name(&response.scope)?;
         let mut work = self.0.begin().await?;
         let query = Query::new(
             "INSERT INTO canned_responses (id, scope, owner, shortcut, text) \
@@ -110,18 +111,10 @@ impl Shelf {
             Reader::Everything => (true, "", &[][..]),
             Reader::Agent(agent, teams) => (false, agent.as_str(), teams.as_slice()),
         };
-        let teams = serde_json::to_string(teams).map_err(|e| Error::Program(e.to_string()))?;
+        let teams = json(teams)?;
         let query = Query::new(text).bind(after).bind(shortcut.unwrap_or(""));
         let query = query.bind(is_everything).bind(agent).bind(teams).bind(i64::from(max));
         self.0.all(query).await?.iter().map(read).collect()
-    }
-}
-
-/// The scope's name.
-fn scope(response: &CannedResponse) -> Result<String, Error> {
-    match serde_json::to_value(response.scope) {
-        Ok(serde_json::Value::String(name)) => Ok(name),
-        _ => Err(Error::Program("a scope without a name".to_owned())),
     }
 }
 

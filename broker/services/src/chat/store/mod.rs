@@ -4,7 +4,6 @@
 //! follows from the change. A message gets its place in the conversation from the store.
 //! Conversations, messages and agents are JSON in `body`; what is asked for by a value stands beside.
 
-mod encoding;
 mod events;
 mod mongo;
 mod sql;

@@ -1,9 +1,11 @@
 //! A change of a conversation with all that goes with it, and what became of it.
 
+use super::Answer;
 use crate::chat::model::Message;
 use crate::chat::rules::lifecycle::Change;
 use crate::moment::Moment;
 use crate::outbox::Event;
+use crate::store::encoding::json;
 
 /// What an agent must have to be given a chat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,4 +74,10 @@ pub enum Page {
     Before(u64, u32),
     /// The last so many.
     Last(u32),
+}
+
+/// What a sender has asked to be said, by which a repeat is told from another message.
+pub(super) fn draft(message: &Message) -> Answer<String> {
+    let Message { content, message_type, reply_to, private, .. } = message;
+    json(&(content, message_type, reply_to, private))
 }

@@ -53,13 +53,13 @@ impl<'d> Books<'d> {
             let row = work.one(query).await?;
             let row = row.ok_or(Refusal::NotFound("there is no such product or variant"))?;
             let told = Told {
-                version: count(&row, "version")?,
+                version: row.get("version")?,
                 available: row.get("available")?,
                 is_stale: row.get("is_stale")?,
             };
             locked.insert(item.clone(), told);
         }
-        let now = Moment::from_ms(work.now().await?);
+        let now = work.now().await?;
         Ok(Books { work, now, items: locked, events: Vec::new() })
     }
 
@@ -125,7 +125,7 @@ impl<'d> Books<'d> {
              reserved, reason, ref, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         );
         let query = query.bind(&key.product_id).bind(&key.variant_id).bind(&key.location);
-        let query = query.bind(number(after.version)).bind(after.on_hand - before.on_hand);
+        let query = query.bind(after.version).bind(after.on_hand - before.on_hand);
         let query = query.bind(after.reserved - before.reserved).bind(reason.name());
         self.work.execute(query.bind(reference).bind(self.now.as_ms())).await?;
         if let Some(update) = edge::update(key, before, &after, reason, self.now) {
@@ -196,16 +196,6 @@ pub(super) fn level(row: &Row) -> Result<Level, store::Error> {
         on_hand: row.get("on_hand")?,
         reserved: row.get("reserved")?,
         safety_stock: row.get("safety_stock")?,
-        version: count(row, "version")?,
+        version: row.get("version")?,
     })
-}
-
-pub(super) fn count(row: &Row, column: &str) -> Result<u64, store::Error> {
-    let number: i64 = row.get(column)?;
-    u64::try_from(number)
-        .map_err(|_| store::Error::Damaged(format!("{column}: a count of {number}")))
-}
-
-pub(super) fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

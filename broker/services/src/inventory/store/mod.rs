@@ -157,7 +157,7 @@ impl Stock {
             match found.last_mut().filter(|last| last.item == item) {
                 Some(last) => last.places.push(place),
                 None => {
-                    let version = books::count(&row, "item_version")?;
+                    let version = row.get("item_version")?;
                     found.push(Stocked { item, version, places: vec![place] });
                 }
             }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Error;
 use crate::moment::Moment;
 use crate::refusal::Refusal;
+use crate::store::encoding::json;
 use crate::store::{self, Query, Work};
 
 /// How long a request is known again, in milliseconds.
@@ -21,8 +22,7 @@ pub(super) async fn once(
     question: &impl Serialize,
     answer: &str,
 ) -> Result<Option<String>, Error> {
-    let question = serde_json::to_string(question);
-    let question = question.map_err(|error| store::Error::Program(error.to_string()))?;
+    let question = json(question)?;
     let now = work.now().await?;
     let insert = Query::new(
         "INSERT INTO stock_requests (scope, key, question, answer, at) \

@@ -59,7 +59,7 @@ async fn expire(stock: &Stock, ids: &[String]) -> Result<u64, store::Error> {
 }
 
 async fn now(stock: &Stock) -> Result<Moment, store::Error> {
-    Ok(Moment::from_ms(stock.database.begin().await?.now().await?))
+    stock.database.begin().await?.now().await
 }
 
 /// Tells viewers anew what is available of items of which something else has changed, such as what
@@ -132,7 +132,7 @@ async fn recount(stock: &Stock, key: &Key) -> Result<bool, store::Error> {
 /// Forgets requests that are too old to come again.
 pub(super) async fn prune(stock: &Stock) -> Result<u64, store::Error> {
     let mut work = stock.database.begin().await?;
-    let now = Moment::from_ms(work.now().await?);
+    let now = work.now().await?;
     let pruned = requests::prune(&mut work, now).await?;
     work.commit().await?;
     Ok(pruned)

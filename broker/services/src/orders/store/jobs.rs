@@ -104,7 +104,7 @@ pub(super) async fn due(database: &Database, max: u32) -> Result<Vec<Turn>, Erro
          WHERE is_over = 0 AND next_poll_at <= $1 AND stop_at > $1 AND lease_until <= $1 \
          ORDER BY next_poll_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING body",
     );
-    let query = Query::new(text).bind(now).bind(now + LEASE_MS).bind(i64::from(max));
+    let query = Query::new(text).bind(now).bind(now.as_ms() + LEASE_MS).bind(i64::from(max));
     let turn = |row: &Row| Ok(Turn { job: row.json("body")? });
     let turns: Vec<Turn> = work.all(query).await?.iter().map(turn).collect::<Result<_, Error>>()?;
     work.commit().await?;
@@ -127,7 +127,7 @@ pub(super) async fn expire(database: &Database, max: u32) -> Result<usize, Error
             (row.get("order_id")?, row.get("carrier")?, row.get("tracking_number")?);
         let mut work = database.begin().await?;
         super::lock(&mut work, &order_id).await?;
-        let now = Moment::from_ms(work.now().await?);
+        let now = work.now().await?;
         let job = find(&mut work, &order_id, &carrier, &number).await?;
         if let Some(job) = job.and_then(|job| expired(&job, now)) {
             end(&mut work, &job, StopReason::Expired, now).await?;

@@ -19,6 +19,7 @@ use super::rules::polling::{Answer, Job, answered, start, told};
 use super::rules::timeline::{Outcome, fingerprint, merge};
 use crate::moment::Moment;
 use crate::outbox;
+use crate::store::encoding::json;
 use crate::store::{Database, Error, Query, Work, each};
 
 /// Checkpoints that are kept of one order; what comes beyond is not an order's way any more.
@@ -42,7 +43,7 @@ impl Orders {
     /// `Conflict` if it is another customer's. Those of the database.
     pub async fn upsert(&self, told: &Upsert) -> Result<Order, Error> {
         let mut work = self.0.begin().await?;
-        let now = Moment::from_ms(work.now().await?);
+        let now = work.now().await?;
         let placed_at = told.placed_at.unwrap_or(now).min(now);
         let fresh = Order {
             id: told.id.clone(),
@@ -84,7 +85,7 @@ impl Orders {
     pub async fn hear(&self, id: &str, points: Vec<Checkpoint>) -> Result<Option<Heard>, Error> {
         let mut work = self.0.begin().await?;
         let Some(order) = lock(&mut work, id).await? else { return Ok(None) };
-        let now = Moment::from_ms(work.now().await?);
+        let now = work.now().await?;
         let heard = take(&mut work, order, points, now).await?;
         work.commit().await?;
         Ok(Some(heard))
@@ -104,7 +105,7 @@ impl Orders {
         let mut work = self.0.begin().await?;
         let Some(id) = jobs::order_of(&mut work, carrier, number).await? else { return Ok(None) };
         let Some(order) = lock(&mut work, &id).await? else { return Ok(None) };
-        let now = Moment::from_ms(work.now().await?);
+        let now = work.now().await?;
         let heard = take(&mut work, order, points, now).await?;
         let status = heard.order.status;
         jobs::change(&mut work, &id, carrier, number, |job| told(job, status, now)).await?;
@@ -125,7 +126,7 @@ impl Orders {
     ) -> Result<(), Error> {
         let mut work = self.0.begin().await?;
         let Some(order) = lock(&mut work, &turn.job.order_id).await? else { return Ok(()) };
-        let now = Moment::from_ms(work.now().await?);
+        let now = work.now().await?;
         let (points, failure) = match answer {
             Ok(points) => (points, None),
             Err(retry_after) => (Vec::new(), Some(Answer::Failed(retry_after))),
@@ -146,7 +147,7 @@ impl Orders {
     pub async fn track(&self, id: &str) -> Result<Option<bool>, Error> {
         let mut work = self.0.begin().await?;
         let Some(order) = lock(&mut work, id).await? else { return Ok(None) };
-        let now = Moment::from_ms(work.now().await?);
+        let now = work.now().await?;
         let is_tracked = jobs::begin(&mut work, start(&order, now), true).await?;
         work.commit().await?;
         Ok(Some(is_tracked))
@@ -161,7 +162,7 @@ impl Orders {
         if lock(&mut work, id).await?.is_none() {
             return Ok(None);
         }
-        let now = Moment::from_ms(work.now().await?);
+        let now = work.now().await?;
         jobs::stop_all(&mut work, id, StopReason::Withdrawn, now).await?;
         work.commit().await?;
         Ok(Some(()))
@@ -261,11 +262,6 @@ fn columns(query: Query, order: &Order) -> Result<Query, Error> {
     let query = query.bind(order.status.name());
     let query = query.bind(order.estimated_delivery.map(Moment::as_ms));
     Ok(query.bind(order.created_at.as_ms()).bind(json(order)?))
-}
-
-/// What is stored as JSON.
-fn json(value: &impl serde::Serialize) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::Program(error.to_string()))
 }
 
 /// The fingerprints of an order's history.

@@ -3,7 +3,7 @@
 use super::Orders;
 use crate::orders::asked::Summary;
 use crate::orders::model::{Checkpoint, Order, Status};
-use crate::store::{Error, Query, Row, both, each};
+use crate::store::{Error, Query, Row, both};
 
 /// Failures in a row from which a job counts as stuck.
 const STUCK: i64 = 4;
@@ -82,29 +82,22 @@ impl Orders {
     pub async fn summary(&self) -> Result<Summary, Error> {
         let by_status = Query::new("SELECT status, COUNT(*) AS n FROM orders GROUP BY status");
         let rows = self.0.all(by_status).await?;
-        let pair = |row: &Row| Ok((row.get("status")?, count(row)?));
+        let pair = |row: &Row| Ok((row.get("status")?, row.get("n")?));
         let by_status = rows.iter().map(pair).collect::<Result<_, Error>>()?;
-        let late = Query::new(each(
-            "SELECT COUNT(*) AS n FROM orders WHERE estimated_delivery < \
-             CAST(unixepoch('subsec') * 1000 AS BIGINT) \
+        let late = Query::new(
+            "SELECT COUNT(*) AS n FROM orders WHERE estimated_delivery < $1 \
              AND status NOT IN ('delivered', 'returned', 'cancelled')",
-            "SELECT COUNT(*) AS n FROM orders WHERE estimated_delivery < \
-             CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) \
-             AND status NOT IN ('delivered', 'returned', 'cancelled')",
-        ));
+        );
+        let late = late.bind(self.0.begin().await?.now().await?);
         let tracked = Query::new("SELECT COUNT(*) AS n FROM tracking_jobs WHERE is_over = 0");
         let stuck = Query::new(
             "SELECT COUNT(*) AS n FROM tracking_jobs WHERE is_over = 0 AND errors >= $1",
         );
         let mut counts = [0; 3];
         for (at, query) in counts.iter_mut().zip([late, tracked, stuck.bind(STUCK)]) {
-            *at = self.0.one(query).await?.as_ref().map_or(Ok(0), count)?;
+            *at = self.0.one(query).await?.as_ref().map_or(Ok(0), |row| row.get("n"))?;
         }
         let [late, tracked, stuck] = counts;
         Ok(Summary { by_status, late, tracked, stuck })
     }
-}
-
-fn count(row: &Row) -> Result<u64, Error> {
-    Ok(u64::try_from(row.get::<i64>("n")?).unwrap_or(0))
 }

@@ -2,6 +2,9 @@
 
 use sqlx::any::AnyArguments;
 
+use crate::moment::Moment;
+use crate::store::encoding::number;
+
 /// The text of a statement, in the dialect of each database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text {
@@ -111,6 +114,25 @@ impl From<i64> for Value {
 impl From<Option<i64>> for Value {
     fn from(number: Option<i64>) -> Self {
         Value::Number(number)
+    }
+}
+
+/// More than databases have becomes the most that they have.
+impl From<u64> for Value {
+    fn from(count: u64) -> Self {
+        number(count).into()
+    }
+}
+
+impl From<Moment> for Value {
+    fn from(moment: Moment) -> Self {
+        moment.as_ms().into()
+    }
+}
+
+impl From<Option<Moment>> for Value {
+    fn from(moment: Option<Moment>) -> Self {
+        moment.map(Moment::as_ms).into()
     }
 }
 

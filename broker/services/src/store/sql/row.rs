@@ -2,6 +2,7 @@
 
 use sqlx::any::AnyRow;
 
+use crate::moment::Moment;
 use crate::store::Error;
 
 /// A row of an answer.
@@ -62,6 +63,26 @@ macro_rules! columns {
 }
 
 columns!(String, Option<String>, i64, Option<i64>, f64, Option<f64>);
+
+/// A count.
+impl Column for u64 {
+    fn of(row: &Row, name: &str) -> Result<Self, Error> {
+        let number: i64 = row.get(name)?;
+        u64::try_from(number).map_err(|_| Error::Damaged(format!("{name}: a count of {number}")))
+    }
+}
+
+impl Column for Moment {
+    fn of(row: &Row, name: &str) -> Result<Self, Error> {
+        row.get(name).map(Moment::from_ms)
+    }
+}
+
+impl Column for Option<Moment> {
+    fn of(row: &Row, name: &str) -> Result<Self, Error> {
+        Ok(row.get::<Option<i64>>(name)?.map(Moment::from_ms))
+    }
+}
 
 impl Column for bool {
     fn of(row: &Row, name: &str) -> Result<Self, Error> {

@@ -5,6 +5,7 @@ use sqlx::{Any, Transaction};
 use super::database::Database;
 use super::query::{Query, each};
 use super::row::Row;
+use crate::moment::Moment;
 use crate::store::Error;
 
 /// A transaction that may write. Dropping it takes everything back.
@@ -52,11 +53,11 @@ impl<'d> Work<'d> {
         Ok(query.fetch_optional(&mut *self.transaction).await?.map(Row))
     }
 
-    /// The database's clock, in milliseconds of UTC: the one clock of all that share it.
+    /// The database's clock: the one clock of all that share it.
     ///
     /// # Errors
     /// As for [`Work::execute`].
-    pub async fn now(&mut self) -> Result<i64, Error> {
+    pub async fn now(&mut self) -> Result<Moment, Error> {
         let text = each(
             "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT) AS now",
             "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now",

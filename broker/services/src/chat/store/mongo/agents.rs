@@ -2,11 +2,11 @@
 
 use super::{MongoStore, pending};
 use crate::chat::model::{Agent, AgentStatus};
-use crate::chat::store::encoding::json;
 use crate::chat::store::{Answer, Room};
 use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::Error;
+use crate::store::encoding::json;
 use crate::store::mongo::{Document, Fields, doc};
 
 /// Attempts at telling of an agent of whom others tell at the same moment.

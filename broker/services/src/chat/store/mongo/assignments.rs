@@ -4,8 +4,8 @@ use super::MongoStore;
 use super::conversations::settled;
 use crate::chat::model::{Assignment, EndReason};
 use crate::chat::store::Answer;
-use crate::chat::store::encoding::{name, number};
 use crate::moment::Moment;
+use crate::store::encoding::{name, number};
 use crate::store::mongo::{Document, Fields, doc};
 
 /// An assignment begins, unless it has.

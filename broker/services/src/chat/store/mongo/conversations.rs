@@ -4,11 +4,11 @@ use super::duty::{Duty, settle};
 use super::{MongoStore, pending};
 use crate::chat::model::{Conversation, Status};
 use crate::chat::store::Answer;
-use crate::chat::store::encoding::{json, number};
 use crate::id::Id;
 use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::Error;
+use crate::store::encoding::{json, number};
 use crate::store::mongo::{Document, Fields, doc};
 
 /// What a change of a conversation is guarded by and follows on.

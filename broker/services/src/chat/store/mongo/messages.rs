@@ -4,10 +4,11 @@ use super::conversations::settled;
 use super::duty::{Duty, settle_or_leave};
 use super::{MongoStore, pending};
 use crate::chat::model::{Message, Revision};
-use crate::chat::store::encoding::{draft, json, number};
 use crate::chat::store::events::received;
+use crate::chat::store::step::draft;
 use crate::chat::store::{Answer, Page};
 use crate::store::Error;
+use crate::store::encoding::{json, number};
 use crate::store::mongo::{Document, Fields, doc};
 
 /// Attempts at a rewriting that finds others in its way.

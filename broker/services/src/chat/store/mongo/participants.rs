@@ -3,10 +3,10 @@
 use super::{MongoStore, pending};
 use crate::chat::model::Participant;
 use crate::chat::store::Answer;
-use crate::chat::store::encoding::{name, number};
 use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::Error;
+use crate::store::encoding::{name, number};
 use crate::store::mongo::{Document, Fields, doc};
 
 /// Attempts at a joining that another joining of the same user is in the way of.

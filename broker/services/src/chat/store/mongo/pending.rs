@@ -7,11 +7,11 @@ use sampan_client::Topic;
 
 use super::duty::Duty;
 use crate::chat::store::Answer;
-use crate::chat::store::encoding::{json, number};
 use crate::id::Id;
 use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::Error;
+use crate::store::encoding::{json, number};
 use crate::store::mongo::{Bson, Document, Fields, doc};
 
 /// Entries of a document. While nothing is published, changes beyond them are refused.

@@ -5,10 +5,10 @@ use super::duty::{Duty, settle_or_leave};
 use super::{MongoStore, agents, messages, pending};
 use crate::chat::model::{Assignment, Message};
 use crate::chat::rules::lifecycle::Effect;
-use crate::chat::store::encoding::number;
 use crate::chat::store::events::received;
 use crate::chat::store::{Answer, Outcome, Step};
 use crate::id::Id;
+use crate::store::encoding::number;
 use crate::store::mongo::doc;
 
 pub(super) async fn apply(store: &MongoStore, step: &Step) -> Answer<Outcome> {

@@ -1,6 +1,6 @@
 //! The tables of agents and of who had what when.
 
-use super::{add_all, count, json, moment, ms, name, number};
+use super::{add_all, json, name};
 use crate::chat::model::{Agent, AgentStatus, Assignment, EndReason};
 use crate::chat::store::{Answer, Room};
 use crate::moment::Moment;
@@ -16,8 +16,8 @@ pub(super) async fn put(database: &Database, agent: &Agent) -> Answer<Agent> {
          concurrent_limit = excluded.concurrent_limit, body = excluded.body RETURNING *",
     );
     let query = query.bind(&agent.id).bind(&agent.email).bind(agent.status.name());
-    let query = query.bind(i64::from(agent.concurrent_limit)).bind(ms(agent.last_assigned_at));
-    let stored = one(&mut work, query.bind(ms(agent.last_seen_at)).bind(json(agent)?)).await?;
+    let query = query.bind(i64::from(agent.concurrent_limit)).bind(agent.last_assigned_at);
+    let stored = one(&mut work, query.bind(agent.last_seen_at).bind(json(agent)?)).await?;
     work.commit().await?;
     stored.ok_or_else(|| Error::Program("an upsert without a row".to_owned()))
 }
@@ -41,7 +41,7 @@ pub(super) async fn set_status(
     let mut work = database.begin().await?;
     let query =
         Query::new("UPDATE agents SET status = $2, last_seen_at = $3 WHERE id = $1 RETURNING *");
-    let query = query.bind(id).bind(status.name()).bind(seen_at.as_ms());
+    let query = query.bind(id).bind(status.name()).bind(seen_at);
     let Some(agent) = one(&mut work, query).await? else { return Ok(None) };
     add_all(&mut work, events).await?;
     work.commit().await?;
@@ -54,7 +54,7 @@ pub(super) async fn seen(database: &Database, ids: &[String], at: Moment) -> Ans
     for id in ids {
         let query =
             Query::new("UPDATE agents SET last_seen_at = $2 WHERE id = $1 AND status <> 'offline'");
-        work.execute(query.bind(id).bind(at.as_ms())).await?;
+        work.execute(query.bind(id).bind(at)).await?;
     }
     work.commit().await
 }
@@ -91,7 +91,7 @@ pub(super) async fn take_slot(
         }
         Room::Nothing => "UPDATE agents SET chats = chats + 1, last_assigned_at = $2 WHERE id = $1",
     });
-    Ok(work.execute(query.bind(id).bind(at.as_ms())).await? == 1)
+    Ok(work.execute(query.bind(id).bind(at)).await? == 1)
 }
 
 /// Gives a slot back.
@@ -106,7 +106,7 @@ pub(super) async fn begin(work: &mut Work<'_>, it: &Assignment) -> Answer<()> {
          VALUES ($1, $2, $3, $4, $5, $6)",
     );
     let query = query.bind(&it.id).bind(&it.conversation_id).bind(&it.agent_id);
-    let query = query.bind(number(it.epoch)).bind(name(&it.reason)?).bind(it.assigned_at.as_ms());
+    let query = query.bind(it.epoch).bind(name(&it.reason)?).bind(it.assigned_at);
     work.execute(query).await.map(|_| ())
 }
 
@@ -121,7 +121,7 @@ pub(super) async fn end(
         "UPDATE assignments SET ended_at = $3, end_reason = $4 \
          WHERE conversation_id = $1 AND epoch = $2 AND ended_at IS NULL",
     );
-    let query = query.bind(conversation_id).bind(number(epoch)).bind(at.as_ms());
+    let query = query.bind(conversation_id).bind(epoch).bind(at);
     work.execute(query.bind(name(&reason)?)).await.map(|_| ())
 }
 
@@ -135,7 +135,7 @@ pub(super) async fn first_reply(
         "UPDATE assignments SET first_reply_at = $3 \
          WHERE conversation_id = $1 AND epoch = $2 AND first_reply_at IS NULL",
     );
-    let query = query.bind(conversation_id).bind(number(epoch)).bind(at.as_ms());
+    let query = query.bind(conversation_id).bind(epoch).bind(at);
     work.execute(query).await.map(|_| ())
 }
 
@@ -150,11 +150,11 @@ pub(super) async fn assignments(
             id: row.get("id")?,
             conversation_id: row.get("conversation_id")?,
             agent_id: row.get("agent_id")?,
-            epoch: count(row.get("epoch")?)?,
+            epoch: row.get("epoch")?,
             reason: row.named("reason")?,
-            assigned_at: Moment::from_ms(row.get("assigned_at")?),
-            first_reply_at: moment(row, "first_reply_at")?,
-            ended_at: moment(row, "ended_at")?,
+            assigned_at: row.get("assigned_at")?,
+            first_reply_at: row.get("first_reply_at")?,
+            ended_at: row.get("ended_at")?,
             end_reason: match row.get::<Option<String>>("end_reason")? {
                 Some(_) => Some(row.named("end_reason")?),
                 None => None,
@@ -172,9 +172,9 @@ fn read(row: &Row) -> Answer<Agent> {
     let body: Agent = row.json("body")?;
     Ok(Agent {
         status: row.named("status")?,
-        current_conversations: u32::try_from(count(row.get("chats")?)?).unwrap_or(u32::MAX),
-        last_assigned_at: moment(row, "last_assigned_at")?,
-        last_seen_at: moment(row, "last_seen_at")?,
+        current_conversations: u32::try_from(row.get::<u64>("chats")?).unwrap_or(u32::MAX),
+        last_assigned_at: row.get("last_assigned_at")?,
+        last_seen_at: row.get("last_seen_at")?,
         ..body
     })
 }

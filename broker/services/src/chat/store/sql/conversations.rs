@@ -1,6 +1,6 @@
 //! The table of conversations.
 
-use super::{count, json, ms, number};
+use super::json;
 use crate::chat::model::Conversation;
 use crate::chat::store::Answer;
 use crate::store::{Database, Query, Row, Work};
@@ -12,7 +12,7 @@ pub(super) async fn insert(work: &mut Work<'_>, it: &Conversation) -> Answer<boo
          snoozed_until, last_message_at, version, body, next_seq) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
     );
-    let query = columns(query, it)?.bind(number(it.next_seq.max(1)));
+    let query = columns(query, it)?.bind(it.next_seq.max(1));
     Ok(work.execute(query).await? == 1)
 }
 
@@ -28,11 +28,10 @@ pub(super) async fn replace(
          waiting_since = $5, snoozed_until = $6, last_message_at = $7, version = $8, body = $9, \
          next_seq = next_seq + $10 WHERE id = $1 AND version = $11 RETURNING next_seq",
     );
-    let taken = number(taken as u64);
-    let before = number(it.version.saturating_sub(1));
-    let query = columns(query, it)?.bind(taken).bind(before);
+    let taken = taken as u64;
+    let query = columns(query, it)?.bind(taken).bind(it.version.saturating_sub(1));
     match work.one(query).await? {
-        Some(row) => Ok(Some(count(row.get::<i64>("next_seq")? - taken)?)),
+        Some(row) => Ok(Some(row.get::<u64>("next_seq")?.saturating_sub(taken))),
         None => Ok(None),
     }
 }
@@ -40,8 +39,8 @@ pub(super) async fn replace(
 /// The first nine values.
 fn columns(query: Query, it: &Conversation) -> Answer<Query> {
     let query = query.bind(&it.id).bind(&it.customer_id).bind(it.agent_id.clone());
-    let query = query.bind(it.status.name()).bind(ms(it.waiting_since)).bind(ms(it.snoozed_until));
-    let query = query.bind(it.last_message_at.as_ms()).bind(number(it.version));
+    let query = query.bind(it.status.name()).bind(it.waiting_since).bind(it.snoozed_until);
+    let query = query.bind(it.last_message_at).bind(it.version);
     Ok(query.bind(json(it)?))
 }
 
@@ -96,5 +95,5 @@ async fn all(database: &Database, query: Query) -> Answer<Vec<Conversation>> {
 
 fn read(row: &Row) -> Answer<Conversation> {
     let body: Conversation = row.json("body")?;
-    Ok(Conversation { next_seq: count(row.get("next_seq")?)?, ..body })
+    Ok(Conversation { next_seq: row.get("next_seq")?, ..body })
 }

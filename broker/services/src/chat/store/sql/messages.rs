@@ -1,9 +1,9 @@
 //! The table of messages.
 
-use super::{add_all, json, number};
+use super::{add_all, json};
 use crate::chat::model::{Message, Revision};
-use crate::chat::store::encoding::draft;
 use crate::chat::store::events::received;
+use crate::chat::store::step::draft;
 use crate::chat::store::{Answer, Page};
 use crate::store::{Database, Query, Work};
 
@@ -30,9 +30,9 @@ pub(super) async fn insert(work: &mut Work<'_>, message: &Message) -> Answer<()>
         "INSERT INTO messages (id, conversation_id, seq, sender_id, client_message_id, draft, \
          updated_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     );
-    let query = query.bind(&message.id).bind(&message.conversation_id).bind(number(message.seq));
+    let query = query.bind(&message.id).bind(&message.conversation_id).bind(message.seq);
     let query = query.bind(&message.sender_id).bind(&message.client_message_id);
-    let query = query.bind(draft(message)?).bind(message.updated_at.as_ms());
+    let query = query.bind(draft(message)?).bind(message.updated_at);
     work.execute(query.bind(json(message)?)).await?;
     add_all(work, &[received(message)?]).await
 }
@@ -52,9 +52,9 @@ pub(super) async fn page(
     let back = "SELECT body FROM messages WHERE conversation_id = $1 AND seq < $2 \
                 ORDER BY seq DESC LIMIT $3";
     let (text, seq, max) = match page {
-        Page::After(seq, max) => (forward, number(seq), max),
-        Page::Before(seq, max) => (back, number(seq), max),
-        Page::Last(max) => (back, i64::MAX, max),
+        Page::After(seq, max) => (forward, seq, max),
+        Page::Before(seq, max) => (back, seq, max),
+        Page::Last(max) => (back, u64::MAX, max),
     };
     let query = Query::new(text).bind(conversation_id).bind(seq).bind(i64::from(max));
     let rows = database.all(query).await?;
@@ -74,7 +74,7 @@ pub(super) async fn rewrite(
     let mut work = database.begin().await?;
     let query =
         Query::new("UPDATE messages SET body = $2, updated_at = $3 WHERE id = $1 AND body = $4");
-    let query = query.bind(&before.id).bind(json(after)?).bind(after.updated_at.as_ms());
+    let query = query.bind(&before.id).bind(json(after)?).bind(after.updated_at);
     if work.execute(query.bind(json(before)?)).await? == 0 {
         return Ok(false);
     }

@@ -11,14 +11,14 @@ mod schema;
 mod steps;
 
 pub(crate) use self::schema::SCHEMA;
-use super::encoding::{count, json, name, number};
 use super::{Answer, Outcome, Page, Step, Store};
 use crate::chat::model::{
     Agent, AgentStatus, Assignment, Conversation, Message, Participant, Revision,
 };
 use crate::moment::Moment;
 use crate::outbox::{self, Event};
-use crate::store::{Database, Row, Work};
+use crate::store::encoding::{json, name};
+use crate::store::{Database, Work};
 
 /// Chats in a SQL database.
 #[derive(Clone, Debug)]
@@ -144,13 +144,4 @@ async fn add_all(work: &mut Work<'_>, events: &[Event]) -> Answer<()> {
         outbox::add(work, event).await?;
     }
     Ok(())
-}
-
-fn ms(moment: Option<Moment>) -> Option<i64> {
-    moment.map(Moment::as_ms)
-}
-
-/// The moment in a column.
-fn moment(row: &Row, column: &str) -> Answer<Option<Moment>> {
-    Ok(row.get::<Option<i64>>(column)?.map(Moment::from_ms))
 }

@@ -1,6 +1,6 @@
 //! The table of participants.
 
-use super::{add_all, count, moment, ms, name, number};
+use super::{add_all, name};
 use crate::chat::model::Participant;
 use crate::chat::store::Answer;
 use crate::moment::Moment;
@@ -16,8 +16,8 @@ pub(super) async fn join(database: &Database, who: &Participant) -> Answer<Parti
          SET role = excluded.role, left_at = NULL RETURNING *",
     );
     let query = query.bind(&who.conversation_id).bind(&who.user_id).bind(name(&who.role)?);
-    let query = query.bind(number(who.delivered_seq.max(who.read_seq))).bind(number(who.read_seq));
-    let query = query.bind(who.joined_at.as_ms()).bind(ms(who.left_at)).bind(who.muted);
+    let query = query.bind(who.delivered_seq.max(who.read_seq)).bind(who.read_seq);
+    let query = query.bind(who.joined_at).bind(who.left_at).bind(who.muted);
     let row = work.one(query).await?;
     let row = row.ok_or_else(|| Error::Program("an upsert without a row".to_owned()))?;
     let stored = read(&row)?;
@@ -36,7 +36,7 @@ pub(super) async fn leave(
         "UPDATE participants SET left_at = $3 \
          WHERE conversation_id = $1 AND user_id = $2 AND left_at IS NULL",
     );
-    let query = query.bind(conversation_id).bind(user_id).bind(at.as_ms());
+    let query = query.bind(conversation_id).bind(user_id).bind(at);
     let has_left = work.execute(query).await? == 1;
     work.commit().await?;
     Ok(has_left)
@@ -63,7 +63,7 @@ pub(super) async fn advance(
          AND (delivered_seq < $3 OR read_seq < $4)",
     ));
     let query = query.bind(&to.conversation_id).bind(&to.user_id);
-    let query = query.bind(number(to.delivered_seq.max(to.read_seq))).bind(number(to.read_seq));
+    let query = query.bind(to.delivered_seq.max(to.read_seq)).bind(to.read_seq);
     if work.execute(query).await? == 0 {
         return Ok(false);
     }
@@ -77,10 +77,10 @@ fn read(row: &Row) -> Answer<Participant> {
         conversation_id: row.get("conversation_id")?,
         user_id: row.get("user_id")?,
         role: row.named("role")?,
-        delivered_seq: count(row.get("delivered_seq")?)?,
-        read_seq: count(row.get("read_seq")?)?,
-        joined_at: Moment::from_ms(row.get("joined_at")?),
-        left_at: moment(row, "left_at")?,
+        delivered_seq: row.get("delivered_seq")?,
+        read_seq: row.get("read_seq")?,
+        joined_at: row.get("joined_at")?,
+        left_at: row.get("left_at")?,
         muted: row.get("muted")?,
     })
 }
