@@ -9,7 +9,7 @@ REAL_INPUT ?= target/catalog.txt
 NODE_FOLDERS := $(dir $(wildcard sdk/typescript/package.json tests/node/package.json tests/asyncapi/package.json))
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 
-.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real real-stock crash bench fuzz setup setup-stores setup-node setup-deny
+.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real real-stock crash bench fuzz setup setup-stores setup-power setup-node setup-deny
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ run: setup ## build the broker and start it with no configuration
 
 test: unit smoke node ## everything: units, simulations, end to end, architecture rules, doc tests, fuzz corpus, clients
 
-unit: setup setup-stores
+unit: setup setup-stores setup-power
 	$(CARGO) test --workspace $(LOCKED) --no-fail-fast
 
 smoke: setup
@@ -71,7 +71,7 @@ real-stock: setup ## a shop of every Debian package: a thousand viewers, fifty c
 	REAL_INPUT=$(abspath $(REAL_INPUT)) $(CARGO) test --release --package sampan --test e2e $(LOCKED) \
 		catalog:: -- --nocapture
 
-crash: setup ## every proof that nothing acknowledged is lost, in full, and a table of them
+crash: setup setup-stores setup-power ## every proof that nothing acknowledged is lost, in full, and a table of them
 	@CARGO="$(CARGO)" sh scripts/crash.sh
 
 bench: setup ## every criterion bench
@@ -88,7 +88,7 @@ fuzz: setup ## every fuzz target for FUZZ_SECONDS; needs a nightly toolchain
 setup:
 	@sh scripts/setup.sh
 
-setup-stores setup-node: setup-%:
+setup-stores setup-power setup-node: setup-%:
 	@sh scripts/setup.sh $*
 
 # Only checked through, never shipped: a quick build of it is worth more than a fast program.

