@@ -214,6 +214,24 @@ fn rooms_are_joined_and_left_and_the_acks_say_so() {
 }
 
 #[test]
+fn who_joins_a_conversation_too_often_at_once_is_refused_and_stays() {
+    let (mut rig, _) = Rig::live(&Arc::new(Shared::new(None)));
+    for ack in 1..=1_030 {
+        rig.says(&format!(r#"42{ack}["conversation:join","7"]"#));
+    }
+    assert_eq!(rig.kinds(), [Kind::Subscribe]);
+    rig.subscribed(2, "chat.conversation.7", 4);
+    let asked = rig.kinds().into_iter().filter(|kind| *kind == Kind::Request).count();
+    assert_eq!(asked, 1_024);
+    let refused = rig.hears();
+    assert_eq!(refused.len(), 6);
+    assert!(refused.iter().all(|told| told.contains("TOO_MANY")), "{refused:?}");
+    assert_eq!(rig.closed(), None);
+    rig.says(r#"429999["conversation:leave","8"]"#);
+    assert_eq!(rig.hears(), [r#"439999[{"ok":true,"topic":"chat.conversation.8"}]"#]);
+}
+
+#[test]
 fn a_request_is_answered_with_what_the_responder_says() {
     let (mut rig, _) = Rig::live(&Arc::new(Shared::new(None)));
     rig.kinds();

@@ -1,8 +1,11 @@
 //! The table of users.
 
+use std::collections::BTreeSet;
+
 use super::model::{Upsert, User};
 use crate::moment::Moment;
-use crate::store::{Database, Error, Query, Row, Schema, both};
+use crate::store::encoding::json;
+use crate::store::{Database, Error, Query, Row, Schema, both, each};
 
 pub(crate) const SCHEMA: Schema = Schema {
     name: "users",
@@ -62,6 +65,18 @@ impl Users {
     pub async fn find(&self, id: &str) -> Result<Option<User>, Error> {
         let query = Query::new("SELECT * FROM users WHERE id = $1").bind(id);
         self.0.one(query).await?.as_ref().map(read).transpose()
+    }
+
+    /// Those of these users that somebody has told of.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn known(&self, ids: &BTreeSet<&str>) -> Result<Vec<User>, Error> {
+        let text = each(
+            "SELECT * FROM users WHERE id IN (SELECT value FROM json_each($1))",
+            "SELECT * FROM users WHERE id IN (SELECT jsonb_array_elements_text($1::jsonb))",
+        );
+        self.0.all(Query::new(text).bind(json(ids)?)).await?.iter().map(read).collect()
     }
 
     /// The user with this id, or what is taken for true of one that nobody has told of.

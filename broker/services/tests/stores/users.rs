@@ -1,5 +1,7 @@
 //! The users' table.
 
+use std::collections::BTreeSet;
+
 use sampan_services::users::{Upsert, User, Users};
 use sampan_services::{Moment, Role};
 
@@ -36,6 +38,11 @@ async fn what_was_told_last_is_what_is_known() {
 async fn a_user_nobody_has_told_of_is_no_vip_and_has_bought_nothing() {
     for site in Site::each() {
         let users = Users::new(&site.migrated().await);
+        let ids = BTreeSet::from(["stranger", "u'1", "u2"]);
+        assert_eq!(users.known(&ids).await, Ok(Vec::new()), "{}", site.name);
+        let told = users.upsert(&User::plain("u'1").user).await.expect("told");
+        users.upsert(&User::plain("u3").user).await.expect("told");
+        assert_eq!(users.known(&ids).await, Ok(vec![told]), "{}", site.name);
         let user = users.known_or_plain("stranger").await.expect("asked").user;
         assert_eq!((user.vip, user.lifetime_value, user.role), (false, 0.0, Role::Customer));
         assert_eq!(users.find("stranger").await, Ok(None));

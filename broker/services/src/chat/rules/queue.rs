@@ -158,6 +158,29 @@ impl Places {
     }
 }
 
+/// The places of those who wait, with how long chats have waited of late. Memory is two entries per
+/// waiting chat.
+#[derive(Debug, Default)]
+pub struct Board {
+    places: Places,
+    mean: WaitMean,
+    /// Since when each waits that did at the last look.
+    since: BTreeMap<String, Moment>,
+}
+
+impl Board {
+    /// What to tell, of all chats that wait, in the order of their serving. Those that have gone
+    /// since the last look count for how long others may expect to wait.
+    pub fn tell(&mut self, sorted: &[Waiting<'_>], now: Moment) -> Vec<PositionEvent> {
+        let still = |chat: &Waiting<'_>| (chat.conversation.id.clone(), chat.since());
+        let still: BTreeMap<String, Moment> = sorted.iter().map(still).collect();
+        let gone = self.since.iter().filter(|(id, _)| !still.contains_key(*id));
+        gone.for_each(|(_, since)| self.mean.add(now.since(*since)));
+        self.since = still;
+        self.places.tell(sorted, self.mean, now)
+    }
+}
+
 #[cfg(test)]
 #[path = "queue_tests.rs"]
 mod tests;

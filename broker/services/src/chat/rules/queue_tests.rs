@@ -83,6 +83,19 @@ fn an_estimate_is_the_mean_less_what_was_waited_and_never_below_zero() {
 }
 
 #[test]
+fn those_who_are_served_say_how_long_others_may_expect_to_wait() {
+    let (first, second) = (chat("a", 0), chat("b", 10));
+    let waits = |conversation| Waiting { conversation, customer: PLAIN };
+    let mut board = Board::default();
+    let told = board.tell(&[waits(&first), waits(&second)], at(20));
+    let told: Vec<_> = told.iter().map(|told| (told.position, told.eta_seconds)).collect();
+    assert_eq!(told, [(1, None), (2, None)]);
+    let told = board.tell(&[waits(&second)], at(60));
+    assert_eq!((told[0].position, told[0].total, told[0].eta_seconds), (1, 1, Some(10)));
+    assert!(board.tell(&[], at(70)).is_empty());
+}
+
+#[test]
 fn a_place_is_told_when_it_changes_and_at_most_every_five_seconds() {
     let (a, b) = (chat("a", 0), chat("b", 0));
     let mut places = Places::default();

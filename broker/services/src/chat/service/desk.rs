@@ -1,6 +1,6 @@
 //! Changes of conversations: asked for again until nobody is in between.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use sampan_client::Client;
 use tokio::sync::Notify;
@@ -11,6 +11,7 @@ use crate::chat::files::{Blobs, Files};
 use crate::chat::model::{Conversation, Message, Participant, Sender};
 use crate::chat::rules::due::Patience;
 use crate::chat::rules::lifecycle::{Change, Effect, Event, step};
+use crate::chat::rules::queue::Board;
 use crate::chat::rules::routing::Policy;
 use crate::chat::store::{Outcome, Room, Step, Store};
 use crate::moment::Moment;
@@ -39,6 +40,8 @@ pub struct Desk<S, B> {
     pub(super) client: Client,
     pub(super) settings: Arc<Settings>,
     pub(super) keyboards: Keyboards,
+    /// What those who wait have been told of their places.
+    pub(super) board: Arc<Mutex<Board>>,
     /// Told when a chat may find an agent.
     pub(super) moved: Arc<Notify>,
 }
@@ -78,7 +81,8 @@ impl<S: Store, B: Blobs> Desk<S, B> {
     ) -> Self {
         let settings = Arc::new(settings);
         let (keyboards, moved) = (Keyboards::default(), Arc::new(Notify::new()));
-        Desk { store, users, files, client, settings, keyboards, moved }
+        let board = Arc::default();
+        Desk { store, users, files, client, settings, keyboards, board, moved }
     }
 
     /// The conversation of this id, whoever asks.

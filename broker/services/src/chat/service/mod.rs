@@ -22,6 +22,7 @@ pub use self::asked::{
 pub use self::desk::{Desk, Settings};
 use crate::chat::files::Blobs;
 use crate::chat::model::Draft;
+use crate::chat::rules::queue::TELL;
 use crate::chat::rules::receipts::Mark;
 use crate::chat::rules::routing::SWEEP;
 use crate::chat::store::Store;
@@ -100,7 +101,7 @@ pub async fn serve<S: Store, B: Blobs>(
     }
     host.beside("the routing of chats", desk.clone().route_for_ever());
     host.beside("the watch over agents", desk.clone().watch_agents());
-    host.beside("the places of those who wait", desk.clone().tell_places());
+    host.sweep(desk, "chat.places", TELL, |it| async move { it.tell_places().await });
     host.sweep(desk, "chat.active", SWEEP, |it| async move { it.sweep_active().await });
     host.sweep(desk, "chat.all", SLOW_SWEEP, |it| async move {
         it.sweep_all().await?;

@@ -1,6 +1,7 @@
 //! What happens by itself: chats find agents, and time does what it does.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use sampan_client::{Change as Presence, Message as Published, Topic, Watch};
@@ -10,15 +11,16 @@ use tracing::warn;
 use super::desk::{Desk, Wish};
 use super::events::topic;
 use crate::chat::files::Blobs;
-use crate::chat::model::{Agent, EndReason, Name, Reason};
+use crate::chat::model::{Agent, Conversation, EndReason, Name, Reason};
 use crate::chat::rules::due::due;
 use crate::chat::rules::lifecycle::Event;
-use crate::chat::rules::queue::{Customer, Places, WaitMean, Waiting};
+use crate::chat::rules::queue::{Customer, Waiting};
 use crate::chat::rules::routing::{Match, SWEEP, route};
 use crate::chat::store::Store;
 use crate::moment::Moment;
 use crate::service::Problem;
 use crate::store::Error;
+use crate::users::User;
 
 /// Where agents are present.
 const AGENTS: &str = "agents";
@@ -53,19 +55,8 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             return Ok(());
         }
         let agents = self.store.agents().await?;
-        let mut customers = BTreeMap::new();
-        for chat in &chats {
-            if !customers.contains_key(&chat.customer_id) {
-                let user = self.users.known_or_plain(&chat.customer_id).await?.user;
-                let known = Customer { vip: user.vip, lifetime_value: user.lifetime_value };
-                customers.insert(chat.customer_id.clone(), known);
-            }
-        }
-        let known = |id: &str| customers.get(id).copied().unwrap_or_default();
-        let waiting: Vec<Waiting<'_>> = chats
-            .iter()
-            .map(|chat| Waiting { conversation: chat, customer: known(&chat.customer_id) })
-            .collect();
+        let customers = self.customers(&chats).await?;
+        let waiting = wait(&chats, &customers);
         for found in route(&self.settings.policy, &waiting, &agents, Moment::now()) {
             match self.claim(&found).await {
                 Ok(()) => {}
@@ -189,46 +180,43 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         Ok(())
     }
 
-    /// Tells those who wait of their places, for ever, at most every 5 s.
-    pub(super) async fn tell_places(self) {
-        let (mut places, mut mean) = (Places::default(), WaitMean::default());
-        let mut waited: BTreeMap<String, crate::moment::Moment> = BTreeMap::new();
-        let mut turns = interval(SWEEP);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            turns.tick().await;
-            let Ok(chats) = self.store.waiting(ROUND_MAX).await else { continue };
-            let at = Moment::now();
-            let still: BTreeMap<String, crate::moment::Moment> = chats
-                .iter()
-                .map(|chat| (chat.id.clone(), chat.waiting_since.unwrap_or(chat.created_at)))
-                .collect();
-            for (_, since) in waited.iter().filter(|(id, _)| !still.contains_key(*id)) {
-                mean.add(at.since(*since));
-            }
-            waited = still;
-            let mut waiting = Vec::with_capacity(chats.len());
-            for chat in &chats {
-                let user = self.users.known_or_plain(&chat.customer_id).await;
-                let customer = user.map_or(Customer::default(), |known| Customer {
-                    vip: known.user.vip,
-                    lifetime_value: known.user.lifetime_value,
-                });
-                waiting.push(Waiting { conversation: chat, customer });
-            }
-            self.settings.policy.ranking.sort(&mut waiting, at);
-            for told in places.tell(&waiting, mean, at) {
-                let (Ok(topic), Ok(json)) =
-                    (topic("position", &told.conversation_id), serde_json::to_vec(&told))
-                else {
-                    continue;
-                };
-                let message = Published::new(topic, json)
-                    .event(Name::Position.text())
-                    .content_type("application/json");
-                // The next one tells where it stands then.
-                let _ = self.client.publish_unacked(message).await;
-            }
+    /// Tells those who wait of their places. One process does, or they would be told by each.
+    pub(super) async fn tell_places(&self) -> Result<(), Error> {
+        let chats = self.store.waiting(ROUND_MAX).await?;
+        let customers = self.customers(&chats).await?;
+        let at = Moment::now();
+        let mut waiting = wait(&chats, &customers);
+        self.settings.policy.ranking.sort(&mut waiting, at);
+        let told = self.board.lock().unwrap_or_else(PoisonError::into_inner).tell(&waiting, at);
+        for told in told {
+            let (Ok(topic), Ok(json)) =
+                (topic("position", &told.conversation_id), serde_json::to_vec(&told))
+            else {
+                continue;
+            };
+            let message = Published::new(topic, json)
+                .event(Name::Position.text())
+                .content_type("application/json");
+            // The next one tells where it stands then.
+            let _ = self.client.publish_unacked(message).await;
         }
+        Ok(())
     }
+
+    /// What counts of the customers of these chats, of those that the shop has told of.
+    async fn customers(&self, chats: &[Conversation]) -> Result<BTreeMap<String, Customer>, Error> {
+        let ids = chats.iter().map(|chat| chat.customer_id.as_str()).collect();
+        let known = self.users.known(&ids).await?.into_iter().map(|User { user, .. }| {
+            (user.id, Customer { vip: user.vip, lifetime_value: user.lifetime_value })
+        });
+        Ok(known.collect())
+    }
+}
+
+fn wait<'a>(chats: &'a [Conversation], customers: &BTreeMap<String, Customer>) -> Vec<Waiting<'a>> {
+    let known = |id: &str| customers.get(id).copied().unwrap_or_default();
+    chats
+        .iter()
+        .map(|chat| Waiting { conversation: chat, customer: known(&chat.customer_id) })
+        .collect()
 }

@@ -1,26 +1,26 @@
 //! A client's place in the namespace: its session of the broker, its rooms, and what it waits for.
 
+mod ack;
+mod answered;
+
 use std::collections::HashMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use sampan_protocol::control::{self, GapReason, PresenceAct, Start, Subscribe, Welcome};
 use sampan_protocol::{Code, Frame, Position};
 use serde_json::json;
-use serde_json::value::RawValue;
 
+use self::ack::{accept, refuse};
 use super::delivery::{Delivery, with};
 use super::packet::{Argument, Event as Said};
 use super::rooms::Rooms;
 use super::seal::Begun;
 use super::{Message, Output, Shared};
 use crate::bridge::random;
-use crate::events::{self, Action, action, at_connect, follow, is_fleeting, is_present};
+use crate::events::{self, Action, action, at_connect, follow, is_present};
 use crate::failure::Failure;
-use crate::inflate::inflate;
-use crate::json::{Away, Gone, is_json, reply, text};
-use crate::session::{Answer, Event, Named, Question, Session, TIMEOUT_MS};
+use crate::json::{Away, Gone, text};
+use crate::session::{Event, Named, Question, Session, TIMEOUT_MS};
 
 /// What the session says about its software.
 const CLIENT: &str = "socket.io";
@@ -216,14 +216,13 @@ impl Seat {
         Ok(())
     }
 
-    /// Joins what goes with a room.
-    fn join_beside(&mut self, topic: &str, out: &mut Output) -> Result<(), Failure> {
+    /// Joins what goes with a room. What cannot be joined at this moment is left out.
+    fn join_beside(&mut self, topic: &str, out: &mut Output) {
         for topic in follow(topic).into_iter().flat_map(|follow| follow.also) {
             if self.rooms.get(&topic).is_none() {
-                self.subscribe(topic.clone(), Start::Now, Pending::Beside(topic), out)?;
+                let _ = self.subscribe(topic.clone(), Start::Now, Pending::Beside(topic), out);
             }
         }
-        Ok(())
     }
 
     /// Asks how things stand where the client has joined or left.
@@ -391,7 +390,7 @@ impl Seat {
             self.send(number, |session| session.request(number, &body), out)?;
             self.rooms.rejoin(&topic, number);
             self.presence(&topic, PresenceAct::Enter, out)?;
-            self.join_beside(&topic, out)?;
+            self.join_beside(&topic, out);
         }
         Ok(())
     }
@@ -404,166 +403,4 @@ impl Seat {
         };
         out.say(format!("40{connected}"));
     }
-
-    /// One of the first rooms is settled. With the last, the client is in.
-    fn settled(&mut self, shared: &Shared, out: &mut Output) -> Result<(), Failure> {
-        let Stage::Joining { user, joins, held } = &mut self.stage else { return Ok(()) };
-        *joins -= 1;
-        if *joins > 0 {
-            return Ok(());
-        }
-        let (user, held) = (std::mem::take(user), std::mem::take(held));
-        let sid = URL_SAFE_NO_PAD.encode(random::<16>()?);
-        if let Some(seal) = &shared.seal {
-            let begun = Begun { user, sid: sid.clone(), rooms: self.rooms.text() };
-            self.pid = Some(seal.close(&begun)?);
-        }
-        self.stage = Stage::Live;
-        self.enter(&sid, out);
-        held.into_iter().try_for_each(|event| self.happened(event, shared, out))
-    }
-
-    fn answered(
-        &mut self,
-        number: u64,
-        pending: Pending,
-        answer: Answer,
-        shared: &Shared,
-        out: &mut Output,
-    ) -> Result<(), Failure> {
-        match (pending, answer) {
-            (Pending::Room(topic), Answer::Subscribed(subscribed)) => {
-                self.rooms.confirm(&topic, subscribed.positions.first());
-                // One that is joined again is entered with that.
-                if !self.is_live() {
-                    self.presence(&topic, PresenceAct::Enter, out)?;
-                }
-                self.settled(shared, out)?;
-            }
-            (Pending::Room(topic), Answer::Refused(failure)) => {
-                self.rooms.leave(&topic);
-                if self.is_live() {
-                    let refused = json!({ "topic": topic, "error": told(&failure) });
-                    self.tell("sampan:refused", &refused.to_string(), out);
-                }
-                self.settled(shared, out)?;
-            }
-            (Pending::Join(topic, acks), Answer::Subscribed(subscribed)) => {
-                match follow(&topic) {
-                    Some(follow) => {
-                        let first = acks.is_empty().then_some(None);
-                        for ack in acks.into_iter().map(Some).chain(first) {
-                            self.look(follow.joined, &topic, &follow.payload, ack, out)?;
-                        }
-                    }
-                    None => {
-                        let accepted = json!({ "ok": true, "topic": topic });
-                        acks.into_iter().for_each(|ack| accept(Some(ack), &accepted, out));
-                    }
-                }
-                // Who has left meanwhile may have joined once more, under another number.
-                if self.rooms.get(&topic).is_some_and(|room| room.number == number) {
-                    self.rooms.confirm(&topic, subscribed.positions.first());
-                    self.presence(&topic, PresenceAct::Enter, out)?;
-                    self.join_beside(&topic, out)?;
-                    self.tell_rooms(out);
-                }
-            }
-            (Pending::Beside(topic), Answer::Subscribed(subscribed)) => {
-                if self.rooms.get(&topic).is_some_and(|room| room.number == number) {
-                    self.rooms.confirm(&topic, subscribed.positions.first());
-                    if !is_fleeting(&topic) {
-                        self.tell_rooms(out);
-                    }
-                }
-            }
-            (Pending::Beside(topic), Answer::Refused(_)) => {
-                if self.rooms.get(&topic).is_some_and(|room| room.number == number) {
-                    self.rooms.leave(&topic);
-                }
-            }
-            (Pending::Look(topic, Some(ack)), Answer::Replied(frame)) => match members(&frame) {
-                Ok(members) => {
-                    let topic = serde_json::Value::from(topic);
-                    out.say(format!("43{ack}[{{\"ok\":true,\"topic\":{topic}{members}]"));
-                }
-                Err(failure) => refuse(Some(ack), &failure, out),
-            },
-            (Pending::Look(_, None), Answer::Replied(_) | Answer::Refused(_)) => {}
-            (Pending::Look(topic, ack), Answer::Refused(failure)) => match failure.code {
-                // Whoever serves it is not there; the room is.
-                Code::NO_RESPONDER => accept(ack, &json!({ "ok": true, "topic": topic }), out),
-                _ => refuse(ack, &failure, out),
-            },
-            (Pending::Join(topic, acks), Answer::Refused(failure)) => {
-                if self.rooms.get(&topic).is_some_and(|room| room.number == number) {
-                    self.rooms.leave(&topic);
-                }
-                acks.into_iter().for_each(|ack| refuse(Some(ack), &failure, out));
-            }
-            (Pending::Ask(None), Answer::Replied(_)) => {}
-            (Pending::Ask(Some(ack)), Answer::Replied(frame)) => match members(&frame) {
-                Ok(members) => out.say(format!("43{ack}[{{\"ok\":true{members}]")),
-                Err(failure) => refuse(Some(ack), &failure, out),
-            },
-            (Pending::Refresh(ack), Answer::Refreshed { expires_ms }) => {
-                accept(ack, &json!({ "ok": true, "expires_ms": expires_ms }), out);
-            }
-            (Pending::Ask(ack) | Pending::Refresh(ack), Answer::Refused(failure)) => {
-                refuse(ack, &failure, out);
-            }
-            _ => return Err(Failure::new(Code::PROTOCOL, "an answer to another question")),
-        }
-        Ok(())
-    }
-
-    /// Tells a client that is recovered where it would be: it may lose its connection before
-    /// anything else happens.
-    fn tell_rooms(&self, out: &mut Output) {
-        if let Some(last) = self.last() {
-            out.say(format!("42[\"sampan:rooms\",{}]", serde_json::Value::from(last)));
-        }
-    }
-}
-
-/// A failure in the form of an answer.
-fn told(failure: &Failure) -> serde_json::Value {
-    let mut error = json!({
-        "code": failure.code.0,
-        "name": failure.code.name(),
-        "message": failure.reason,
-        "retryable": failure.code.is_retryable(),
-    });
-    if failure.retry_after_ms > 0 {
-        error["retry_after_ms"] = failure.retry_after_ms.into();
-    }
-    error
-}
-
-fn accept(ack: Option<u64>, answer: &serde_json::Value, out: &mut Output) {
-    if let Some(ack) = ack {
-        out.say(format!("43{ack}[{answer}]"));
-    }
-}
-
-fn refuse(ack: Option<u64>, failure: &Failure, out: &mut Output) {
-    accept(ack, &json!({ "error": told(failure) }), out);
-}
-
-/// What follows the first member of the answer to a request: an object's members, or a payload.
-///
-/// # Errors
-/// When the reply makes no sense, or cannot be inflated.
-fn members(frame: &Frame) -> Result<String, Failure> {
-    let (attributes, body) = (frame.attributes()?, frame.body_bytes());
-    let opened = inflate(attributes.content_encoding, body)?;
-    let is_object = opened.encoding.is_none() && attributes.content_type.is_some_and(is_json);
-    let object = is_object.then(|| serde_json::from_slice::<&RawValue>(&opened.bytes).ok());
-    let object = object.flatten().and_then(|json| json.get().strip_prefix('{'));
-    let members = match object {
-        Some(members) => members.to_owned(),
-        None => reply(&attributes, body, false)?.get().get(1..).unwrap_or("}").to_owned(),
-    };
-    let is_empty = members.trim_start().starts_with('}');
-    Ok(if is_empty { members } else { format!(",{members}") })
 }
