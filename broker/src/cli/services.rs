@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::exit::Failure;
 use super::signals::Stop;
 use crate::config::{Config, Flags, Sources};
-use crate::http::{self, Latencies, Limits, Metrics, Reading};
+use crate::http::{self, Latencies, Limits, Metrics, Reading, Refusals};
 use crate::serve;
 
 /// Run chat, orders, inventory and notifications in a process of their own
@@ -64,8 +64,9 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         Some(address) => {
             let listener = TcpListener::bind(address).await?;
             tracing::info!(http = %listener.local_addr()?, "services serve HTTP");
-            let routes = routes(&services);
-            Some(tokio::spawn(http::serve(listener, routes, Limits::default(), async {
+            let refusals = Arc::new(Refusals::default());
+            let (routes, limits) = (routes(&services, &refusals), Limits::default());
+            Some(tokio::spawn(http::serve(listener, routes, limits, refusals, async {
                 // Dropping the other end means the same.
                 let _ = http_stopped.await;
             })))
@@ -82,12 +83,14 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
 }
 
 /// Routes for operators, and the services' own.
-fn routes(services: &Services) -> sampan_services::http::Routes {
+fn routes(services: &Services, refusals: &Arc<Refusals>) -> sampan_services::http::Routes {
     let (checked, counted) = (services.clone(), services.clone());
+    let refusals = refusals.clone();
     let metrics = Metrics::new(&Latencies::default(), move || Reading {
-        beside: counted.counters().all(),
+        beside: counted.counters().all().into_iter().chain(refusals.all()).collect(),
         services_up: Some(u64::from(counted.check().is_ok())),
         ..Reading::default()
     });
-    http::services_router(move || checked.check(), Arc::new(metrics)).merge(services.routes())
+    let ready = move || checked.check().map(|()| "ready".to_owned());
+    http::router(ready, Arc::new(metrics)).merge(services.routes())
 }

@@ -76,6 +76,18 @@ impl Health {
         self.services.get().map_or(Ok(()), |look| look())
     }
 
+    /// Whether the broker is ready at `now`, in a sentence. Messages go their way without services too.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn ready(&self, now: Instant) -> Result<String, String> {
+        self.check(now).map_err(|why| why.to_string())?;
+        Ok(match self.check_services() {
+            Ok(()) => "ready".to_owned(),
+            Err(why) => format!("ready, but without services: {why}"),
+        })
+    }
+
     /// Enters a phase.
     pub fn enter(&self, phase: Phase) {
         self.state().phase = phase;

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit};
+use axum::http::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -50,11 +53,67 @@ impl Default for Limits {
     }
 }
 
+/// How many requests a listener has refused for their size or their pace.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    heads_too_large: AtomicU64,
+    heads_late: AtomicU64,
+    bodies_too_large: AtomicU64,
+    bodies_late: AtomicU64,
+}
+
+impl Refusals {
+    /// Every count: its name in metrics, what it counts, how many there are.
+    #[must_use]
+    pub fn all(&self) -> [(&'static str, &'static str, u64); 4] {
+        let of = |counter: &AtomicU64| counter.load(Relaxed);
+        [
+            (
+                "http_heads_too_large",
+                "HTTP requests answered with 431, head too large",
+                of(&self.heads_too_large),
+            ),
+            (
+                "http_heads_late",
+                "HTTP connections that sent no whole head in time",
+                of(&self.heads_late),
+            ),
+            (
+                "http_bodies_too_large",
+                "HTTP requests answered with 413, content too large",
+                of(&self.bodies_too_large),
+            ),
+            (
+                "http_bodies_late",
+                "HTTP requests answered with 408, body not in time",
+                of(&self.bodies_late),
+            ),
+        ]
+    }
+
+    fn answered(&self, status: StatusCode) {
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => _ = self.bodies_too_large.fetch_add(1, Relaxed),
+            StatusCode::REQUEST_TIMEOUT => _ = self.bodies_late.fetch_add(1, Relaxed),
+            _ => {}
+        }
+    }
+
+    fn failed(&self, error: &hyper::Error) {
+        if error.is_parse_too_large() {
+            self.heads_too_large.fetch_add(1, Relaxed);
+        } else if error.is_timeout() {
+            self.heads_late.fetch_add(1, Relaxed);
+        }
+    }
+}
+
 /// Serves HTTP/1.1 on the listener until `shutdown`, then lets requests under way finish.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    refusals: Arc<Refusals>,
     shutdown: impl Future<Output = ()>,
 ) {
     let router = router.layer(DefaultBodyLimit::max(limits.body_bytes));
@@ -65,7 +124,9 @@ pub async fn serve(
             let Ok(permit) = room.clone().acquire_owned().await else { return };
             match listener.accept().await {
                 Ok(accepted) => {
-                    let connection = connection(accepted, router.clone(), limits, stopping.clone());
+                    let (router, refusals) = (router.clone(), refusals.clone());
+                    let connection =
+                        connection(accepted, router, limits, refusals, stopping.clone());
                     tokio::spawn(hold(permit, limits.connection_timeout, connection));
                 }
                 Err(error) => {
@@ -91,13 +152,21 @@ async fn connection(
     (stream, peer): (TcpStream, SocketAddr),
     router: Router,
     limits: Limits,
+    refusals: Arc<Refusals>,
     mut stopping: watch::Receiver<()>,
 ) {
     // Answers are small and must not wait for more of them.
     let _ = stream.set_nodelay(true);
+    let counted = refusals.clone();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        TowerToHyperService::new(router.clone()).call(request)
+        let (answer, counted) =
+            (TowerToHyperService::new(router.clone()).call(request), counted.clone());
+        async move {
+            let answer = answer.await;
+            answer.iter().for_each(|answer| counted.answered(answer.status()));
+            answer
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -115,6 +184,7 @@ async fn connection(
         }
     };
     if let Err(error) = served {
+        refusals.failed(&error);
         debug!(%error, "HTTP connection ended");
     }
 }

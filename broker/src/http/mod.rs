@@ -11,6 +11,6 @@ mod routes;
 mod tests;
 
 pub use health::{Health, NotReady, Phase};
-pub use listener::{Limits, serve};
+pub use listener::{Limits, Refusals, serve};
 pub use metrics::{Latencies, Metrics, Reading};
-pub use routes::{router, services_router};
+pub use routes::router;

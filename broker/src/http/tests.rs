@@ -26,8 +26,9 @@ async fn started(limits: Limits) -> (SocketAddr, Arc<Health>, oneshot::Sender<()
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = oneshot::channel();
-    let routes = router(health.clone(), Arc::new(metrics));
-    tokio::spawn(serve(listener, routes, limits, async {
+    let asked = health.clone();
+    let routes = router(move || asked.ready(Instant::now()), Arc::new(metrics));
+    tokio::spawn(serve(listener, routes, limits, Arc::default(), async {
         let _ = stopped.await;
     }));
     (address, health, stop)

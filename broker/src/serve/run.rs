@@ -111,25 +111,28 @@ async fn serve(config: Config) -> Result<(), Error> {
         );
     }
     // What the services serve themselves is for clients too.
-    let own = offered.as_ref().filter(|_| bridge.is_some()).map(|services| services.routes());
+    let served = offered.as_ref().filter(|_| bridge.is_some()).map(|services| services.routes());
+    let refusals = Arc::new(http::Refusals::default());
     let (clients, counters) = bridge.map(|web| (web.router, web.counters)).unzip();
     let metrics = {
         let (broker, tokens, services) = (broker.clone(), tokens.clone(), offered.clone());
+        let refusals = refusals.clone();
         Metrics::new(&latencies, move || {
             let bridge = counters.iter().flat_map(|counters| counters.all());
             let own = services.iter().flat_map(|services| services.counters().all());
             let up = services.as_ref().map(|services| u64::from(services.check().is_ok()));
-            let beside = bridge.chain(own).collect();
+            let beside = bridge.chain(own).chain(refusals.all()).collect();
             Reading { beside, services_up: up, ..reading(&broker, &tokens, &monitors) }
         })
     };
     let (stop_http, http_stopped) = oneshot::channel::<()>();
-    let routes = http::router(health.clone(), Arc::new(metrics)).merge(clients.unwrap_or_default());
-    let routes = routes.merge(own.unwrap_or_default());
+    let asked = health.clone();
+    let routes = http::router(move || asked.ready(Instant::now()), Arc::new(metrics));
+    let routes = routes.merge(clients.unwrap_or_default()).merge(served.unwrap_or_default());
     let mut limits = http::Limits::default();
     // A stream of events holds its connection.
     limits.connections += config.bridge.sockets_max;
-    let http_side = tokio::spawn(http::serve(listener, routes, limits, async {
+    let http_side = tokio::spawn(http::serve(listener, routes, limits, refusals, async {
         // Dropping the other end means the same.
         let _ = http_stopped.await;
     }));

@@ -222,6 +222,7 @@ async fn a_body_that_does_not_come_is_waited_for_a_while_only() {
         broker.http
     );
     assert_eq!(status_of(&broker, head.as_bytes()).await, 408);
+    assert_eq!(broker.metric("sampan_http_bodies_late_total").await, 1);
 }
 
 #[tokio::test]
@@ -233,6 +234,10 @@ async fn an_upgrade_with_too_large_a_head_is_refused() {
         "x".repeat(17 * 1024)
     );
     assert_eq!(status_of(&broker, head.as_bytes()).await, 431);
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while broker.metric("sampan_http_heads_too_large_total").await < 1 {
+        assert!(tokio::time::Instant::now() < until, "it is counted");
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,15 @@
 //! Input on `/socket.io/` that no well-made client sends: each with its answer, a counter, and no
 //! effect on others.
 
+use futures_util::StreamExt;
 use sampan::auth::Role;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::bad::{answer_to, frame, status_of};
-use crate::harness::{Broker, PATIENCE, Reply};
+use crate::harness::{Broker, PATIENCE, Reply, Socket};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
@@ -71,12 +73,17 @@ async fn two_polls_at_once_or_one_given_up_end_that_connection_alone() {
     assert_eq!(answers[1].0, 400);
     assert_eq!(code(&broker.call("GET", &twice, "", b"").await), (400, Some(1)));
     assert_eq!(broker.metric("sampan_bridge_socketio_polls_total").await, 1);
-    let given_up = opened(&broker).await;
-    let mut stream = TcpStream::connect(broker.http).await.expect("connected");
-    let head = format!("GET {given_up} HTTP/1.1\r\nhost: {}\r\n\r\n", broker.http);
-    stream.write_all(head.as_bytes()).await.expect("sent");
-    drop(stream);
-    until_metric(&broker, "sampan_bridge_socketio_polls_total", 2).await;
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while broker.metric("sampan_bridge_socketio_polls_total").await < 2 {
+        assert!(tokio::time::Instant::now() < until, "a poll that is given up is noticed");
+        // One that is given up before it has begun is none.
+        let given_up = opened(&broker).await;
+        let mut stream = TcpStream::connect(broker.http).await.expect("connected");
+        let head = format!("GET {given_up} HTTP/1.1\r\nhost: {}\r\n\r\n", broker.http);
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        broker.metric("sampan_bridge_socketio_polls_total").await;
+        drop(stream);
+    }
     assert_eq!(broker.call("POST", &other, "", b"3").await.text(), "ok", "others go on");
     witness.say(&json!({"id": 1, "ping": {}})).await;
     assert_eq!(witness.hear().await["id"], 1);
@@ -97,9 +104,55 @@ async fn a_body_that_is_too_large_or_has_no_end_is_refused() {
         chunked.extend(b"\r\n");
     }
     assert_eq!(status_of(&broker, &chunked).await, 413);
+    assert_eq!(broker.metric("sampan_http_bodies_too_large_total").await, 2);
     let slow = post("content-length: 9\r\n") + "4";
     assert_eq!(status_of(&broker, slow.as_bytes()).await, 408);
     assert_eq!(broker.call("POST", &sid, "", b"3").await.text(), "ok", "nothing of it was heard");
+}
+
+/// A client that is in, on a WebSocket.
+async fn live(broker: &Broker, token: &str) -> Socket {
+    let mut socket = broker.upgrade_at(WEBSOCKET, &[]).await.expect("upgraded");
+    socket.send(Message::text(format!("40{}", json!({ "token": token })))).await;
+    while !heard(&mut socket).await.starts_with("40") {}
+    socket
+}
+
+/// The next packet.
+async fn heard(socket: &mut Socket) -> String {
+    let next = tokio::time::timeout(PATIENCE, socket.stream.next()).await.expect("in time");
+    next.expect("open").expect("a frame").into_text().expect("a text").to_string()
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_costs_a_bounded_amount_and_holds_up_nobody() {
+    let broker = Broker::start();
+    let token = broker.token("till", Role::Service);
+    let mut stopped = Vec::new();
+    for _ in 0..8 {
+        stopped.push(live(&broker, &token).await);
+    }
+    let mut reader = live(&broker, &token).await;
+    let mut writer = broker.live(&token).await;
+    let before = broker.resident_kib();
+    let payload = "x".repeat(64 * 1024);
+    for n in 0..400 {
+        let event = format!("n{n}");
+        let message = json!({"topic": "user.till", "event": event, "payload": payload});
+        writer.say(&json!({"id": n + 1, "publish": message})).await;
+        writer.hear_of("published").await;
+        loop {
+            let packet = heard(&mut reader).await;
+            if packet.starts_with(&format!("42[\"{event}\",")) {
+                break;
+            }
+            assert_eq!(packet, "2", "nothing is missing before {event}");
+            reader.send(Message::text("3")).await;
+        }
+    }
+    let grown = broker.resident_kib().saturating_sub(before);
+    // 400 messages for eight readers are 200 MiB if all of them wait.
+    assert!(grown < 120 * 1024, "{grown} KiB");
 }
 
 #[tokio::test]

@@ -73,12 +73,17 @@ impl Broker {
 
     /// A client over QUIC.
     pub(crate) async fn client(&self, token: &str) -> Client {
+        self.try_client(token).await.expect("connected")
+    }
+
+    /// Tries to connect over QUIC.
+    pub(crate) async fn try_client(&self, token: &str) -> Result<Client, sampan_client::Error> {
         let certificate = DataDir::new(self.directory.path()).certificate_path();
         let trust = Trust::Pem(std::fs::read(certificate).expect("the certificate"));
         let token = Token::Static(token.to_owned());
         let url = format!("quic://{}", self.quic);
         let options = Options { trust, connect_timeout: PATIENCE, ..Options::new(url, token) };
-        Client::connect(options).await.expect("connected")
+        Client::connect(options).await
     }
 
     /// Resident memory of the process, KiB.

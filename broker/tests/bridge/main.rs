@@ -11,4 +11,5 @@ mod many;
 mod shop;
 mod socket;
 mod sse;
+mod tokens;
 mod users;
