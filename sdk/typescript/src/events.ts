@@ -7,13 +7,18 @@ import { SampanError } from "./error.js";
 import { checkedTopic, token } from "./topic.js";
 
 /** Topics of one sort, one for each id. */
-interface Rooms {
+export interface Rooms {
   /** What stands in front of the id. */
   prefix: string;
   /** Members of an object that may hold the id; an id may also stand alone. */
   members: readonly string[];
   /** Whether who joins is present there. */
   present?: boolean;
+  /** What stands in front of the id in the topics that are joined and left with it, by whoever may. */
+  also?: readonly string[];
+  /** Topics of the requests that tell who has joined how things stand there, and who has left. */
+  joined?: string;
+  left?: string;
 }
 
 /** What an event stands for. */
@@ -29,6 +34,9 @@ const CONVERSATION = {
   prefix: "chat.conversation.",
   members: ["conversationId", "conversation_id", "id"],
   present: true,
+  also: ["chat.typing.", "chat.position.", "chat.note."],
+  joined: "chat.join_conversation",
+  left: "chat.leave_conversation",
 };
 const PRODUCT = { prefix: "inventory.product.", members: ["productId", "product_id", "id"] };
 const ORDER = { prefix: "order.", members: ["orderId", "order_id", "id"] };
@@ -63,11 +71,16 @@ export function topicsAtConnect(user: string, role: string): string[] {
   return [`user.${token(user)}`, ...(ofRole === undefined ? [] : [ofRole])];
 }
 
-/** The topic of the room that the data names. @throws {SampanError} when it names none. */
-export function topicOf({ prefix, members }: Rooms, data: unknown): string {
+/** The id of the room that the data names. @throws {SampanError} when it names none. */
+export function idOf({ members }: Rooms, data: unknown): string {
   const isObject = typeof data === "object" && data !== null;
   const found = isObject ? members.map((name) => (data as Record<string, unknown>)[name]).find((id) => id !== undefined) : data;
   const isId = (typeof found === "string" && found !== "") || Number.isInteger(found);
   if (!isId) throw new SampanError("invalid", "give an id, a text or a whole number");
-  return checkedTopic(prefix + token(found as string | number));
+  return String(found);
+}
+
+/** The topic of an id. @throws {SampanError} when the id is too long for one. */
+export function topicOf(prefix: string, id: string): string {
+  return checkedTopic(prefix + token(id));
 }

@@ -3,7 +3,7 @@
 import { type Options, Sampan } from "./client.js";
 import type { TokenProvider } from "./driver.js";
 import { SampanError } from "./error.js";
-import { EVENTS, topicOf, topicsAtConnect } from "./events.js";
+import { EVENTS, type Rooms, idOf, topicOf, topicsAtConnect } from "./events.js";
 import { Listeners } from "./listeners.js";
 import type { Standing } from "./presence.js";
 import type { Subscription } from "./subscription.js";
@@ -38,6 +38,8 @@ interface Emitted {
   acknowledge: Acknowledge | undefined;
 }
 
+/** The code of a request that nobody serves. */
+const NO_RESPONDER = 302;
 /** Events that wait for `connect`. */
 const WAITING_MAX = 256;
 const CLOSED: SocketState = { open: false, connected: false, error: undefined };
@@ -179,10 +181,8 @@ export class EventSocket {
       if (!action) throw new SampanError("invalid", `there is no event ${emitted.event}`, { code: 101 });
       if ("ask" in action) return (await client.request(action.ask, emitted.data)).payload;
       const rooms = "join" in action ? action.join : action.leave;
-      const topic = topicOf(rooms, emitted.data);
-      if ("leave" in action) return this.#leave(topic);
-      await this.#join(client, topic, rooms.present ?? false).subscription.ready;
-      return {};
+      const id = idOf(rooms, emitted.data);
+      return "join" in action ? this.#enter(client, rooms, id) : this.#exit(client, rooms, id);
     };
     done().then(
       (answer) => emitted.acknowledge?.({ ok: true, ...(typeof answer === "object" ? answer : { answer }) }),
@@ -197,6 +197,36 @@ export class EventSocket {
     const { code, message, retryAfterMs } = error as SampanError;
     if (acknowledge) acknowledge({ error: { code, message, retry_after_ms: retryAfterMs } });
     else this.#tell("emit_error", { event, error });
+  }
+
+  /** Joins a room and what goes with it; how things stand there. */
+  async #enter(client: Sampan, rooms: Rooms, id: string): Promise<object> {
+    const topic = topicOf(rooms.prefix, id);
+    await this.#join(client, topic, rooms.present ?? false).subscription.ready;
+    const also = this.#rooms.has(topic) ? (rooms.also ?? []) : [];
+    // Whoever may not be there is not.
+    await Promise.allSettled(also.map((prefix) => this.#join(client, topicOf(prefix, id), false).subscription.ready));
+    return { topic, ...(await this.#look(client, rooms.joined, id)) };
+  }
+
+  /** Leaves a room and what goes with it. */
+  async #exit(client: Sampan, rooms: Rooms, id: string): Promise<object> {
+    const topic = topicOf(rooms.prefix, id);
+    const wasIn = this.#rooms.has(topic);
+    for (const prefix of [rooms.prefix, ...(rooms.also ?? [])]) this.#leave(topicOf(prefix, id));
+    return { topic, ...(wasIn ? await this.#look(client, rooms.left, id) : {}) };
+  }
+
+  /** Asks how things stand in a room. Where nobody serves it the room is there all the same. */
+  async #look(client: Sampan, asked: string | undefined, id: string): Promise<object> {
+    if (asked === undefined) return {};
+    try {
+      const { payload } = await client.request(asked, { conversation_id: id });
+      return typeof payload === "object" && payload !== null ? payload : {};
+    } catch (error) {
+      if ((error as SampanError).code === NO_RESPONDER) return {};
+      throw error;
+    }
   }
 
   #join(client: Sampan, topic: string, isPresent: boolean): Room {
@@ -216,12 +246,11 @@ export class EventSocket {
     return room;
   }
 
-  #leave(topic: string): object {
+  #leave(topic: string): void {
     const room = this.#rooms.get(topic);
     this.#rooms.delete(topic);
     room?.entry?.close();
     room?.subscription.close();
-    return {};
   }
 
   #tell(event: string, data: unknown): void {

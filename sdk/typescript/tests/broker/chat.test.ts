@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 
-import { Sampan } from "@sampan/client";
+import { EventSocket, Sampan } from "@sampan/client";
 import { Chat, type Room } from "@sampan/client/chat";
 import { Broker, type Role, until } from "./harness.js";
 
@@ -59,6 +59,27 @@ test("a customer and an agent talk, see who types, and how far each message has 
   own.close();
   await theirs.leave();
   await bob.available("offline");
+});
+
+test("a socket of events that joins a conversation is told how it stands there, and who types", async () => {
+  const [customer, lee] = [await chat("kay", "customer"), await agent("lee")];
+  const { id } = await customer.open("socket");
+  const socket = new EventSocket({ url: broker.url });
+  const typing: { userId: string }[] = [];
+  socket.on("user:typing", (told) => typing.push(told));
+  socket.connect(broker.token("kay", "customer"));
+  const says = (event: string) => new Promise<any>((resolve) => socket.emit(event, { conversationId: id }, resolve));
+  const joined = await says("chat:join_conversation");
+  assert.deepEqual([joined.ok, joined.topic, joined.conversation?.id], [true, `chat.conversation.${id}`, id]);
+  const theirs = lee.room(id);
+  await theirs.ready;
+  theirs.type();
+  await until(() => typing.some(({ userId }) => userId === "lee"), "who types");
+  const left = await says("conversation:leave");
+  assert.deepEqual([left.ok, left.topic], [true, `chat.conversation.${id}`]);
+  socket.destroy();
+  await theirs.leave();
+  await lee.available("offline");
 });
 
 test("agents write notes that the customer never sees", async () => {
