@@ -258,6 +258,13 @@ async fn compression_that_is_offered_is_declined() {
     let answer = String::from_utf8_lossy(&answer).to_lowercase();
     assert!(answer.starts_with("http/1.1 101"), "{answer}");
     assert!(!answer.contains("sec-websocket-extensions"), "{answer}");
+    // What is compressed all the same is a breach.
+    let compressed = frame(0xc1, b"\xca\x48\xcd\x00\x00");
+    stream.write_all(&compressed).await.expect("sent");
+    let mut close = [0; 4];
+    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut close)).await;
+    read.expect("in time").expect("a close");
+    assert_eq!((close[0], u16::from_be_bytes([close[2], close[3]])), (0x88, 1002));
 }
 
 #[tokio::test]

@@ -12,21 +12,21 @@ use crate::bad::{answer_to, frame, status_of};
 use crate::harness::{Broker, PATIENCE, Reply, Socket};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
-const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
+pub(crate) const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 /// A connection that polls: the address of its requests.
-async fn opened(broker: &Broker) -> String {
+pub(crate) async fn opened(broker: &Broker) -> String {
     let open = broker.call("GET", POLLING, "", b"").await;
     let open: Value = serde_json::from_slice(&open.body[1..]).expect("JSON after the type");
     format!("{POLLING}&sid={}", open["sid"].as_str().expect("a text"))
 }
 
 /// The protocol's code in a refusal.
-fn code(reply: &Reply) -> (u16, Option<u64>) {
+pub(crate) fn code(reply: &Reply) -> (u16, Option<u64>) {
     (reply.status, reply.json()["code"].as_u64())
 }
 
-async fn until_metric(broker: &Broker, name: &str, value: u64) {
+pub(crate) async fn until_metric(broker: &Broker, name: &str, value: u64) {
     let until = tokio::time::Instant::now() + PATIENCE;
     while broker.metric(name).await < value {
         assert!(tokio::time::Instant::now() < until, "{name}");
@@ -111,7 +111,7 @@ async fn a_body_that_is_too_large_or_has_no_end_is_refused() {
 }
 
 /// A client that is in, on a WebSocket.
-async fn live(broker: &Broker, token: &str) -> Socket {
+pub(crate) async fn live(broker: &Broker, token: &str) -> Socket {
     let mut socket = broker.upgrade_at(WEBSOCKET, &[]).await.expect("upgraded");
     socket.send(Message::text(format!("40{}", json!({ "token": token })))).await;
     while !heard(&mut socket).await.starts_with("40") {}
@@ -119,7 +119,7 @@ async fn live(broker: &Broker, token: &str) -> Socket {
 }
 
 /// The next packet.
-async fn heard(socket: &mut Socket) -> String {
+pub(crate) async fn heard(socket: &mut Socket) -> String {
     let next = tokio::time::timeout(PATIENCE, socket.stream.next()).await.expect("in time");
     next.expect("open").expect("a frame").into_text().expect("a text").to_string()
 }

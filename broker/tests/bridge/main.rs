@@ -7,6 +7,7 @@ mod groups;
 mod harness;
 mod http;
 mod inventory;
+mod late;
 mod many;
 mod shop;
 mod socket;
