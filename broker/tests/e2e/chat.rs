@@ -13,7 +13,7 @@ use crate::asking::{ask, ask_in_time, code, topic};
 use crate::harness::{Broker, PATIENCE, pattern};
 
 /// An agent of this id, with so many slots, who takes chats.
-async fn agent(broker: &Broker, id: &str, limit: u32) -> Client {
+pub(crate) async fn agent(broker: &Broker, id: &str, limit: u32) -> Client {
     let boss = broker.client("boss", Role::Admin).await;
     let told = json!({
         "id": id, "name": id, "email": format!("{id}@example.com"), "concurrent_limit": limit,
@@ -27,7 +27,7 @@ async fn agent(broker: &Broker, id: &str, limit: u32) -> Client {
 }
 
 /// A conversation of this customer.
-async fn open(client: &Client, id: &str) -> String {
+pub(crate) async fn open(client: &Client, id: &str) -> String {
     let asked =
         json!({ "client_conversation_id": id, "metadata": { "source": "web", "language": "th" } });
     let chat = ask_in_time(client, "chat.open", &asked).await.expect("begun");
@@ -57,7 +57,12 @@ fn draft(id: &str, client_id: &str, text: &str) -> Value {
     })
 }
 
-async fn send(client: &Client, id: &str, client_id: &str, text: &str) -> Result<Value, Error> {
+pub(crate) async fn send(
+    client: &Client,
+    id: &str,
+    client_id: &str,
+    text: &str,
+) -> Result<Value, Error> {
     ask(client, "chat.send_message", &draft(id, client_id, text)).await
 }
 

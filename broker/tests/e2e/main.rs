@@ -13,5 +13,6 @@ mod inventory;
 mod journal;
 mod mongo;
 mod operation;
+mod routing;
 mod services;
 mod tokens;
