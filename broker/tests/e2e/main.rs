@@ -13,6 +13,7 @@ mod inventory;
 mod journal;
 mod mongo;
 mod operation;
+mod orders;
 mod routing;
 mod services;
 mod tokens;

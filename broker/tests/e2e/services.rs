@@ -110,7 +110,7 @@ async fn services_of_their_own_process_answer_and_survive_each_others_restarts()
 pub(crate) struct Process(JoinHandle<()>);
 
 impl Process {
-    fn start(address: &Address, options: Options) -> Self {
+    pub(crate) fn start(address: &Address, options: Options) -> Self {
         Process::with_chat(address, None, options)
     }
 

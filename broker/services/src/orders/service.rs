@@ -29,6 +29,10 @@ pub const UNTRACK: &str = "orders.untrack";
 /// The topic on which it is asked how all orders stand.
 pub const SUMMARY: &str = "orders.summary";
 
+/// Time between two looks for jobs whose seven days are over.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Jobs that are ended at once.
+const EXPIRED_MAX: u32 = 100;
 /// How long the broker goes by a yes or a no. An order seldom changes its agent.
 const TTL: Duration = Duration::from_secs(30);
 
@@ -39,6 +43,10 @@ const TTL: Duration = Duration::from_secs(30);
 pub async fn serve(host: &mut Host, orders: &Orders) -> Result<(), Error> {
     tell(host, orders).await?;
     read(host, orders).await?;
+    host.sweep(orders, "orders.expired", SWEEP, |store| async move {
+        while store.expire(EXPIRED_MAX).await? > 0 {}
+        Ok(())
+    });
     host.authorize(orders, "order.*", |store, asker, action, topic| async move {
         verdict(&store, &asker, action, &topic).await
     })
