@@ -14,30 +14,21 @@ pub(crate) struct Rooms {
     members: &'static [&'static str],
     /// Whether who joins is present there.
     present: bool,
+    /// What stands in front of the id in the topics that are joined and left with it, by whoever may.
+    also: &'static [&'static str],
+    /// What is asked next, if something is.
+    asked: Option<Asked>,
 }
 
-/// What goes with the rooms of one sort.
+/// Topics of the requests that tell who has joined a room how things stand there, and who has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Beside {
-    /// What stands in front of the id in the name of such a room.
-    prefix: &'static str,
-    /// What stands in front of it in those that are joined too, and left, by whoever may.
-    also: &'static [&'static str],
-    /// Topic of the request that tells who has joined how things stand there.
+struct Asked {
     joined: &'static str,
-    /// Topic of the request that tells who has left.
     left: &'static str,
 }
 
 /// Where a message is worth nothing a moment later: whoever is recovered joins anew.
 const FLEETING: [&str; 2] = ["chat.typing.", "chat.position."];
-
-const BESIDE: [Beside; 1] = [Beside {
-    prefix: "chat.conversation.",
-    also: &["chat.typing.", "chat.position.", "chat.note."],
-    joined: "chat.join_conversation",
-    left: "chat.leave_conversation",
-}];
 
 /// What follows from joining or leaving a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,12 +45,13 @@ pub(crate) struct Follow {
 
 /// What follows from joining or leaving this topic, if something does.
 pub(crate) fn follow(topic: &str) -> Option<Follow> {
-    let of = |beside: &Beside| topic.strip_prefix(beside.prefix).map(|token| (*beside, token));
-    let (beside, token) = BESIDE.iter().find_map(of)?;
+    let of = |rooms: &'static Rooms| topic.strip_prefix(rooms.prefix).map(|token| (rooms, token));
+    let (rooms, token) = ROOMS.iter().find_map(of)?;
+    let Asked { joined, left } = rooms.asked?;
     let id = topic::token_to_id(token)?;
-    let also = beside.also.iter().map(|prefix| format!("{prefix}{token}")).collect();
+    let also = rooms.also.iter().map(|prefix| format!("{prefix}{token}")).collect();
     let payload = serde_json::json!({ "conversation_id": id }).to_string();
-    Some(Follow { also, joined: beside.joined, left: beside.left, payload })
+    Some(Follow { also, joined, left, payload })
 }
 
 /// Whether a room's messages are worth nothing a moment later.
@@ -84,14 +76,14 @@ const CONVERSATION: Rooms = Rooms {
     prefix: "chat.conversation.",
     members: &["conversationId", "conversation_id", "id"],
     present: true,
+    also: &["chat.typing.", "chat.position.", "chat.note."],
+    asked: Some(Asked { joined: "chat.join_conversation", left: "chat.leave_conversation" }),
 };
-const PRODUCT: Rooms = Rooms {
-    prefix: "inventory.product.",
-    members: &["productId", "product_id", "id"],
-    present: false,
-};
-const ORDER: Rooms =
-    Rooms { prefix: "order.", members: &["orderId", "order_id", "id"], present: false };
+const PRODUCT: Rooms = Rooms::alone("inventory.product.", &["productId", "product_id", "id"]);
+const ORDER: Rooms = Rooms::alone("order.", &["orderId", "order_id", "id"]);
+
+/// Every sort of rooms.
+static ROOMS: [Rooms; 3] = [CONVERSATION, PRODUCT, ORDER];
 
 /// Every event that a client may send.
 pub(crate) const EVENTS: [(&str, Action); 18] = [
@@ -139,11 +131,15 @@ pub(crate) fn at_connect(user: &str, role: &str) -> Vec<String> {
 
 /// Whether who joins this topic is present there.
 pub(crate) fn is_present(topic: &str) -> bool {
-    let all = [CONVERSATION, PRODUCT, ORDER];
-    topic == AGENTS || all.iter().any(|rooms| rooms.present && topic.starts_with(rooms.prefix))
+    topic == AGENTS || ROOMS.iter().any(|rooms| rooms.present && topic.starts_with(rooms.prefix))
 }
 
 impl Rooms {
+    /// Rooms that nothing else goes with.
+    const fn alone(prefix: &'static str, members: &'static [&'static str]) -> Self {
+        Rooms { prefix, members, present: false, also: &[], asked: None }
+    }
+
     /// The topic of the room that the argument names, by its id or by an object that holds it.
     ///
     /// # Errors
