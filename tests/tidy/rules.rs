@@ -83,7 +83,7 @@ const DOORS: &[(&str, &[&str])] = &[
         "unicode_normalization",
         &["broker/services/src/chat/rules/text.rs", "broker/services/src/orders/rules/webhook.rs"],
     ),
-    ("ureq", &["broker/src/auth/jwks/fetch.rs"]),
+    ("ureq", &["broker/services/src/outbound.rs", "broker/src/auth/jwks/fetch.rs"]),
     ("uuid", &["broker/services/src/id.rs"]),
 ];
 

@@ -11,6 +11,7 @@ pub mod inventory;
 mod moment;
 pub mod notifications;
 pub mod orders;
+mod outbound;
 pub mod outbox;
 mod refusal;
 mod role;

@@ -13,8 +13,9 @@ use crate::chat::files::Folder;
 use crate::chat::service::Desk;
 use crate::chat::store::{MongoStore, SqlStore};
 use crate::chat::{self, Beside};
-use crate::http::Routes;
+use crate::http::{Routes, webhooks};
 use crate::inventory;
+use crate::orders::carriers::Carriers;
 use crate::orders::{self, Orders};
 use crate::outbox::{self, Relay};
 use crate::secret;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub files: PathBuf,
     /// Which locations give first to those who name none.
     pub allocation: inventory::rules::allocation::Order,
+    /// Tracking services that are asked about orders.
+    pub carriers: Vec<orders::carriers::Settings>,
 }
 
 /// The services of a process.
@@ -62,6 +65,7 @@ pub struct Services {
     chat_database: Option<Mongo>,
     files: Folder,
     allocation: inventory::rules::allocation::Order,
+    carriers: Carriers,
     counters: Arc<Counters>,
     /// Why they do not work at this moment, if they do not.
     failing: Arc<Mutex<Option<String>>>,
@@ -73,12 +77,17 @@ impl Services {
     /// # Errors
     /// `Setup` if an address is not valid.
     pub fn open(settings: &Settings) -> Result<Self, store::Error> {
+        let counters = Arc::<Counters>::default();
+        let carriers = Carriers::new(&settings.carriers, &counters.carriers);
+        let carriers =
+            carriers.map_err(|why| store::Error::Setup(format!("a tracking service: {why}")))?;
         Ok(Services {
             database: Database::open(&settings.database)?,
             chat_database: settings.chat_database.as_ref().map(Mongo::open).transpose()?,
             files: Folder::new(&settings.files),
             allocation: settings.allocation,
-            counters: Arc::default(),
+            carriers,
+            counters,
             failing: Arc::new(Mutex::new(Some("starting".to_owned()))),
         })
     }
@@ -99,10 +108,11 @@ impl Services {
 
     /// What they answer over HTTP themselves, to be mounted on a listener.
     pub fn routes(&self) -> Routes {
-        match &self.chat_database {
+        let own = match &self.chat_database {
             Some(database) => self.beside(MongoStore::new(database)).routes(),
             None => self.beside(SqlStore::new(&self.database)).routes(),
-        }
+        };
+        own.merge(webhooks(&Orders::new(&self.database), &self.carriers))
     }
 
     /// Brings the tables to what this program expects.
@@ -189,7 +199,11 @@ impl Services {
             Some(database) => self.chat(host, MongoStore::new(database)).await?,
             None => self.chat(host, SqlStore::new(&self.database)).await?,
         }
-        orders::serve(host, &Orders::new(&self.database)).await?;
+        let orders = Orders::new(&self.database);
+        orders::serve(host, &orders).await?;
+        if !self.carriers.is_empty() {
+            host.beside("the asking of carriers", self.carriers.clone().ask_for_ever(orders));
+        }
         let stock = inventory::store::Stock::new(&self.database, self.allocation);
         inventory::serve(host, &stock, &self.counters.inventory).await?;
         let relay = Relay::new(&self.database, host.client(), self.counters.outbox.clone());

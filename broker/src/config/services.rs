@@ -7,13 +7,17 @@ use std::path::{Path, PathBuf};
 
 use sampan_services::Settings;
 use sampan_services::inventory::rules::allocation::Order;
+use sampan_services::orders::carriers;
 use sampan_services::store::Address;
+use serde::Deserialize;
 
 use super::error::Error;
 use super::file;
 
 /// Bytes of a file with an address.
 const ADDRESS_BYTES_MAX: u64 = 4096;
+/// Bytes of the file with the tracking services.
+const CARRIERS_BYTES_MAX: u64 = 64 * 1024;
 /// Permissions that let others read or change a file.
 const OTHERS: u32 = 0o027;
 /// The SQLite database in the data directory.
@@ -30,6 +34,15 @@ pub struct Services {
     files: PathBuf,
     database: Place,
     chat_database: Option<Place>,
+    carriers: Option<PathBuf>,
+}
+
+/// The file of the tracking services.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Carriers {
+    #[serde(default)]
+    tracker: Vec<carriers::Settings>,
 }
 
 /// Where the address of a database is.
@@ -43,8 +56,14 @@ impl Services {
     /// The settings of a file, and the addresses of the variables.
     pub(super) fn new(file: &file::File, variables: Variables) -> Self {
         let kept = |name: &str| absolute(&file.data.dir.join(name));
-        let file::Services { enabled, allocation, database_file, chat_database_file, files_dir } =
-            &file.services;
+        let file::Services {
+            enabled,
+            allocation,
+            database_file,
+            chat_database_file,
+            files_dir,
+            carriers_file,
+        } = &file.services;
         let database = Place::of(variables.database, database_file.as_deref());
         Services {
             enabled: *enabled,
@@ -52,19 +71,21 @@ impl Services {
             files: files_dir.clone().unwrap_or_else(|| kept(FILES)),
             database: database.unwrap_or_else(|| Place::Here(Address::sqlite(&kept(SQLITE)))),
             chat_database: Place::of(variables.chat_database, chat_database_file.as_deref()),
+            carriers: carriers_file.clone(),
         }
     }
 
     /// What they are set up with.
     ///
     /// # Errors
-    /// If the file of an address cannot be read, or can be by others.
+    /// If the file of an address or of the tracking services cannot be read, or can be by others.
     pub fn settings(&self) -> Result<Settings, Error> {
         Ok(Settings {
             database: self.database.address()?,
             chat_database: self.chat_database.as_ref().map(Place::address).transpose()?,
             files: self.files.clone(),
             allocation: self.allocation,
+            carriers: self.carriers.as_deref().map_or(Ok(Vec::new()), trackers)?,
         })
     }
 }
@@ -85,7 +106,11 @@ impl Place {
     fn address(&self) -> Result<Address, Error> {
         match self {
             Place::Here(address) => Ok(address.clone()),
-            Place::File(path) => read(path).map_err(|error| Error::Read(path.clone(), error)),
+            Place::File(path) => {
+                let text = read(path, ADDRESS_BYTES_MAX);
+                text.map(|text| Address::new(&text))
+                    .map_err(|error| Error::Read(path.clone(), error))
+            }
         }
     }
 }
@@ -94,12 +119,23 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn read(path: &Path) -> io::Result<Address> {
+fn trackers(path: &Path) -> Result<Vec<carriers::Settings>, Error> {
+    let wrong = |error: io::Error| Error::Read(path.to_owned(), error);
+    let text = read(path, CARRIERS_BYTES_MAX).map_err(wrong)?;
+    // What is wrong is told without the text, which holds keys.
+    let read = toml::from_str::<Carriers>(&text).map_err(|error| {
+        wrong(io::Error::new(io::ErrorKind::InvalidData, error.message().to_owned()))
+    });
+    Ok(read?.tracker)
+}
+
+/// A file that others may not look at.
+fn read(path: &Path, bytes_max: u64) -> io::Result<String> {
     let file = File::open(path)?;
     if file.metadata()?.permissions().mode() & OTHERS != 0 {
         return Err(io::Error::other("others can read or change it; `chmod 600` cures that"));
     }
     let mut text = String::new();
-    file.take(ADDRESS_BYTES_MAX).read_to_string(&mut text)?;
-    Ok(Address::new(&text))
+    file.take(bytes_max).read_to_string(&mut text)?;
+    Ok(text)
 }

@@ -239,11 +239,29 @@ impl Broker {
 
     /// Status and body of a GET.
     pub(crate) fn http_get(&self, path: &str) -> (u16, String) {
+        self.http_call("GET", path, "", b"")
+    }
+
+    /// Status and body of a request with these header lines.
+    pub(crate) fn http_call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> (u16, String) {
         use std::io::{Read, Write};
         let mut stream = std::net::TcpStream::connect(self.http).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
-            .expect("sent");
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\
+             Content-Length: {length}\r\n\r\n"
+        )
+        .expect("sent");
+        // Who refuses a body early does not read it.
+        let _ = stream.write_all(body);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("answered");
         let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");

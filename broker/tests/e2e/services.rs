@@ -120,10 +120,24 @@ impl Process {
         chat_database: Option<Address>,
         options: Options,
     ) -> Self {
-        let database = address.clone();
-        // No file comes.
-        let files = std::path::PathBuf::from("unused");
-        let settings = Settings { database, chat_database, files, allocation: Order::Ranked };
+        Process::with(address, |settings| settings.chat_database = chat_database, options)
+    }
+
+    /// One with other settings.
+    pub(crate) fn with(
+        address: &Address,
+        change: impl FnOnce(&mut Settings),
+        options: Options,
+    ) -> Self {
+        let mut settings = Settings {
+            database: address.clone(),
+            chat_database: None,
+            // No file comes.
+            files: std::path::PathBuf::from("unused"),
+            allocation: Order::Ranked,
+            carriers: Vec::new(),
+        };
+        change(&mut settings);
         let services = Services::open(&settings).expect("a valid address");
         let run = async move {
             let connect = move || Client::connect(options.clone());

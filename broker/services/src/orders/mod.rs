@@ -1,6 +1,7 @@
 //! Orders and where they are: what a carrier says becomes what a customer is told, once.
 
 mod asked;
+pub mod carriers;
 mod events;
 pub mod model;
 pub mod rules;
@@ -12,4 +13,4 @@ pub use asked::{
 };
 pub use service::{GET, HISTORY, LIST, STATUS, SUMMARY, TRACK, UNTRACK, UPSERT, serve};
 pub(crate) use store::SCHEMA;
-pub use store::{Orders, Turn, Whose};
+pub use store::{Orders, Whose};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{inventory, outbox};
+use crate::{inventory, orders, outbox};
 
 /// What the services of a process count.
 #[derive(Debug, Default)]
@@ -11,6 +11,8 @@ pub struct Counters {
     pub outbox: std::sync::Arc<outbox::Counters>,
     /// What is counted of stock.
     pub inventory: std::sync::Arc<inventory::Counters>,
+    /// What is counted of tracking services.
+    pub carriers: std::sync::Arc<orders::carriers::Counters>,
     pub(super) requests: AtomicU64,
     pub(super) problems: AtomicU64,
     pub(super) retries: AtomicU64,
@@ -38,7 +40,8 @@ impl Counters {
             ("services_sweeps", "Sweeps carried out", read(&self.sweeps)),
             ("services_sweep_failures", "Sweeps that failed", read(&self.sweep_failures)),
         ];
-        own.into_iter().chain(self.outbox.all()).chain(self.inventory.all()).collect()
+        let own = own.into_iter().chain(self.outbox.all()).chain(self.inventory.all());
+        own.chain(self.carriers.all()).collect()
     }
 
     pub(crate) fn add(count: &AtomicU64) {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sampan_services::Moment;
 use sampan_services::orders::model::{Checkpoint, Order, Source, Status};
-use sampan_services::orders::{Orders, StatusTold, Summary, Turn, Upsert, Whose};
+use sampan_services::orders::rules::polling::Job;
+use sampan_services::orders::{Orders, StatusTold, Summary, Upsert, Whose};
 use sampan_services::store::{Database, Error, Query};
 use sampan_tests::chance::Chance;
 use tokio::task::JoinSet;
@@ -218,8 +219,8 @@ async fn a_number_that_is_used_again_is_the_newest_orders() {
         assert!(matches!(orders.upsert(&other).await, Err(Error::Conflict(_))));
         let moved = orders.upsert(&upsert("new", Some("TH2"))).await.expect("told");
         assert_eq!(moved.status, Status::InTransit, "the status is not told by this");
-        let numbers = |turns: Vec<Turn>| -> Vec<String> {
-            turns.into_iter().map(|turn| turn.job.tracking_number).collect()
+        let numbers = |turns: Vec<Job>| -> Vec<String> {
+            turns.into_iter().map(|job| job.tracking_number).collect()
         };
         assert_eq!(numbers(orders.due(10).await.expect("asked")), ["TH2"], "the old one is over");
     }

@@ -1,9 +1,12 @@
 //! What the codes of the tracking services mean.
 
+use serde::Deserialize;
+
 use crate::orders::model::Status;
 
 /// A service that knows where parcels of many carriers are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Provider {
     /// AfterShip.
     AfterShip,
@@ -62,6 +65,17 @@ const EASYPOST: &[(&str, Meaning)] = &[
 ];
 
 impl Provider {
+    /// The service of this name, as configuration and addresses have it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "aftership" => Some(Provider::AfterShip),
+            "shippo" => Some(Provider::Shippo),
+            "easypost" => Some(Provider::EasyPost),
+            _ => None,
+        }
+    }
+
     /// What one of its codes means.
     #[must_use]
     pub fn meaning(self, code: &str) -> Meaning {

@@ -12,13 +12,6 @@ use crate::store::{Database, Error, Query, Row, Work, each};
 /// How long a job is one process's, milliseconds. An answer takes less.
 const LEASE_MS: i64 = 60_000;
 
-/// A job whose time has come, for one process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// The job.
-    pub job: Job,
-}
-
 /// Begins a job, if there is one; whether it runs. One that has ended begins anew only if it is
 /// asked to.
 pub(super) async fn begin(
@@ -93,7 +86,7 @@ pub(super) async fn stop_all(
 }
 
 /// Jobs whose time has come, for this caller.
-pub(super) async fn due(database: &Database, max: u32) -> Result<Vec<Turn>, Error> {
+pub(super) async fn due(database: &Database, max: u32) -> Result<Vec<Job>, Error> {
     let mut work = database.begin().await?;
     let now = work.now().await?;
     let text = each(
@@ -105,10 +98,10 @@ pub(super) async fn due(database: &Database, max: u32) -> Result<Vec<Turn>, Erro
          ORDER BY next_poll_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING body",
     );
     let query = Query::new(text).bind(now).bind(now.as_ms() + LEASE_MS).bind(i64::from(max));
-    let turn = |row: &Row| Ok(Turn { job: row.json("body")? });
-    let turns: Vec<Turn> = work.all(query).await?.iter().map(turn).collect::<Result<_, Error>>()?;
+    let job = |row: &Row| row.json("body");
+    let jobs = work.all(query).await?.iter().map(job).collect::<Result<_, Error>>()?;
     work.commit().await?;
-    Ok(turns)
+    Ok(jobs)
 }
 
 /// Ends jobs whose time is over, each in a transaction of its own.

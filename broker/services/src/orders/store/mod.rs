@@ -9,7 +9,6 @@ mod schema;
 
 use std::collections::BTreeSet;
 
-pub use self::jobs::Turn;
 pub use self::pages::Whose;
 pub(crate) use self::schema::SCHEMA;
 use super::asked::{Heard, Upsert};
@@ -120,12 +119,12 @@ impl Orders {
     /// Those of the database.
     pub async fn answered(
         &self,
-        turn: &Turn,
+        asked: &Job,
         answer: Result<Vec<Checkpoint>, Option<std::time::Duration>>,
         seed: u64,
     ) -> Result<(), Error> {
         let mut work = self.0.begin().await?;
-        let Some(order) = lock(&mut work, &turn.job.order_id).await? else { return Ok(()) };
+        let Some(order) = lock(&mut work, &asked.order_id).await? else { return Ok(()) };
         let now = work.now().await?;
         let (points, failure) = match answer {
             Ok(points) => (points, None),
@@ -133,7 +132,7 @@ impl Orders {
         };
         let heard = take(&mut work, order, points, now).await?;
         let said = failure.unwrap_or(Answer::Known(heard.order.status));
-        let Job { order_id, carrier, tracking_number, .. } = &turn.job;
+        let Job { order_id, carrier, tracking_number, .. } = asked;
         let next = |job: &Job| answered(job, said, now, seed);
         jobs::change(&mut work, order_id, carrier, tracking_number, next).await?;
         work.commit().await
@@ -172,7 +171,7 @@ impl Orders {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn due(&self, max: u32) -> Result<Vec<Turn>, Error> {
+    pub async fn due(&self, max: u32) -> Result<Vec<Job>, Error> {
         jobs::due(&self.0, max).await
     }
 

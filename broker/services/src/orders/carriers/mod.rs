@@ -1,0 +1,208 @@
+//! Tracking services: who is asked about the numbers of which carriers, and what they answer.
+
+mod answer;
+mod counters;
+mod poll;
+mod webhook;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::{Instant, sleep_until};
+
+pub use self::counters::Counters;
+use super::model::{Checkpoint, Source};
+use super::rules::carrier::Provider;
+use super::rules::polling::Job;
+use crate::outbound::{Outbound, encoded};
+
+/// Requests a minute if nothing is said.
+const PER_MINUTE: u32 = 60;
+/// Fewer would let the lease of a job end before its turn.
+const PER_MINUTE_MIN: u32 = 10;
+
+/// A secret that is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Key(String);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// What a tracking service is set up with.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Which one.
+    pub provider: Provider,
+    /// The key that it knows the shop by.
+    pub key: Key,
+    /// The secret that it signs its webhooks with; without one they are not taken.
+    #[serde(default)]
+    pub webhook_secret: Option<Key>,
+    /// Where it is, if not where the provider's is.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Carriers that it is asked about, under its own names for them; all if none is named.
+    #[serde(default)]
+    pub carriers: Vec<String>,
+    /// Requests of one process a minute, 10 at least; 60 if nothing is said.
+    #[serde(default)]
+    pub per_minute: Option<u32>,
+}
+
+/// All tracking services of a shop.
+#[derive(Clone, Debug, Default)]
+pub struct Carriers {
+    trackers: Arc<[Tracker]>,
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug)]
+struct Tracker {
+    provider: Provider,
+    key: Key,
+    webhook_secret: Option<Key>,
+    carriers: Vec<String>,
+    outbound: Outbound,
+    pause: Duration,
+    /// When it may be asked next.
+    next: Mutex<Instant>,
+}
+
+impl Carriers {
+    /// The services of these settings.
+    ///
+    /// # Errors
+    /// What is wrong with one.
+    pub fn new(settings: &[Settings], counters: &Arc<Counters>) -> Result<Self, String> {
+        let trackers = settings.iter().map(Tracker::new).collect::<Result<_, _>>()?;
+        Ok(Carriers { trackers, counters: counters.clone() })
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.trackers.is_empty()
+    }
+
+    /// Where a parcel has been; or how long to wait before asking again, if that was said.
+    async fn ask(&self, job: &Job) -> Result<Vec<Checkpoint>, Option<Duration>> {
+        let knows = |tracker: &&Tracker| {
+            tracker.carriers.is_empty() || tracker.carriers.contains(&job.carrier)
+        };
+        let Some(tracker) = self.trackers.iter().find(knows) else {
+            Counters::add(&self.counters.unserved);
+            return Err(None);
+        };
+        Counters::add(&self.counters.polls);
+        let asked = tracker.ask(job).await;
+        if asked.is_err() {
+            Counters::add(&self.counters.poll_failures);
+        }
+        asked
+    }
+
+    /// The fewest requests that any of them takes within half a minute.
+    fn round_max(&self) -> u32 {
+        let half =
+            |tracker: &Tracker| Duration::from_secs(30).as_millis() / tracker.pause.as_millis();
+        let least = self.trackers.iter().map(half).min().unwrap_or(1);
+        u32::try_from(least).unwrap_or(u32::MAX).clamp(1, 16)
+    }
+}
+
+impl Tracker {
+    fn new(settings: &Settings) -> Result<Self, String> {
+        let Settings { provider, key, webhook_secret, url, carriers, per_minute } =
+            settings.clone();
+        let url = url.unwrap_or_else(|| provider.url().to_owned());
+        let outbound = Outbound::to(&url).map_err(|why| format!("{url}: {why}"))?;
+        let per_minute = per_minute.unwrap_or(PER_MINUTE);
+        if !(PER_MINUTE_MIN..=60_000).contains(&per_minute) {
+            return Err("per_minute is 10 to 60000".to_owned());
+        }
+        if key.0.is_empty() || key.0.chars().any(|c| !c.is_ascii_graphic()) {
+            return Err("key: visible ASCII, and not nothing".to_owned());
+        }
+        let (pause, next) = (Duration::from_secs(60) / per_minute, Mutex::new(Instant::now()));
+        Ok(Tracker { provider, key, webhook_secret, carriers, outbound, pause, next })
+    }
+
+    async fn ask(&self, job: &Job) -> Result<Vec<Checkpoint>, Option<Duration>> {
+        let turn = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = (*next).max(Instant::now());
+            *next = turn + self.pause;
+            turn
+        };
+        sleep_until(turn).await;
+        let (path, header) = self.provider.question(job, &self.key.0);
+        let answer = match self.outbound.get(&path, header).await {
+            Ok(answer) => answer,
+            Err(why) => {
+                tracing::info!(order = job.order_id, why, "a tracking service did not answer");
+                return Err(None);
+            }
+        };
+        match answer.status {
+            200 => {
+                let read = answer::read(self.provider, Source::Poll, &answer.body);
+                let read = read.map_err(|why| {
+                    tracing::warn!(why, "an answer of a tracking service makes no sense");
+                    None
+                })?;
+                Ok(read
+                    .into_iter()
+                    .filter(|told| told.number == job.tracking_number)
+                    .flat_map(|told| told.points_of(&job.carrier))
+                    .collect())
+            }
+            // It does not know the number yet.
+            404 => Ok(Vec::new()),
+            status => {
+                tracing::info!(order = job.order_id, status, "a tracking service refused");
+                Err(answer.retry_after)
+            }
+        }
+    }
+}
+
+impl Provider {
+    /// Where the service is.
+    fn url(self) -> &'static str {
+        match self {
+            Provider::AfterShip => "https://api.aftership.com/tracking/2025-07",
+            Provider::Shippo => "https://api.goshippo.com",
+            Provider::EasyPost => "https://api.easypost.com/v2",
+        }
+    }
+
+    /// How it is asked about a number: path, and the header that carries the key.
+    fn question(self, job: &Job, key: &str) -> (String, (&'static str, String)) {
+        use base64::Engine;
+        let (carrier, number) = (encoded(&job.carrier), encoded(&job.tracking_number));
+        match self {
+            Provider::AfterShip => (
+                format!("/trackings?tracking_numbers={number}&slug={carrier}"),
+                ("as-api-key", key.to_owned()),
+            ),
+            Provider::Shippo => (
+                format!("/tracks/{carrier}/{number}"),
+                ("authorization", format!("ShippoToken {key}")),
+            ),
+            Provider::EasyPost => {
+                let login = base64::engine::general_purpose::STANDARD.encode(format!("{key}:"));
+                (
+                    format!("/trackers?tracking_code={number}&carrier={carrier}"),
+                    ("authorization", format!("Basic {login}")),
+                )
+            }
+        }
+    }
+}
