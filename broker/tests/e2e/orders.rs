@@ -181,7 +181,7 @@ async fn a_customer_sees_every_status_once_and_in_order_whatever_the_carrier_and
     for number in 0..orders {
         let order = json!({
             "id": format!("o{number}"), "customer_id": format!("c{number}"), "carrier": "kerry",
-            "tracking_number": format!("TH{number}"), "placed_at": time(0),
+            "tracking_number": format!("th{number}"), "placed_at": time(0),
         });
         ask_in_time(&shop, "orders.upsert", &order).await.expect("told");
     }

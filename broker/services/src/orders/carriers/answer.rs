@@ -26,9 +26,14 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// The checkpoints, of this carrier.
-    pub(crate) fn points_of(self, carrier: &str) -> Vec<Checkpoint> {
-        let named = |point| Checkpoint { carrier: carrier.to_owned(), ..point };
+    /// The checkpoints, under the shop's names of carrier and number.
+    pub(crate) fn points_of(self, carrier: &str, number: &str) -> Vec<Checkpoint> {
+        let (carrier, tracking_number) = (carrier.to_owned(), number.to_owned());
+        let named = |point| Checkpoint {
+            carrier: carrier.clone(),
+            tracking_number: tracking_number.clone(),
+            ..point
+        };
         self.points.into_iter().map(named).collect()
     }
 }

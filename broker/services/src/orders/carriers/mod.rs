@@ -159,8 +159,9 @@ impl Tracker {
                 })?;
                 Ok(read
                     .into_iter()
-                    .filter(|told| told.number == job.tracking_number)
-                    .flat_map(|told| told.points_of(&job.carrier))
+                    // Some give numbers back in capitals.
+                    .filter(|told| told.number.eq_ignore_ascii_case(&job.tracking_number))
+                    .flat_map(|told| told.points_of(&job.carrier, &job.tracking_number))
                     .collect())
             }
             // It does not know the number yet.

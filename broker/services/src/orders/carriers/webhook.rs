@@ -56,7 +56,7 @@ impl Carriers {
         let mut heard = 0;
         for parcel in told {
             let (carrier, number) = (parcel.carrier.clone(), parcel.number.clone());
-            let points = parcel.points_of(&carrier);
+            let points = parcel.points_of(&carrier, &number);
             heard += usize::from(orders.hear_of(&carrier, &number, points).await?.is_some());
         }
         Ok(heard)
