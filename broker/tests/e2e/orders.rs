@@ -205,10 +205,12 @@ async fn a_customer_sees_every_status_once_and_in_order_whatever_the_carrier_and
         sleep(Duration::from_millis(500)).await;
     }
     for number in 0..orders {
-        let mut events = shop
-            .subscribe(pattern(&format!("user.c{number}")), Start::Last(100))
-            .await
-            .expect("subscribed");
+        let mut events = loop {
+            match shop.subscribe(pattern(&format!("user.c{number}")), Start::Last(100)).await {
+                Err(error) if error.is_retryable() => sleep(Duration::from_millis(10)).await,
+                subscribed => break subscribed.expect("subscribed"),
+            }
+        };
         let (mut statuses, mut times) = (Vec::new(), Vec::new());
         while statuses.last().is_none_or(|last| last != "delivered") {
             let delivery = timeout(PATIENCE, events.next()).await.expect("in time");
