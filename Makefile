@@ -9,7 +9,7 @@ REAL_INPUT ?= target/catalog.txt
 NODE_FOLDERS := $(dir $(wildcard sdk/typescript/package.json tests/node/package.json tests/asyncapi/package.json))
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 
-.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real real-stock real-orders crash bench fuzz setup setup-stores setup-power setup-node setup-deny
+.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real real-stock real-orders real-bulk crash bench fuzz setup setup-stores setup-power setup-node setup-deny
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ real-stock: setup ## a shop of every Debian package: a thousand viewers, fifty c
 
 real-orders: setup ## five thousand orders, a carrier that tells in any order or not at all, and five kills
 	SAMPAN_ORDERS=5000 $(CARGO) test --package sampan --test e2e $(LOCKED) orders:: -- --nocapture
+
+real-bulk: setup ## a hundred thousand notifications, a provider that fails now and then, and two kills
+	SAMPAN_BULK=100000 $(CARGO) test --package sampan --test e2e $(LOCKED) notifications::a_bulk -- --nocapture
 
 crash: setup setup-stores setup-power ## every proof that nothing acknowledged is lost, in full, and a table of them
 	@CARGO="$(CARGO)" sh scripts/crash.sh

@@ -77,7 +77,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("socketioxide_core", &["bridge-ws/src/socketio/packet.rs"]),
     ("socketioxide_parser_common", &["bridge-ws/src/socketio/packet.rs"]),
     ("sqlx", &["broker/services/src/store/sql/"]),
-    ("toml", &["broker/src/config/"]),
+    ("toml", &["broker/src/config/", "broker/services/src/notifications/shipped/mod.rs"]),
     ("tungstenite", &["bridge-ws/src/web/socket.rs"]),
     (
         "unicode_normalization",

@@ -95,7 +95,7 @@ pub struct Limits {
     pub latest_keys_max: usize,
     /// Bytes that all `latest` topics of one shard keep. Default 256 MiB.
     pub latest_bytes_max: usize,
-    /// Offers to serve of one session. Default 64.
+    /// Offers to serve of one session. Default 256.
     pub offers_max: usize,
     /// Open requests of one session. Default 1,024.
     pub calls_max: usize,
@@ -190,7 +190,7 @@ impl Default for Limits {
             pages_in_flight: 4,
             latest_keys_max: 10_000,
             latest_bytes_max: 256 * MIB,
-            offers_max: 64,
+            offers_max: 256,
             calls_max: 1024,
             presence_max: 256,
             replay_topics_max: 10_000,

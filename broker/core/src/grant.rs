@@ -218,91 +218,63 @@ fn is_token_of(user: &str, token: &str) -> bool {
 /// What the roles may do that may not do everything, as configuration writes it.
 ///
 /// A customer reads its own `user.` topics, sees stock, and asks the services through `chat.*`,
-/// `orders.*` and some topics of `inventory.`: the service that answers, such as that of
+/// `orders.*` and some topics of `inventory.` and `notify.`: the service that answers, such as that of
 /// `chat.send_message`, checks the user. With an authorizer's yes it
 /// reads its orders and conversations, and sends and sees typing signs. Nobody but a service or an
 /// admin publishes into a conversation or an order, answers requests or takes part in groups.
-const SHIPPED: &[(Role, Action, &[&str])] = {
+const SHIPPED: &[(&[Role], Action, &[&str])] = {
     use Action::{History, Presence, Publish, Subscribe};
     use Role::{Agent, Customer};
     &[
         (
-            Customer,
+            &[Customer, Agent],
             Publish,
             &[
                 "chat.*",
                 "orders.*",
-                "chat.typing.*?",
                 "inventory.reserve",
                 "inventory.release",
                 "inventory.extend",
                 "inventory.get",
                 "inventory.get_reservation",
                 "inventory.reservations",
+                "notify.get",
+                "notify.inbox",
+                "notify.mark",
+                "notify.device_put",
+                "notify.device_remove",
+                "notify.devices",
+                "notify.preferences",
+                "notify.preferences_put",
             ],
         ),
+        (&[Customer], Publish, &["chat.typing.*?"]),
+        (&[Agent], Publish, &["chat.typing.*"]),
+        (&[Customer, Agent], Subscribe, &["user.{user}", "user.{user}.>", "order.*?"]),
         (
-            Customer,
+            &[Customer],
             Subscribe,
-            &[
-                "user.{user}",
-                "user.{user}.>",
-                "inventory.product.*",
-                "order.*?",
-                "chat.conversation.*?",
-                "chat.typing.*?",
-                "chat.position.*?",
-            ],
+            &["inventory.product.*", "chat.conversation.*?", "chat.typing.*?", "chat.position.*?"],
         ),
-        (Customer, Presence, &["chat.conversation.*?"]),
-        (Customer, History, &["user.{user}", "user.{user}.>", "order.*?", "chat.conversation.*?"]),
-        (
-            Agent,
-            Publish,
-            &[
-                "chat.*",
-                "orders.*",
-                "chat.typing.*",
-                "inventory.reserve",
-                "inventory.release",
-                "inventory.extend",
-                "inventory.get",
-                "inventory.get_reservation",
-                "inventory.reservations",
-            ],
-        ),
-        (
-            Agent,
-            Subscribe,
-            &[
-                "user.{user}",
-                "user.{user}.>",
-                "chat.>",
-                "order.*?",
-                "inventory.>",
-                "presence.*",
-                "agents",
-                "agents.>",
-            ],
-        ),
-        (Agent, Presence, &["chat.>", "agents", "agents.>"]),
-        (
-            Agent,
-            History,
-            &["user.{user}", "user.{user}.>", "chat.>", "order.*?", "agents", "agents.>"],
-        ),
+        (&[Agent], Subscribe, &["chat.>", "inventory.>", "presence.*", "agents", "agents.>"]),
+        (&[Customer], Presence, &["chat.conversation.*?"]),
+        (&[Agent], Presence, &["chat.>", "agents", "agents.>"]),
+        (&[Customer, Agent], History, &["user.{user}", "user.{user}.>", "order.*?"]),
+        (&[Customer], History, &["chat.conversation.*?"]),
+        (&[Agent], History, &["chat.>", "agents", "agents.>"]),
     ]
 };
 
 /// The patterns on which a role may do something without configuration.
 #[must_use]
-pub fn shipped(role: Role, action: Action) -> &'static [&'static str] {
+pub fn shipped(role: Role, action: Action) -> Vec<&'static str> {
     match role {
-        Role::Admin | Role::Service => &[">"],
+        Role::Admin | Role::Service => vec![">"],
         Role::Customer | Role::Agent => SHIPPED
             .iter()
-            .find(|(of, to, _)| (*of, *to) == (role, action))
-            .map_or(&[], |(.., patterns)| *patterns),
+            .filter(|(of, to, _)| of.contains(&role) && *to == action)
+            .flat_map(|(.., patterns)| patterns.iter().copied())
+            .collect(),
     }
 }
 
@@ -323,7 +295,7 @@ impl Table {
     pub fn shipped() -> Self {
         let compile = |role| {
             let each = Action::ALL.iter().flat_map(|action| {
-                shipped(role, *action).iter().map(|text| Allow::new(*action, text))
+                shipped(role, *action).into_iter().map(|text| Allow::new(*action, text))
             });
             let grants = Grants::new(&each.collect::<Vec<_>>());
             Arc::new(grants.expect("a pattern written in this file is valid"))

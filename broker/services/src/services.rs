@@ -15,6 +15,7 @@ use crate::chat::store::{MongoStore, SqlStore};
 use crate::chat::{self, Beside};
 use crate::http::{Routes, webhooks};
 use crate::inventory;
+use crate::notifications::{self, Senders};
 use crate::orders::carriers::Carriers;
 use crate::orders::{self, Orders};
 use crate::outbox::{self, Relay};
@@ -35,6 +36,7 @@ pub const SCHEMAS: &[Schema] = &[
     chat::ratings::SCHEMA,
     inventory::store::SCHEMA,
     orders::SCHEMA,
+    notifications::store::SCHEMA,
 ];
 
 /// Time before what has failed or ended is begun again.
@@ -66,6 +68,7 @@ pub struct Services {
     files: Folder,
     allocation: inventory::rules::allocation::Order,
     carriers: Carriers,
+    senders: Senders,
     counters: Arc<Counters>,
     /// Why they do not work at this moment, if they do not.
     failing: Arc<Mutex<Option<String>>>,
@@ -87,9 +90,16 @@ impl Services {
             files: Folder::new(&settings.files),
             allocation: settings.allocation,
             carriers,
+            senders: Senders::default(),
             counters,
             failing: Arc::new(Mutex::new(Some("starting".to_owned()))),
         })
+    }
+
+    /// The same with somebody else to send notifications, behind those that the settings name.
+    #[must_use]
+    pub fn with_sender(self, sender: Arc<dyn notifications::send::Sender>) -> Self {
+        Services { senders: self.senders.with(sender), ..self }
     }
 
     /// What they have counted.
@@ -206,6 +216,9 @@ impl Services {
         }
         let stock = inventory::store::Stock::new(&self.database, self.allocation);
         inventory::serve(host, &stock, &self.counters.inventory).await?;
+        let store = notifications::store::Notifications::new(&self.database);
+        let counters = &self.counters.notifications;
+        notifications::serve(host, &store, self.senders.clone(), counters).await?;
         let relay = Relay::new(&self.database, host.client(), self.counters.outbox.clone());
         host.beside("the outbox's relay", relay.run());
         if let Some(database) = &self.chat_database {

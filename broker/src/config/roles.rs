@@ -33,7 +33,7 @@ pub(super) fn over_shipped<'de, D: Deserializer<'de>>(from: D) -> Result<Roles, 
 }
 
 fn texts(role: Role, action: Action) -> impl Iterator<Item = String> {
-    grant::shipped(role, action).iter().map(|text| (*text).to_owned())
+    grant::shipped(role, action).into_iter().map(str::to_owned)
 }
 
 /// The table that shards use.

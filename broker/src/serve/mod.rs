@@ -13,6 +13,7 @@ mod error;
 mod groups;
 mod journals;
 mod log;
+mod notifications;
 mod orders;
 mod own;
 mod probe;

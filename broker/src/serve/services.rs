@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use super::error::Error;
 use super::tokens::Tokens;
-use super::{beside_chat, chat, orders, stock};
+use super::{beside_chat, chat, notifications, orders, stock};
 use crate::config::Config;
 use crate::shard::Broker;
 
@@ -78,6 +78,7 @@ pub(super) fn forwards() -> Vec<Forward> {
     forwards.extend(beside_chat::forwards());
     forwards.extend(chat::forwards());
     forwards.extend(orders::forwards());
+    forwards.extend(notifications::forwards());
     forwards.extend([
         Forward::put::<Upsert, User>(
             "/v1/users/{id}",

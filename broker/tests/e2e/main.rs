@@ -12,6 +12,7 @@ mod hostile;
 mod inventory;
 mod journal;
 mod mongo;
+mod notifications;
 mod operation;
 mod orders;
 mod routing;

@@ -10,6 +10,7 @@ use sampan::auth::Role;
 use sampan_client::{Client, Code, HistoryFrom, Options};
 use sampan_services::Moment;
 use sampan_services::inventory::rules::allocation::Order;
+use sampan_services::notifications::send::Sender;
 use sampan_services::outbox::{Event, add};
 use sampan_services::store::{Address, Database, Query};
 use sampan_services::{Services, Settings};
@@ -106,6 +107,17 @@ async fn services_of_their_own_process_answer_and_survive_each_others_restarts()
     assert!(apart.0.wait().expect("ended").success(), "a clean end");
 }
 
+fn settings(address: &Address) -> Settings {
+    Settings {
+        database: address.clone(),
+        chat_database: None,
+        // No file comes.
+        files: std::path::PathBuf::from("unused"),
+        allocation: Order::Ranked,
+        carriers: Vec::new(),
+    }
+}
+
 /// Services of one process, which ends without a goodbye when it is dropped.
 pub(crate) struct Process(JoinHandle<()>);
 
@@ -129,16 +141,22 @@ impl Process {
         change: impl FnOnce(&mut Settings),
         options: Options,
     ) -> Self {
-        let mut settings = Settings {
-            database: address.clone(),
-            chat_database: None,
-            // No file comes.
-            files: std::path::PathBuf::from("unused"),
-            allocation: Order::Ranked,
-            carriers: Vec::new(),
-        };
+        let mut settings = settings(address);
         change(&mut settings);
-        let services = Services::open(&settings).expect("a valid address");
+        Process::of(Services::open(&settings).expect("a valid address"), options)
+    }
+
+    /// One that sends notifications in this way.
+    pub(crate) fn with_sender(
+        address: &Address,
+        sender: Arc<dyn Sender>,
+        options: Options,
+    ) -> Self {
+        let services = Services::open(&settings(address)).expect("a valid address");
+        Process::of(services.with_sender(sender), options)
+    }
+
+    fn of(services: Services, options: Options) -> Self {
         let run = async move {
             let connect = move || Client::connect(options.clone());
             services.run(connect, pending()).await.expect("nothing that lasts");

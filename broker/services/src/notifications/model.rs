@@ -21,6 +21,33 @@ pub enum Kind {
     PromotionAlert,
 }
 
+impl Kind {
+    /// Every type.
+    pub const ALL: [Kind; 5] = [
+        Kind::OrderStatusUpdate,
+        Kind::PaymentConfirmation,
+        Kind::InventoryAlert,
+        Kind::ChatMessage,
+        Kind::PromotionAlert,
+    ];
+
+    /// Whether it goes out at any hour and whatever the user has chosen.
+    #[must_use]
+    pub const fn is_critical(self) -> bool {
+        matches!(self, Kind::PaymentConfirmation)
+    }
+
+    /// The member of its data that names what it is about.
+    pub(crate) const fn subject(self) -> Option<&'static str> {
+        match self {
+            Kind::OrderStatusUpdate | Kind::PaymentConfirmation => Some("order_id"),
+            Kind::InventoryAlert => Some("product_id"),
+            Kind::ChatMessage => Some("conversation_id"),
+            Kind::PromotionAlert => None,
+        }
+    }
+}
+
 /// A way to a user.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -38,6 +65,8 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// Every way.
+    pub const ALL: [Channel; 4] = [Channel::Push, Channel::Email, Channel::Sms, Channel::Websocket];
     /// Those that are used if the caller names none.
     pub const DEFAULT: &[Channel] = &[Channel::Push, Channel::Websocket];
 }
@@ -91,6 +120,10 @@ pub struct Trigger {
     /// The same key and content is the same notification.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// The event that tells the same on the user's pages. Whoever marks it as delivered within 5 s
+    /// gets no push. The notification itself, if it goes to the inbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<String>,
 }
 
 /// `NotificationTemplate` of the requirements, of one channel and language.
@@ -128,6 +161,14 @@ pub struct Template {
     pub priority: Priority,
     /// Seconds for which it is worth sending; 0 is now or never.
     pub ttl: u32,
+}
+
+impl State {
+    /// Whether nothing more happens by itself.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        !matches!(self, State::Queued | State::Deferred | State::Sending)
+    }
 }
 
 /// What has become of a delivery to one endpoint.

@@ -34,6 +34,7 @@ pub(super) fn changed(update: &OrderStatusUpdate) -> Result<Vec<Event>, Error> {
         priority: None,
         ttl: None,
         idempotency_key: Some(format!("order:{}", update.event_id)),
+        event_id: Some(update.event_id.clone()),
     };
     let user = format!("user.{}", topic_token(&update.customer_id));
     let about = About { order_id: &update.order_id, what: &update.version.to_string() };

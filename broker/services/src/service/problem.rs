@@ -54,6 +54,11 @@ impl Problem {
         Problem::new(Code::BAD_FIELD, &format!("{field}: {why}"))
     }
 
+    /// Whether it is the database or this program that has failed, and not what was asked.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.code == Code::BUSY || self.code == Problem::fault("").code
+    }
+
     /// The asker may not do this.
     #[must_use]
     pub fn not_allowed(reason: &str) -> Self {

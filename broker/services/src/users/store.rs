@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::model::{Upsert, User};
 use crate::moment::Moment;
 use crate::store::encoding::json;
-use crate::store::{Database, Error, Query, Row, Schema, both, each};
+use crate::store::{Database, Error, Query, Row, Schema, Work, both, each};
 
 pub(crate) const SCHEMA: Schema = Schema {
     name: "users",
@@ -65,6 +65,16 @@ impl Users {
     pub async fn find(&self, id: &str) -> Result<Option<User>, Error> {
         let query = Query::new("SELECT * FROM users WHERE id = $1").bind(id);
         self.0.one(query).await?.as_ref().map(read).transpose()
+    }
+
+    /// As [`Users::known_or_plain`], within a transaction.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn known_or_plain_in(work: &mut Work<'_>, id: &str) -> Result<User, Error> {
+        let query = Query::new("SELECT * FROM users WHERE id = $1").bind(id);
+        let user = work.one(query).await?.as_ref().map(read).transpose()?;
+        Ok(user.unwrap_or_else(|| User::plain(id)))
     }
 
     /// Those of these users that somebody has told of.

@@ -7,6 +7,7 @@ mod inventory;
 mod leases;
 mod migrations;
 mod mongo;
+mod notifications;
 mod orders;
 mod outbox;
 mod servers;

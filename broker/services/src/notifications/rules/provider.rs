@@ -21,6 +21,30 @@ pub enum Provider {
     Sms,
 }
 
+impl Provider {
+    /// All of them.
+    pub const ALL: [Provider; 5] =
+        [Provider::Fcm, Provider::Apns, Provider::WebPush, Provider::Smtp, Provider::Sms];
+
+    /// The name, in deliveries and in the settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Provider::Fcm => "fcm",
+            Provider::Apns => "apns",
+            Provider::WebPush => "webpush",
+            Provider::Smtp => "smtp",
+            Provider::Sms => "sms",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Provider::ALL.into_iter().find(|provider| provider.name() == name)
+    }
+}
+
 /// What the answer to an attempt means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -36,6 +60,21 @@ pub enum Class {
     Wait,
     /// The provider is in trouble: tried again, or by another.
     Retry,
+}
+
+impl Class {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Accepted => "accepted",
+            Class::Gone => "gone",
+            Class::Ours => "ours",
+            Class::Recipient => "recipient",
+            Class::Wait => "wait",
+            Class::Retry => "retry",
+        }
+    }
 }
 
 /// An answer.

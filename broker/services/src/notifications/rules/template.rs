@@ -15,7 +15,7 @@ const LAST: &str = "default";
 
 /// Characters of title and body by channel.
 const LIMITS: &[(Channel, usize, usize)] = &[
-    (Channel::Push, 120, 1_000),
+    (Channel::Push, 120, 500),
     (Channel::Email, 200, 100_000),
     (Channel::Sms, 0, 670),
     (Channel::Websocket, 200, 4_000),
@@ -92,6 +92,15 @@ pub fn render(template: &Template, data: &Value, unread: u32) -> Result<Said, Un
         body: cut(&body, body_max),
         badge: template.badge_count.unwrap_or(unread),
     })
+}
+
+/// Whether a text is a template at all.
+///
+/// # Errors
+/// `Broken` if not.
+pub fn parse(source: &str) -> Result<(), Unsaid> {
+    let parsed = Environment::new().template_from_str(source).map(|_| ());
+    parsed.map_err(|error| Unsaid::Broken(error.to_string()))
 }
 
 fn fill(source: &str, data: &Value, escape: AutoEscape) -> Result<String, Unsaid> {
@@ -194,7 +203,7 @@ mod tests {
         let long = json!({ "order_id": "a\r\nBcc: x", "name": "ก".repeat(5_000), "status": "" });
         let said = render(&template(Channel::Push, "th", 1), &long, 3).unwrap();
         assert_eq!(said.title, "Order a Bcc: x");
-        assert_eq!((said.body.chars().count(), said.body.ends_with('…')), (1_000, true));
+        assert_eq!((said.body.chars().count(), said.body.ends_with('…')), (500, true));
         assert_eq!(said.badge, 3);
         let fixed = Template { badge_count: Some(1), ..template(Channel::Sms, "th", 1) };
         let said = render(&fixed, &data(), 3).unwrap();

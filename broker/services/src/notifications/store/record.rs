@@ -1,0 +1,213 @@
+//! What came of attempts: the next turn of a delivery, or its end.
+
+use std::time::Duration;
+
+use super::super::asked::Outcome;
+use super::super::model::{Channel, State};
+use super::super::rules::preference::Suppressed;
+use super::super::rules::provider::{Class, is_retired};
+use super::super::rules::retry::{Next, next};
+use super::super::send;
+use super::claim::{Claimed, Standing};
+use super::{Last, Notifications, Parcel, devices, lists, open, tell};
+use crate::moment::Moment;
+use crate::store::encoding::{json, name};
+use crate::store::{Error, Query, Work};
+
+/// An attempt that was made.
+#[derive(Clone, Debug)]
+pub struct Attempted {
+    /// What was sent.
+    pub claimed: Claimed,
+    /// Which of the providers of its sort was asked, by its place.
+    pub place: usize,
+    /// When it began.
+    pub at: Moment,
+    /// How long it took.
+    pub took: Duration,
+    /// What came of it.
+    pub outcome: send::Outcome,
+    /// Spreads what failed together.
+    pub seed: u64,
+}
+
+/// Where a delivery stands from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    state: State,
+    reason: Option<String>,
+    /// When it has its next turn, if it has not ended.
+    due_at: Option<Moment>,
+}
+
+impl Ending {
+    pub(super) fn failed(reason: &str) -> Self {
+        Ending { state: State::Failed, reason: Some(reason.to_owned()), due_at: None }
+    }
+
+    pub(super) fn suppressed(why: Suppressed) -> Self {
+        Ending { state: State::Suppressed, reason: Some(why.name().to_owned()), due_at: None }
+    }
+
+    pub(super) fn expired() -> Self {
+        Ending { state: State::Expired, reason: None, due_at: None }
+    }
+
+    pub(super) fn cancelled() -> Self {
+        Ending { state: State::Cancelled, reason: None, due_at: None }
+    }
+
+    pub(super) fn put_off(state: State, until: Moment) -> Self {
+        Ending { state, reason: None, due_at: Some(until) }
+    }
+
+    fn of(attempted: &Attempted, now: Moment) -> Self {
+        let Attempted { claimed, outcome, seed, .. } = attempted;
+        let expires_at = claimed.row.expires_at;
+        let follows =
+            next(claimed.attempt, outcome.class, outcome.retry_after, (now, expires_at), *seed);
+        let reason = Some(code(outcome));
+        match (follows, outcome.class) {
+            (Next::Done, _) => Ending { state: State::Sent, reason: None, due_at: None },
+            (Next::Again(at), _) => Ending { state: State::Queued, reason, due_at: Some(at) },
+            (Next::Expired, _) => Ending { state: State::Expired, reason, due_at: None },
+            (Next::Dead, Class::Gone | Class::Recipient) => {
+                Ending { state: State::Bounced, reason, due_at: None }
+            }
+            (Next::Dead, _) => Ending { state: State::Failed, reason, due_at: None },
+        }
+    }
+}
+
+impl Notifications {
+    /// Takes what came of attempts. What a caller is told of a delivery that was another's
+    /// meanwhile is kept as an attempt and changes nothing else.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn record(&self, attempts: &[Attempted]) -> Result<(), Error> {
+        let mut work = self.0.begin().await?;
+        let now = work.now().await?;
+        for attempted in attempts {
+            keep(&mut work, attempted).await?;
+            let Attempted { claimed, outcome, place, .. } = attempted;
+            let last = Last::of(*place, outcome.class, outcome.status, claimed.parcel.last);
+            let parcel = Parcel { last: Some(last), ..claimed.parcel.clone() };
+            let ending = Ending::of(attempted, now);
+            let row = Standing {
+                state: State::Sending,
+                attempts: claimed.attempt,
+                ..claimed.row.clone()
+            };
+            let message_id = outcome.message_id.as_deref();
+            if put(&mut work, &row, &parcel, &ending, message_id, now).await? {
+                follow(&mut work, attempted, now).await?;
+            }
+        }
+        work.commit().await
+    }
+
+    /// Gives deliveries back that were not sent, since whoever sends there is in trouble. It is no
+    /// attempt.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn give_back(&self, claimed: &[Claimed], pause: Duration) -> Result<(), Error> {
+        let mut work = self.0.begin().await?;
+        let now = work.now().await?;
+        for one in claimed {
+            let query = Query::new(
+                "UPDATE deliveries SET state = 'queued', attempts = $2, due_at = $3, \
+                 updated_at = $4 WHERE id = $1 AND state = 'sending' AND attempts = $5",
+            );
+            let query = query.bind(&one.row.id).bind(i64::from(one.row.attempts));
+            let query = query.bind(now.after(pause)).bind(now);
+            work.execute(query.bind(i64::from(one.attempt))).await?;
+        }
+        work.commit().await
+    }
+}
+
+/// Ends a delivery that is not sent, or puts it off.
+pub(super) async fn end(
+    work: &mut Work<'_>,
+    row: &Standing,
+    parcel: &Parcel,
+    ending: Ending,
+    now: Moment,
+) -> Result<(), Error> {
+    put(work, row, parcel, &ending, None, now).await.map(|_| ())
+}
+
+/// Writes how a delivery stands, and tells of its end; false if it was another's meanwhile.
+async fn put(
+    work: &mut Work<'_>,
+    row: &Standing,
+    parcel: &Parcel,
+    ending: &Ending,
+    message_id: Option<&str>,
+    now: Moment,
+) -> Result<bool, Error> {
+    let query = Query::new(
+        "UPDATE deliveries SET state = $2, is_open = $3, due_at = COALESCE($4, due_at), \
+         reason = $5, message_id = COALESCE($6, message_id), updated_at = $7, body = $8 \
+         WHERE id = $1 AND is_open = 1 AND state = $9 AND attempts = $10",
+    );
+    let query = query.bind(&row.id).bind(name(&ending.state)?).bind(open(ending.state));
+    let query = query.bind(ending.due_at).bind(ending.reason.clone()).bind(message_id);
+    let query = query.bind(now).bind(json(parcel)?).bind(name(&row.state)?);
+    if work.execute(query.bind(i64::from(row.attempts))).await? == 0 {
+        return Ok(false);
+    }
+    if ending.state.is_over() {
+        let outcome = Outcome {
+            delivery_id: row.id.clone(),
+            notification_id: row.notification_id.clone(),
+            user_id: row.user_id.clone(),
+            kind: parcel.kind,
+            channel: row.channel,
+            provider: row.provider.clone(),
+            state: ending.state,
+            reason: ending.reason.clone(),
+            attempts: row.attempts,
+            job: row.job.clone(),
+            at: now,
+        };
+        tell(work, &outcome).await?;
+    }
+    Ok(true)
+}
+
+/// What an attempt means for the endpoint: a device that is gone is retired, an address where
+/// nothing arrives gets nothing more.
+async fn follow(work: &mut Work<'_>, attempted: &Attempted, now: Moment) -> Result<(), Error> {
+    let Attempted { claimed, outcome, .. } = attempted;
+    let row = &claimed.row;
+    match (outcome.class, row.channel) {
+        (Class::Gone, Channel::Push) => {
+            let retired = |registered_at| is_retired(registered_at, outcome.gone_since);
+            devices::retire(work, &row.endpoint, &code(outcome), now, retired).await
+        }
+        (Class::Recipient, Channel::Email | Channel::Sms) => {
+            lists::add(work, row.channel, &row.endpoint, &code(outcome), now).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn keep(work: &mut Work<'_>, attempted: &Attempted) -> Result<(), Error> {
+    let Attempted { claimed, outcome, at, took, .. } = attempted;
+    let query = Query::new(
+        "INSERT INTO delivery_attempts (delivery_id, n, at, ms, provider, class, status, code) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (delivery_id, n) DO NOTHING",
+    );
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let query = query.bind(&claimed.row.id).bind(i64::from(claimed.attempt)).bind(*at).bind(ms);
+    let query = query.bind(claimed.line.provider.name()).bind(outcome.class.name());
+    work.execute(query.bind(i64::from(outcome.status)).bind(&outcome.code)).await.map(|_| ())
+}
+
+/// The provider's own code, or its status where it gave none.
+fn code(outcome: &send::Outcome) -> String {
+    if outcome.code.is_empty() { outcome.status.to_string() } else { outcome.code.clone() }
+}

@@ -1,0 +1,280 @@
+//! Deliveries: whose turn it is, what follows an attempt, and what is never sent.
+
+use std::time::Duration;
+
+use sampan_services::Moment;
+use sampan_services::notifications::model::{Channel, Kind, Trigger};
+use sampan_services::notifications::rules::provider::Class;
+use sampan_services::notifications::rules::retry::ATTEMPTS_MAX;
+use sampan_services::notifications::send::Endpoint;
+use sampan_services::notifications::store::{Attempted, Lane};
+use sampan_services::notifications::{Marked, Replay};
+use sampan_services::users::Upsert;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::{because, came, each, line, order, payment, phone, state, user};
+
+#[tokio::test]
+async fn each_delivery_is_one_claimers_whoever_else_asks() {
+    for place in each().await {
+        for n in 0..40 {
+            place.store.register(&format!("u{n}"), &phone(&format!("t{n}"))).await.expect("done");
+            place.send(&order(&format!("u{n}"))).await.expect("taken");
+        }
+        let mut claimers = JoinSet::new();
+        for _ in 0..4 {
+            let store = place.store.clone();
+            claimers.spawn(async move {
+                let mut ids = Vec::new();
+                for _ in 0..8 {
+                    let claimed = store.claim(line(Lane::Normal), 5).await.expect("claimed");
+                    ids.extend(claimed.into_iter().map(|one| one.outgoing.delivery_id));
+                }
+                ids
+            });
+        }
+        let mut ids: Vec<String> = claimers.join_all().await.into_iter().flatten().collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 40);
+        assert_eq!(place.store.due().await, Ok(vec![]));
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_is_told_once_with_its_attempts() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        let id = place.send(&order("cat")).await.expect("taken").notification_id;
+        let claimed = place.claim(Lane::Normal).await;
+        let Endpoint::Fcm { token } = &claimed[0].outgoing.endpoint else { panic!("a phone") };
+        assert_eq!(token, "t1");
+        assert_eq!(claimed[0].outgoing.content.title, "Order o1");
+        let failed = came(&claimed[0], Class::Retry, "UNAVAILABLE");
+        place.store.record(&[failed]).await.expect("recorded");
+        assert_eq!(place.stands(&id).await, [because("queued", "UNAVAILABLE")]);
+        assert!(place.claim(Lane::Normal).await.is_empty(), "not before its pause is over");
+        place.change("UPDATE deliveries SET due_at = 1").await;
+        let claimed = place.claim(Lane::Normal).await;
+        assert_eq!(claimed[0].attempt, 2);
+        let last = claimed[0].last.expect("an attempt before");
+        assert_eq!((last.class, last.attempts), (Class::Retry, 1));
+        let sent = came(&claimed[0], Class::Accepted, "");
+        place.store.record(std::slice::from_ref(&sent)).await.expect("recorded");
+        place.store.record(&[sent]).await.expect("said again");
+        let report = place.store.report(&id).await.expect("read").expect("there");
+        assert_eq!(report.deliveries[0].attempts, 2);
+        let classes: Vec<&str> = report.attempts.iter().map(|one| one.class.as_str()).collect();
+        assert_eq!(classes, ["retry", "accepted"]);
+        let told = place.events("notification:sent").await;
+        assert_eq!(told.len(), 2, "its channel's topic and analytics: {told:?}");
+        assert_eq!(
+            (told[0].0.as_str(), &told[0].1["attempts"]),
+            ("notify.delivery.push", &2.into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn after_eight_attempts_it_is_a_dead_letter_that_a_person_can_replay() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        let id = place.send(&order("cat")).await.expect("taken").notification_id;
+        for _ in 0..ATTEMPTS_MAX {
+            let claimed = place.claim(Lane::Normal).await;
+            let failed = came(&claimed[0], Class::Retry, "UNAVAILABLE");
+            place.store.record(&[failed]).await.expect("recorded");
+            place.change("UPDATE deliveries SET due_at = 1").await;
+        }
+        assert_eq!(place.stands(&id).await, [because("failed", "UNAVAILABLE")]);
+        let failed = place.store.failed(10).await.expect("read");
+        assert_eq!((failed.len(), failed[0].attempts), (1, ATTEMPTS_MAX));
+        let delivery_id = failed[0].delivery_id.clone();
+        let replay = Replay { delivery_id, ttl: None };
+        place.store.replay(&replay).await.expect("replayed");
+        assert!(place.store.replay(&replay).await.is_err(), "it waits for its turn");
+        let claimed = place.claim(Lane::Normal).await;
+        assert_eq!(claimed[0].attempt, 1);
+        place.store.record(&[came(&claimed[0], Class::Accepted, "")]).await.expect("recorded");
+        assert_eq!(place.stands(&id).await, [state("sent")]);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_gone_is_retired_unless_it_came_back_later() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        for (gone_since, is_kept) in [(Some(Moment::from_ms(1)), true), (None, false)] {
+            let id = place.send(&order("cat")).await.expect("taken").notification_id;
+            let claimed = place.claim(Lane::Normal).await;
+            let gone = came(&claimed[0], Class::Gone, "UNREGISTERED");
+            let outcome = sampan_services::notifications::send::Outcome {
+                gone_since,
+                ..gone.outcome.clone()
+            };
+            place.store.record(&[Attempted { outcome, ..gone }]).await.expect("recorded");
+            assert_eq!(place.stands(&id).await, [because("bounced", "UNREGISTERED")]);
+            let devices = place.store.devices("cat").await.expect("read");
+            assert_eq!(devices.len(), usize::from(is_kept));
+        }
+        let id = place.send(&order("cat")).await.expect("taken").notification_id;
+        assert_eq!(place.stands(&id).await, [because("suppressed", "no_address")]);
+        place.store.register("cat", &phone("t1")).await.expect("registered again");
+        assert_eq!(place.store.devices("cat").await.expect("read").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_belongs_to_whoever_registered_it_last() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        place.store.register("dog", &phone("t1")).await.expect("registered");
+        assert!(place.store.devices("cat").await.expect("read").is_empty());
+        assert_eq!(place.store.forget("cat", "t1").await, Ok(false), "it is another's");
+        assert_eq!(place.store.forget("dog", "t1").await, Ok(true));
+        for n in 0..25 {
+            place.store.register("cat", &phone(&format!("n{n}"))).await.expect("registered");
+        }
+        assert_eq!(place.store.devices("cat").await.expect("read").len(), 20, "not without end");
+    }
+}
+
+#[tokio::test]
+async fn an_address_where_nothing_arrives_gets_nothing_more() {
+    for place in each().await {
+        let verified = Some(Moment::from_ms(1));
+        place
+            .told(Upsert {
+                phone: Some("+66812345678".to_owned()),
+                phone_verified_at: verified,
+                ..user("cat")
+            })
+            .await;
+        let sms = Trigger { channels: Some(vec![Channel::Sms]), ..order("cat") };
+        let first = place.send(&sms).await.expect("taken").notification_id;
+        let second = place.send(&sms).await.expect("taken").notification_id;
+        let by_sms = sampan_services::notifications::store::Line {
+            lane: Lane::Normal,
+            provider: sampan_services::notifications::rules::provider::Provider::Sms,
+        };
+        let claimed = place.store.claim(by_sms, 1).await.expect("claimed");
+        assert!(claimed[0].outgoing.content.title.is_empty());
+        place.store.record(&[came(&claimed[0], Class::Recipient, "21610")]).await.expect("done");
+        assert_eq!(place.stands(&first).await, [because("bounced", "21610")]);
+        assert!(place.store.claim(by_sms, 1).await.expect("asked").is_empty());
+        assert_eq!(place.stands(&second).await, [because("suppressed", "listed")]);
+        let listed = place.store.suppressed(Channel::Sms, "", 10).await.expect("read");
+        assert_eq!(
+            (listed[0].address.as_str(), listed[0].reason.as_deref()),
+            ("+66812345678", Some("21610"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_when_its_process_ended_is_sent_again_but_no_offer_is() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        let id = place.send(&payment("cat")).await.expect("taken").notification_id;
+        let offer = Trigger {
+            kind: Kind::ChatMessage,
+            data: json!({ "conversation_id": "c", "sender_name": "a", "text": "b" }),
+            priority: Some(sampan_services::notifications::model::Priority::Low),
+            ..order("cat")
+        };
+        let low = place.send(&offer).await.expect("taken").notification_id;
+        for lane in [Lane::Urgent, Lane::Bulk] {
+            assert_eq!(place.claim(lane).await.len(), 1);
+            assert!(place.claim(lane).await.is_empty(), "it is another's");
+        }
+        place.change("UPDATE deliveries SET due_at = 1").await;
+        let again = place.claim(Lane::Urgent).await;
+        assert_eq!((again.len(), again[0].attempt), (1, 2));
+        assert!(place.claim(Lane::Bulk).await.is_empty());
+        assert_eq!(place.stands(&low).await, [because("failed", "interrupted")]);
+        assert_eq!(place.stands(&id).await, [state("sending")]);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_too_late_and_now_or_never_is_sent_now() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        let now = Trigger { ttl: Some(0), ..order("cat") };
+        let id = place.send(&now).await.expect("taken").notification_id;
+        let claimed = place.claim(Lane::Normal).await;
+        place.store.record(&[came(&claimed[0], Class::Retry, "x")]).await.expect("recorded");
+        assert_eq!(place.stands(&id).await, [because("expired", "x")], "there is no second time");
+        let late = place.send(&now).await.expect("taken").notification_id;
+        place
+            .change(
+                "UPDATE deliveries SET created_at = created_at - 20000, \
+                 expires_at = expires_at - 20000 WHERE is_open = 1",
+            )
+            .await;
+        assert!(place.claim(Lane::Normal).await.is_empty());
+        assert_eq!(place.stands(&late).await, [state("expired")]);
+    }
+}
+
+#[tokio::test]
+async fn a_push_waits_for_the_pages_and_is_spared_if_one_has_the_same() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        let told = Trigger { event_id: Some("o1:2".to_owned()), ..order("cat") };
+        for is_taken in [true, false] {
+            let event = format!("o1:{is_taken}");
+            let told = Trigger { event_id: Some(event.clone()), ..told.clone() };
+            let id = place.send(&told).await.expect("taken").notification_id;
+            assert!(place.claim(Lane::Normal).await.is_empty(), "pages have it first");
+            if is_taken {
+                place.store.mark("cat", Some(&[event]), Marked::Delivered).await.expect("marked");
+            } else {
+                place.store.mark("dog", Some(&[event]), Marked::Delivered).await.expect("marked");
+            }
+            place.change("UPDATE deliveries SET due_at = 1 WHERE is_open = 1").await;
+            let claimed = place.claim(Lane::Normal).await;
+            assert_eq!(claimed.len(), usize::from(!is_taken));
+            let spared = because("suppressed", "live");
+            let stands = if is_taken { spared } else { state("sending") };
+            assert_eq!(place.stands(&id).await, [stands]);
+        }
+        // A page that took it after 5 s was too late: the push is on its way.
+        let late = Trigger { event_id: Some("late".to_owned()), ..told };
+        place.send(&late).await.expect("taken");
+        place.store.mark("cat", Some(&["late".to_owned()]), Marked::Delivered).await.expect("done");
+        place
+            .change(
+                "UPDATE deliveries SET due_at = 1, created_at = created_at - 5001 \
+                 WHERE event_id = 'late'",
+            )
+            .await;
+        assert_eq!(place.claim(Lane::Normal).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_can_send_at_the_moment_is_given_back_and_is_no_attempt() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        place.send(&order("cat")).await.expect("taken");
+        let claimed = place.claim(Lane::Normal).await;
+        place.store.give_back(&claimed, Duration::from_secs(5)).await.expect("given back");
+        assert!(place.claim(Lane::Normal).await.is_empty());
+        place.change("UPDATE deliveries SET due_at = 1").await;
+        assert_eq!(place.claim(Lane::Normal).await[0].attempt, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_back_is_not_sent() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        let id = place.send(&order("cat")).await.expect("taken").notification_id;
+        assert_eq!(place.store.cancel("none").await, Ok(None));
+        assert_eq!(place.store.cancel(&id).await, Ok(Some(())));
+        assert_eq!(place.stands(&id).await, [state("cancelled")]);
+        assert!(place.claim(Lane::Normal).await.is_empty());
+    }
+}

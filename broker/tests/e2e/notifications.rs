@@ -1,0 +1,389 @@
+//! Notifications: from an event to a device, and a hundred thousand at once.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use sampan::auth::Role;
+use sampan_client::{Client, Code, Delivery, Start};
+use sampan_services::Moment;
+use sampan_services::notifications::model::Kind;
+use sampan_services::notifications::rules::provider::{Class, Provider};
+use sampan_services::notifications::send::{Endpoint, Outcome, Outgoing, Sender};
+use sampan_services::store::{Address, Database, Query};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+use crate::asking::{ask, ask_in_time, code};
+use crate::harness::{Broker, PATIENCE, pattern};
+use crate::services::{Process, WITHOUT};
+
+/// A push service in this process. It takes what it is given, and now and then says that it cannot.
+#[derive(Default)]
+struct Phones {
+    /// Failures of a hundred first attempts.
+    failing: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What each token has got.
+    got: BTreeMap<String, Vec<Outgoing>>,
+    /// All that was accepted so far.
+    accepted: usize,
+    /// How many had been accepted when a payment was.
+    payments: Vec<usize>,
+    tried: BTreeMap<String, u32>,
+}
+
+impl Sender for Phones {
+    fn provider(&self) -> Provider {
+        Provider::Fcm
+    }
+
+    fn send<'a>(&'a self, one: &'a Outgoing, _: Moment) -> BoxFuture<'a, Outcome> {
+        let Endpoint::Fcm { token } = &one.endpoint else { panic!("a phone") };
+        let class = {
+            let mut state = self.state.lock().expect("no panic");
+            let tried = state.tried.entry(one.delivery_id.clone()).or_default();
+            *tried += 1;
+            let chance = BuildHasherDefault::<DefaultHasher>::default().hash_one(&one.delivery_id);
+            if *tried == 1 && chance % 100 < self.failing {
+                Class::Retry
+            } else {
+                state.accepted += 1;
+                if one.content.kind == Kind::PaymentConfirmation {
+                    let accepted = state.accepted;
+                    state.payments.push(accepted);
+                }
+                state.got.entry(token.clone()).or_default().push(one.clone());
+                Class::Accepted
+            }
+        };
+        Box::pin(async move {
+            // The answer is on its way: whoever is stopped now does not know what came of it.
+            sleep(Duration::from_millis(5)).await;
+            let status = if class == Class::Accepted { 200 } else { 503 };
+            let (code, message_id) = (String::new(), None);
+            Outcome { class, status, code, message_id, retry_after: None, gone_since: None }
+        })
+    }
+}
+
+impl Phones {
+    fn got(&self, token: &str) -> Vec<Outgoing> {
+        self.state.lock().expect("no panic").got.get(token).cloned().unwrap_or_default()
+    }
+}
+
+async fn event(events: &mut sampan_client::Subscription, name: &str) -> Value {
+    loop {
+        let delivery = timeout(PATIENCE, events.next()).await.expect("in time").expect("open");
+        let Delivery::Message(message) = delivery else { continue };
+        if message.event() == Some(name) {
+            return serde_json::from_slice(&message.payload()).expect("JSON");
+        }
+    }
+}
+
+async fn register(client: &Client, token: &str) {
+    let device = json!({ "provider": "firebase", "app": "shop", "token": token });
+    ask_in_time(client, "notify.device_put", &device).await.expect("registered");
+}
+
+struct Shop {
+    broker: Broker,
+    phones: Arc<Phones>,
+    _services: Process,
+    _folder: TempDir,
+}
+
+fn shop() -> Shop {
+    let (broker, folder) = (Broker::configured(WITHOUT), TempDir::new().expect("a folder"));
+    let address = Address::sqlite(&folder.path().join("services.db"));
+    let phones = Arc::new(Phones::default());
+    let options = broker.options("services", Role::Service);
+    let _services = Process::with_sender(&address, phones.clone(), options);
+    Shop { broker, phones, _services, _folder: folder }
+}
+
+#[tokio::test]
+async fn news_of_an_order_reach_the_phone_unless_a_page_has_them() {
+    let shop = shop();
+    let backend = shop.broker.client("shop", Role::Service).await;
+    let cat = shop.broker.client("cat", Role::Customer).await;
+    register(&cat, "t1").await;
+    let thai = json!({ "id": "cat", "role": "customer", "locale": "th-TH" });
+    ask(&backend, "users.upsert", &thai).await.expect("told");
+    let mut page = cat.subscribe(pattern("user.cat"), Start::Now).await.expect("subscribed");
+    let mut ends =
+        backend.subscribe(pattern("notify.delivery.push"), Start::Now).await.expect("subscribed");
+    ask(&backend, "orders.upsert", &json!({ "id": "o1", "customer_id": "cat" }))
+        .await
+        .expect("told");
+    for (status, is_taken) in [("confirmed", true), ("shipped", false)] {
+        let told = json!({ "id": "o1", "status": status });
+        ask(&backend, "orders.status", &told).await.expect("told");
+        let update = event(&mut page, "order_status_update").await;
+        if is_taken {
+            let mark = json!({ "ids": [update["event_id"]], "as": "delivered" });
+            ask(&cat, "notify.mark", &mark).await.expect("marked");
+            let spared = event(&mut ends, "notification:suppressed").await;
+            assert_eq!(spared["reason"], "live");
+        } else {
+            let sent = event(&mut ends, "notification:sent").await;
+            assert_eq!((&sent["user_id"], &sent["attempts"]), (&"cat".into(), &1.into()));
+        }
+    }
+    let got = shop.phones.got("t1");
+    let bodies: Vec<&str> = got.iter().map(|one| one.content.body.as_str()).collect();
+    assert_eq!(bodies, ["คำสั่งซื้อ o1: จัดส่งแล้ว"]);
+    assert!(got[0].collapse.is_some(), "the next status takes its place");
+}
+
+#[tokio::test]
+async fn an_inbox_is_told_live_and_read_by_its_user_alone() {
+    let shop = shop();
+    let backend = shop.broker.client("shop", Role::Service).await;
+    let cat = shop.broker.client("cat", Role::Customer).await;
+    let mut page = cat.subscribe(pattern("user.cat"), Start::Now).await.expect("subscribed");
+    let payment = json!({
+        "user_id": "cat", "type": "payment_confirmation",
+        "data": { "order_id": "o1", "amount": "99.00", "currency": "THB" },
+    });
+    let taken = ask_in_time(&backend, "notify.send", &payment).await.expect("taken");
+    let shown = event(&mut page, "notification:new").await;
+    assert_eq!(shown["notification_id"], taken["notification_id"]);
+    let inbox = ask(&cat, "notify.inbox", &json!({})).await.expect("read");
+    assert_eq!((&inbox["unread"], &inbox["items"][0]), (&1.into(), &shown));
+    let mark = json!({ "ids": [shown["notification_id"]], "as": "read" });
+    ask(&cat, "notify.mark", &mark).await.expect("marked");
+    assert_eq!(event(&mut page, "notification:updated").await["unread"], 0);
+    let wanted = json!({ "notification_id": taken["notification_id"] });
+    let report = ask(&cat, "notify.get", &wanted).await.expect("one's own");
+    let ends: Vec<&Value> =
+        report["deliveries"].as_array().expect("a list").iter().map(|one| &one["state"]).collect();
+    assert_eq!(ends, ["suppressed", "seen"], "no phone, and a page that was read");
+    let dog = shop.broker.client("dog", Role::Customer).await;
+    assert_eq!(code(ask(&dog, "notify.get", &wanted).await), Some(Code(904)));
+    let whose = json!({ "user_id": "cat" });
+    for name in ["notify.inbox", "notify.devices", "notify.preferences"] {
+        assert_eq!(code(ask(&dog, name, &whose).await), Some(Code::NOT_GRANTED), "{name}");
+        assert!(ask(&backend, name, &whose).await.is_ok(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_for_the_shop_is_refused_to_all_others_and_nonsense_to_everybody() {
+    let shop = shop();
+    let backend = shop.broker.client("shop", Role::Service).await;
+    ask_in_time(&backend, "notify.templates", &json!({})).await.expect("read");
+    let send = json!({ "user_id": "cat", "type": "chat_message", "data": {} });
+    let shops = [
+        ("notify.send", &send),
+        ("notify.trigger", &send),
+        ("notify.cancel", &json!({ "notification_id": "n" })),
+        ("notify.replay", &json!({ "delivery_id": "d" })),
+        ("notify.failed", &json!({})),
+        ("notify.templates", &json!({})),
+        ("notify.suppressions", &json!({ "channel": "sms" })),
+        ("notify.bulk_part", &json!({ "job_id": "j", "from": 0, "items": [] })),
+        ("notify.bulk_get", &json!({ "job_id": "j" })),
+        ("notify.bulk_cancel", &json!({ "job_id": "j" })),
+        ("notify.bulk_resume", &json!({ "job_id": "j" })),
+    ];
+    for role in [Role::Customer, Role::Agent] {
+        let other = shop.broker.client("cat", role).await;
+        for (name, question) in shops {
+            let refused = ask(&other, name, question).await;
+            assert_eq!(code(refused), Some(Code::NOT_GRANTED), "{role} {name}");
+        }
+    }
+    let order = json!({ "order_id": "o1", "current_status": "shipped" });
+    let bad = [
+        ("notify.send", json!({ "user_id": "cat", "type": "gossip", "data": {} })),
+        ("notify.send", send.clone()),
+        ("notify.send", json!({ "user_id": "", "type": "order_status_update", "data": order })),
+        (
+            "notify.send",
+            json!({ "user_id": "cat", "type": "order_status_update", "data": order, "channels": ["pigeon"] }),
+        ),
+        (
+            "notify.send",
+            json!({ "user_id": "cat", "type": "order_status_update",
+            "data": { "order_id": "x".repeat(5_000), "current_status": "shipped" } }),
+        ),
+        ("notify.device_put", json!({ "provider": "apn", "app": "a.b", "token": "no hex" })),
+        (
+            "notify.device_put",
+            json!({ "provider": "web_push", "token": "http://push.example/1", "p256dh": "a", "auth": "b" }),
+        ),
+        ("notify.device_put", json!({ "provider": "web_push", "token": "https://push.example/1" })),
+        ("notify.device_put", json!({ "provider": "firebase", "token": "" })),
+        ("notify.suppress", json!({ "channel": "sms", "address": "0812345678" })),
+        ("notify.suppress", json!({ "channel": "push", "address": "t1" })),
+        ("notify.mark", json!({ "ids": [], "as": "read" })),
+        ("notify.preferences_put", json!({ "quiet_hours": { "from": 60, "to": 60 } })),
+        (
+            "notify.preferences_put",
+            json!({ "quiet_hours": { "tz": "Moon/Base", "from": 0, "to": 60 } }),
+        ),
+        (
+            "notify.template_put",
+            json!({ "type": "chat_message", "channel": "push", "locale": "th",
+            "body_template": "{{ a", "ttl": 1 }),
+        ),
+    ];
+    for (name, question) in bad {
+        let refused = ask(&backend, name, &question).await;
+        assert_eq!(code(refused), Some(Code::BAD_FIELD), "{name} {question}");
+    }
+    let preview = json!({ "type": "order_status_update", "channel": "sms", "locale": "th",
+        "data": order });
+    let preview = ask(&backend, "notify.preview", &preview).await.expect("filled in");
+    assert_eq!((&preview["sms_parts"], &preview["title"]), (&1.into(), &"".into()));
+}
+
+#[tokio::test]
+async fn an_event_that_asks_for_nonsense_is_a_dead_letter_and_holds_up_nobody() {
+    let shop = shop();
+    let backend = shop.broker.client("shop", Role::Service).await;
+    ask_in_time(&backend, "notify.templates", &json!({})).await.expect("read");
+    for data in [json!({}), json!({ "order_id": "o1", "current_status": "shipped" })] {
+        let trigger = json!({ "user_id": "cat", "type": "order_status_update", "data": data,
+            "channels": ["websocket"] });
+        let message = sampan_client::Message::new(
+            crate::asking::topic("notify.trigger"),
+            trigger.to_string(),
+        );
+        backend.publish(message).await.expect("published");
+    }
+    let begun = Instant::now();
+    let letters = loop {
+        let letters = backend.dead_letters("notifications").list(None, 10).await;
+        let letters = letters.map(|list| list.letters).unwrap_or_default();
+        if !letters.is_empty() {
+            break letters;
+        }
+        assert!(begun.elapsed() < PATIENCE, "in time");
+        sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(letters.len(), 1);
+    let whose = json!({ "user_id": "cat" });
+    loop {
+        let inbox = ask(&backend, "notify.inbox", &whose).await.expect("read");
+        if inbox["unread"] == 1 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "in time");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Notifications of the bulk job; `SAMPAN_BULK` says how many, if not so many.
+const BULK: u32 = 1_000;
+/// Items of one part.
+const PART: u32 = 500;
+
+#[tokio::test]
+async fn a_bulk_job_reaches_each_phone_once_though_its_services_are_stopped_dead_twice() {
+    let count = std::env::var("SAMPAN_BULK").map_or(BULK, |text| text.parse().expect("a number"));
+    let begun = Instant::now();
+    let (broker, folder) = (Broker::configured(WITHOUT), TempDir::new().expect("a folder"));
+    let address = Address::sqlite(&folder.path().join("services.db"));
+    let phones = Arc::new(Phones { failing: 5, ..Phones::default() });
+    let start = || {
+        let options = broker.options("services", Role::Service);
+        Process::with_sender(&address, phones.clone(), options)
+    };
+    let mut services = start();
+    let backend = broker.client("shop", Role::Service).await;
+    ask_in_time(&backend, "notify.templates", &json!({})).await.expect("read");
+    let database = Database::open(&address).expect("a valid address");
+    devices(&database, count).await;
+    for from in (0..count).step_by(PART as usize) {
+        let to = count.min(from + PART);
+        let item = |n: u32| {
+            json!({ "user_id": format!("u{n}"), "type": "order_status_update", "channels": ["push"],
+                "data": { "order_id": format!("o{n}"), "current_status": "shipped" } })
+        };
+        let items: Vec<Value> = (from..to).map(item).collect();
+        let part =
+            json!({ "job_id": "sale", "from": from, "items": items, "is_last": to == count });
+        ask(&backend, "notify.bulk_part", &part).await.expect("taken");
+    }
+    let accepted = || phones.state.lock().expect("no panic").accepted;
+    let made = Instant::now();
+    for kill in 1..=2 {
+        while accepted() < (count / 4 * kill) as usize {
+            sleep(Duration::from_millis(5)).await;
+        }
+        drop(services);
+        // What was sent in the moment of the stop is over.
+        sleep(Duration::from_millis(50)).await;
+        services = start();
+    }
+    let during = AtomicUsize::new(0);
+    let payment = json!({ "user_id": "u0", "type": "payment_confirmation", "channels": ["push"],
+        "data": { "order_id": "o1", "amount": "99.00", "currency": "THB" } });
+    ask_in_time(&backend, "notify.send", &payment).await.expect("taken");
+    during.store(accepted(), Ordering::Relaxed);
+    let job = json!({ "job_id": "sale" });
+    let progress = loop {
+        let progress = ask_in_time(&backend, "notify.bulk_get", &job).await.expect("read");
+        if progress["state"] == "done" {
+            break progress;
+        }
+        assert!(made.elapsed() < Duration::from_secs(3_000), "{progress}");
+        // Leases of what was under way at the stops end by themselves after a minute.
+        let past = "UPDATE deliveries SET due_at = 1 WHERE state = 'sending' AND due_at > 1 \
+                    AND updated_at < CAST(unixepoch('subsec') * 1000 AS BIGINT) - 10000";
+        let mut work = database.begin().await.expect("begun");
+        work.execute(Query::new(past)).await.expect("changed");
+        work.commit().await.expect("committed");
+        sleep(Duration::from_millis(500)).await;
+    };
+    assert_eq!((&progress["done"], &progress["failed"]), (&count.into(), &0.into()));
+    let ends = &progress["deliveries"];
+    let (sent, failed) = (ends["sent"].as_u64().unwrap_or(0), ends["failed"].as_u64().unwrap_or(0));
+    assert_eq!(sent + failed, u64::from(count), "{progress}");
+    let state = phones.state.lock().expect("no panic");
+    let offers = |token: &str| {
+        let got = state.got.get(token).map_or(&[][..], Vec::as_slice);
+        got.iter().filter(|one| one.content.kind == Kind::OrderStatusUpdate).count()
+    };
+    let counts: Vec<usize> = (0..count).map(|n| offers(&format!("t{n}"))).collect();
+    assert!(counts.iter().all(|count| *count <= 1), "nobody hears of it twice");
+    let missed = counts.iter().filter(|count| **count == 0).count() as u64;
+    assert!(missed <= failed, "{missed} without a word, {failed} with one");
+    assert!(failed <= 2 * 32, "at most what was under way at the stops: {failed}");
+    let [payment] = state.payments[..] else { panic!("one payment: {:?}", state.payments) };
+    let before = payment.saturating_sub(during.load(Ordering::Relaxed));
+    println!(
+        "{count} notifications, {sent} sent, {failed} interrupted, two stops: {:.0?} to hand over, \
+         {:.0?} in all; {before} were accepted between a payment's sending and its arrival",
+        made.duration_since(begun),
+        made.elapsed(),
+    );
+    assert!(before < 300, "the payment did not wait behind the job: {before}");
+    drop(services);
+}
+
+/// A device for each user, as if each had registered its own.
+async fn devices(database: &Database, count: u32) {
+    let mut work = database.begin().await.expect("begun");
+    let query = Query::new(
+        "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1) \
+         INSERT INTO devices (id, user_id, provider, app, token, registered_at, last_seen_at, body) \
+         SELECT 'd' || i, 'u' || i, 'firebase', 'shop', 't' || i, 1, \
+         CAST(unixepoch('subsec') * 1000 AS BIGINT), \
+         json_object('provider', 'fcm', 'token', 't' || i) FROM n",
+    );
+    work.execute(query.bind(i64::from(count))).await.expect("added");
+    work.commit().await.expect("committed");
+}
