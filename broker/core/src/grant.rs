@@ -246,6 +246,7 @@ const SHIPPED: &[(&[Role], Action, &[&str])] = {
                 "notify.devices",
                 "notify.preferences",
                 "notify.preferences_put",
+                "notify.webpush_key",
             ],
         ),
         (&[Customer], Publish, &["chat.typing.*?"]),

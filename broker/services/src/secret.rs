@@ -19,6 +19,14 @@ pub(crate) const SCHEMA: Schema = Schema {
 /// # Errors
 /// Those of the database.
 pub(crate) async fn secret(database: &Database, purpose: &str) -> Result<Secret, Error> {
+    bytes(database, purpose).await.map(|bytes| Secret::new(&bytes))
+}
+
+/// As [`secret`], its 32 bytes, for those who make a key of them.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn bytes(database: &Database, purpose: &str) -> Result<Vec<u8>, Error> {
     let find = Query::new("SELECT secret FROM secrets WHERE purpose = $1").bind(purpose);
     if let Some(row) = database.one(find.clone()).await? {
         return read(&row.get::<String>("secret")?);
@@ -37,7 +45,7 @@ pub(crate) async fn secret(database: &Database, purpose: &str) -> Result<Secret,
     read(&row.get::<String>("secret")?)
 }
 
-fn read(text: &str) -> Result<Secret, Error> {
+fn read(text: &str) -> Result<Vec<u8>, Error> {
     let bytes = unhex(text).filter(|bytes| bytes.len() == BYTES);
-    bytes.map(|bytes| Secret::new(&bytes)).ok_or_else(|| Error::Damaged("a secret".to_owned()))
+    bytes.ok_or_else(|| Error::Damaged("a secret".to_owned()))
 }

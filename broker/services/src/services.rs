@@ -57,6 +57,8 @@ pub struct Settings {
     pub allocation: inventory::rules::allocation::Order,
     /// Tracking services that are asked about orders.
     pub carriers: Vec<orders::carriers::Settings>,
+    /// Those who send notifications.
+    pub senders: Vec<notifications::send::Settings>,
 }
 
 /// The services of a process.
@@ -84,13 +86,16 @@ impl Services {
         let carriers = Carriers::new(&settings.carriers, &counters.carriers);
         let carriers =
             carriers.map_err(|why| store::Error::Setup(format!("a tracking service: {why}")))?;
+        let database = Database::open(&settings.database)?;
+        let senders = notifications::send::senders(&settings.senders, &database);
+        let senders = senders.map_err(|why| store::Error::Setup(format!("a sender: {why}")))?;
         Ok(Services {
-            database: Database::open(&settings.database)?,
+            database,
             chat_database: settings.chat_database.as_ref().map(Mongo::open).transpose()?,
             files: Folder::new(&settings.files),
             allocation: settings.allocation,
             carriers,
-            senders: Senders::default(),
+            senders,
             counters,
             failing: Arc::new(Mutex::new(Some("starting".to_owned()))),
         })

@@ -197,10 +197,11 @@ pub struct Services {
     /// said. Several processes of services share it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files_dir: Option<PathBuf>,
-    /// File with the tracking services that are asked about orders, and their keys, which other users
-    /// of the machine must not be able to read; see `spec/services.md`. Without it none is asked.
+    /// File with the tracking services that are asked about orders, those who send notifications, and
+    /// their keys, which other users of the machine must not be able to read; see
+    /// `spec/services.md`. Without it nobody is asked and nothing is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub carriers_file: Option<PathBuf>,
+    pub providers_file: Option<PathBuf>,
     /// Which locations give stock first to those who name none: `ranked`, in the order that was set,
     /// or `most_first`, which makes the fewest parcels.
     pub allocation: Order,
@@ -417,7 +418,7 @@ impl Default for Services {
             database_file: None,
             chat_database_file: None,
             files_dir: None,
-            carriers_file: None,
+            providers_file: None,
             allocation: Order::Ranked,
         }
     }

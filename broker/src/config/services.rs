@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sampan_services::Settings;
 use sampan_services::inventory::rules::allocation::Order;
+use sampan_services::notifications::send;
 use sampan_services::orders::carriers;
 use sampan_services::store::Address;
 use serde::Deserialize;
@@ -16,8 +17,8 @@ use super::file;
 
 /// Bytes of a file with an address.
 const ADDRESS_BYTES_MAX: u64 = 4096;
-/// Bytes of the file with the tracking services.
-const CARRIERS_BYTES_MAX: u64 = 64 * 1024;
+/// Bytes of the file with the providers.
+const PROVIDERS_BYTES_MAX: u64 = 64 * 1024;
 /// Permissions that let others read or change a file.
 const OTHERS: u32 = 0o027;
 /// The SQLite database in the data directory.
@@ -34,15 +35,17 @@ pub struct Services {
     files: PathBuf,
     database: Place,
     chat_database: Option<Place>,
-    carriers: Option<PathBuf>,
+    providers: Option<PathBuf>,
 }
 
-/// The file of the tracking services.
-#[derive(Deserialize)]
+/// The file of those whom the services ask: each with its key.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Carriers {
+struct Providers {
     #[serde(default)]
     tracker: Vec<carriers::Settings>,
+    #[serde(default)]
+    sender: Vec<send::Settings>,
 }
 
 /// Where the address of a database is.
@@ -62,7 +65,7 @@ impl Services {
             database_file,
             chat_database_file,
             files_dir,
-            carriers_file,
+            providers_file,
         } = &file.services;
         let database = Place::of(variables.database, database_file.as_deref());
         Services {
@@ -71,21 +74,24 @@ impl Services {
             files: files_dir.clone().unwrap_or_else(|| kept(FILES)),
             database: database.unwrap_or_else(|| Place::Here(Address::sqlite(&kept(SQLITE)))),
             chat_database: Place::of(variables.chat_database, chat_database_file.as_deref()),
-            carriers: carriers_file.clone(),
+            providers: providers_file.clone(),
         }
     }
 
     /// What they are set up with.
     ///
     /// # Errors
-    /// If the file of an address or of the tracking services cannot be read, or can be by others.
+    /// If the file of an address or of the providers cannot be read, or can be by others.
     pub fn settings(&self) -> Result<Settings, Error> {
+        let Providers { tracker, sender } =
+            self.providers.as_deref().map_or(Ok(Providers::default()), providers)?;
         Ok(Settings {
             database: self.database.address()?,
             chat_database: self.chat_database.as_ref().map(Place::address).transpose()?,
             files: self.files.clone(),
             allocation: self.allocation,
-            carriers: self.carriers.as_deref().map_or(Ok(Vec::new()), trackers)?,
+            carriers: tracker,
+            senders: sender,
         })
     }
 }
@@ -119,14 +125,13 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn trackers(path: &Path) -> Result<Vec<carriers::Settings>, Error> {
+fn providers(path: &Path) -> Result<Providers, Error> {
     let wrong = |error: io::Error| Error::Read(path.to_owned(), error);
-    let text = read(path, CARRIERS_BYTES_MAX).map_err(wrong)?;
+    let text = read(path, PROVIDERS_BYTES_MAX).map_err(wrong)?;
     // What is wrong is told without the text, which holds keys.
-    let read = toml::from_str::<Carriers>(&text).map_err(|error| {
+    toml::from_str(&text).map_err(|error| {
         wrong(io::Error::new(io::ErrorKind::InvalidData, error.message().to_owned()))
-    });
-    Ok(read?.tracker)
+    })
 }
 
 /// A file that others may not look at.

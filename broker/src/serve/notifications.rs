@@ -8,7 +8,7 @@ use sampan_services::notifications::{
     Failed, GET_SENT, INBOX, Inbox, MARK, Mark, PREFERENCES, PREFERENCES_PUT, PREVIEW, Preferences,
     Preview, PreviewWanted, Progress, REPLAY, RefusedItems, Replay, Report, SEND, SUPPRESS,
     SUPPRESSIONS, Suppress, Suppressions, TEMPLATE_PUT, TEMPLATES, TemplatePut, Templates,
-    UNSUPPRESS, Updated, Wanted,
+    UNSUPPRESS, Updated, WEBPUSH_KEY, Wanted, WebPushKey,
 };
 
 const ID: Parameter = Parameter::path("notification_id", "Id of the notification");
@@ -95,6 +95,11 @@ fn of_users() -> Vec<Forward> {
             "/v1/devices/remove",
             DEVICE_REMOVE,
             "Forgets a device, as at a log-out",
+        ),
+        Forward::get::<WebPushKey>(
+            "/v1/webpush-key",
+            WEBPUSH_KEY,
+            "The key that browsers subscribe with",
         ),
         Forward::get::<Preferences>(
             "/v1/notification-preferences",

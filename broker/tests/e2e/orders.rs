@@ -240,7 +240,7 @@ async fn a_webhook_counts_once_if_its_service_has_signed_it() {
     std::fs::write(&file, text).expect("written");
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&file, private).expect("set");
-    let config = format!("[services]\ncarriers_file = '{}'\n", file.display());
+    let config = format!("[services]\nproviders_file = '{}'\n", file.display());
     let broker = Broker::configured(&config);
     let shop = broker.client("shop", Role::Service).await;
     for (id, customer) in [("old", "ann"), ("new", "cat")] {

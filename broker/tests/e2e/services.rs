@@ -115,6 +115,7 @@ fn settings(address: &Address) -> Settings {
         files: std::path::PathBuf::from("unused"),
         allocation: Order::Ranked,
         carriers: Vec::new(),
+        senders: Vec::new(),
     }
 }
 
@@ -344,4 +345,36 @@ async fn a_killed_database_stops_the_services_and_nothing_else() {
     server.start_again();
     assert_eq!(ask_in_time(&backend, "users.get", &wanted).await.expect("kept"), stored);
     ready("ready\n").await;
+}
+
+#[tokio::test]
+async fn a_file_of_providers_that_others_can_read_is_refused_and_its_keys_are_told_nobody() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("providers.toml");
+    let good =
+        "[[sender]]\nprovider = \"sms\"\naccount = \"AC1\"\nkey = \"s3cret\"\nfrom = \"+1\"\n";
+    for (text, mode, why) in [
+        (good.to_owned(), 0o644, "others can read"),
+        (good.replace("from", "form"), 0o600, "unknown field `form`"),
+        (good.replace("sms", "pigeon"), 0o600, "unknown variant `pigeon`"),
+        (good.to_owned() + "url = \"http://sms.example\"\n", 0o600, "use https"),
+    ] {
+        std::fs::write(&file, text).expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&file, mode).expect("set");
+        let config = folder.path().join("sampan.toml");
+        let settings = format!("[services]\nproviders_file = '{}'\n", file.display());
+        std::fs::write(&config, settings).expect("written");
+        let ended = Command::new(env!("CARGO_BIN_EXE_sampan"))
+            .args(["serve", "--config"])
+            .arg(&config)
+            .arg("--data")
+            .arg(folder.path().join("data"))
+            .output()
+            .expect("started");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success());
+        assert!(said.contains(why), "{why} in {said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
 }

@@ -303,6 +303,13 @@ pub struct Devices {
     pub devices: Vec<Device>,
 }
 
+/// The shop's own key for Web Push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WebPushKey {
+    /// What a browser subscribes with as its `applicationServerKey`, base64url.
+    pub key: String,
+}
+
 /// Whose devices or preferences are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -117,6 +117,10 @@ impl Desk {
         Ok(Devices { devices: self.store.devices(&user).await? })
     }
 
+    pub(super) async fn webpush_key(self, _: Asker, _: Nothing) -> Result<WebPushKey, Problem> {
+        Ok(WebPushKey { key: self.store.webpush_key().await? })
+    }
+
     pub(super) async fn preferences(
         self,
         asker: Asker,

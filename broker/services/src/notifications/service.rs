@@ -44,6 +44,7 @@ topics! {
     SUPPRESS = "notify.suppress", "The topic on which an address gets nothing more.";
     UNSUPPRESS = "notify.unsuppress", "The topic on which it gets something again.";
     SUPPRESSIONS = "notify.suppressions", "The topic on which such addresses are asked for.";
+    WEBPUSH_KEY = "notify.webpush_key", "The topic on which a browser asks whom it subscribes for.";
     BULK = "notify.bulk_part", "The topic on which a part of a bulk job is told.";
     BULK_GET = "notify.bulk_get", "The topic on which it is asked how far a job is.";
     BULK_REFUSED = "notify.bulk_refused", "The topic on which its refused items are asked for.";
@@ -82,6 +83,7 @@ pub async fn serve(
     host.answer(&desk, DEVICE_PUT, all, Desk::register).await?;
     host.answer(&desk, DEVICE_REMOVE, all, Desk::forget).await?;
     host.answer(&desk, DEVICES, all, Desk::devices).await?;
+    host.answer(&desk, WEBPUSH_KEY, all, Desk::webpush_key).await?;
     host.answer(&desk, PREFERENCES, all, Desk::preferences).await?;
     host.answer(&desk, PREFERENCES_PUT, all, Desk::choose).await?;
     host.answer(&desk, TEMPLATES, shop, Desk::templates).await?;

@@ -5,8 +5,19 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+mod apns;
+mod ece;
+mod fcm;
+mod jws;
+mod settings;
+mod smtp;
+mod twilio;
+mod webpush;
+
+pub use self::settings::{Settings, senders};
+pub(super) use self::webpush::public_key;
 use super::model::{Kind, Priority};
-use super::rules::provider::{Class, Provider};
+use super::rules::provider::{Answer, Class, Provider, classify};
 use crate::moment::Moment;
 
 /// Where a delivery goes.
@@ -125,6 +136,28 @@ pub struct Outcome {
     pub retry_after: Option<Duration>,
     /// Since when the endpoint is gone, if the provider says.
     pub gone_since: Option<Moment>,
+}
+
+impl Outcome {
+    /// What an answer of a provider comes to.
+    fn of(provider: Provider, status: u16, code: &str, is_token_fault: bool) -> Self {
+        let class = classify(provider, Answer { status, code, is_token_fault });
+        let (code, message_id) = (code.to_owned(), None);
+        Outcome { class, status, code, message_id, retry_after: None, gone_since: None }
+    }
+
+    /// No answer: the provider may have taken it all the same.
+    fn silent(why: &str) -> Self {
+        tracing::info!(why, "a provider of notifications did not answer");
+        let code = "no_answer".to_owned();
+        Outcome { code, ..Outcome::refused(Class::Retry, "") }
+    }
+
+    /// What is not sent at all.
+    fn refused(class: Class, code: &str) -> Self {
+        let (code, message_id) = (code.to_owned(), None);
+        Outcome { class, status: 0, code, message_id, retry_after: None, gone_since: None }
+    }
 }
 
 /// Somebody who sends. It makes one attempt and never tries again by itself.

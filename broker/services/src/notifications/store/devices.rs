@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::asked::{Device, DeviceProvider, DevicePut};
-use super::super::send::Endpoint;
+use super::super::send::{Endpoint, public_key};
 use super::Notifications;
 use crate::id::Id;
 use crate::moment::Moment;
@@ -17,6 +17,14 @@ const DEVICES_MAX: i64 = 20;
 const SILENT_MAX: Duration = Duration::from_secs(270 * 86_400);
 
 impl Notifications {
+    /// The key that browsers subscribe with, base64url.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn webpush_key(&self) -> Result<String, Error> {
+        public_key(&self.0).await
+    }
+
     /// Registers a device, or hears of it again.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub use self::counters::Counters;
 use super::model::{Checkpoint, Source};
 use super::rules::carrier::Provider;
 use super::rules::polling::Job;
-use crate::outbound::{Outbound, encoded};
+use crate::outbound::{Outbound, Question, encoded};
 
 /// Requests a minute if nothing is said.
 const PER_MINUTE: u32 = 60;
@@ -143,13 +143,14 @@ impl Tracker {
         };
         sleep_until(turn).await;
         let (path, header) = self.provider.question(job, &self.key.0);
-        let answer = match self.outbound.get(&path, header).await {
-            Ok(answer) => answer,
-            Err(why) => {
-                tracing::info!(order = job.order_id, why, "a tracking service did not answer");
-                return Err(None);
-            }
-        };
+        let answer =
+            match self.outbound.ask(&path, Question::default().header(header.0, header.1)).await {
+                Ok(answer) => answer,
+                Err(why) => {
+                    tracing::info!(order = job.order_id, why, "a tracking service did not answer");
+                    return Err(None);
+                }
+            };
         match answer.status {
             200 => {
                 let read = answer::read(self.provider, Source::Poll, &answer.body);
