@@ -9,6 +9,7 @@ use sampan_client::{Client, Error as ClientError};
 use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
+use crate::chat::course::{self, Courses};
 use crate::chat::files::Folder;
 use crate::chat::service::Desk;
 use crate::chat::store::{MongoStore, SqlStore};
@@ -34,6 +35,7 @@ pub const SCHEMAS: &[Schema] = &[
     chat::canned::SCHEMA,
     chat::files::SCHEMA,
     chat::ratings::SCHEMA,
+    chat::course::SCHEMA,
     inventory::store::SCHEMA,
     orders::SCHEMA,
     notifications::store::SCHEMA,
@@ -256,8 +258,10 @@ impl Services {
         let (users, client) = (Users::new(&self.database), host.client().clone());
         let beside = self.beside(store.clone());
         beside.serve(host).await?;
+        let courses = Courses::new(&self.database);
+        course::serve(host, &courses, store.clone(), &self.counters.chat).await?;
         let settings = chat::service::Settings::default();
-        let desk = Desk::new(store, users, beside.files().clone(), client, settings);
+        let desk = Desk::new(store, users, courses, beside.files().clone(), client, settings);
         chat::service::serve(host, &desk).await
     }
 

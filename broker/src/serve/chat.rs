@@ -1,6 +1,7 @@
 //! What the services answer about conversations and agents over HTTP.
 
 use sampan_bridge_ws::{Forward, Parameter};
+use sampan_services::chat::course;
 use sampan_services::chat::model::{Agent, Conversation, Draft, Message};
 use sampan_services::chat::service as chat;
 
@@ -12,6 +13,19 @@ const PAGE: [Parameter; 4] = [
     CONVERSATION,
     Parameter::number("before", "Those before this sequence"),
     Parameter::number("after", "Those behind this sequence"),
+    Parameter::number("limit", "How many at most, up to 100").or(100),
+];
+
+const POLICY: Parameter = Parameter::path("id", "Id of the promise");
+const FIGURES: [Parameter; 3] = [
+    Parameter::text("from", "The first day, such as 2026-11-01, of UTC").required(),
+    Parameter::text("to", "The last day, up to 400 days later").required(),
+    Parameter::text("agent_id", "Of this agent only"),
+];
+const SEARCH: [Parameter; 4] = [
+    Parameter::text("text", "Words, all of which a message has").required(),
+    Parameter::text("conversation_id", "In this conversation only"),
+    Parameter::text("before", "Older ones than this message: next of the page before"),
     Parameter::number("limit", "How many at most, up to 100").or(100),
 ];
 
@@ -38,6 +52,40 @@ pub(super) fn forwards() -> Vec<Forward> {
             "Messages of a conversation, in order",
         )
         .with(&PAGE),
+        Forward::get::<chat::Found>(
+            "/v1/chat/search",
+            chat::SEARCH,
+            "Messages that have what is sought, the newest first",
+        )
+        .with(&SEARCH),
+        Forward::get::<course::Shown>(
+            "/v1/chat/figures",
+            course::FIGURES,
+            "First response, resolution, engagement and satisfaction, by day and agent",
+        )
+        .with(&FIGURES),
+        Forward::get::<course::Policies>(
+            "/v1/chat/sla-policies",
+            course::SLA_LIST,
+            "What is promised to customers",
+        ),
+        Forward::put::<course::PolicyPut, course::PolicyPut>(
+            "/v1/chat/sla-policies/{id}",
+            course::SLA_PUT,
+            "Promises something to customers; the promise `default` is made to everybody",
+        )
+        .with(&[POLICY]),
+        Forward::post::<course::Apply, course::Promise>(
+            "/v1/chat/sla",
+            course::SLA_APPLY,
+            "Makes another promise to one conversation",
+        ),
+        Forward::get::<course::Promise>(
+            "/v1/chat/conversations/{conversation_id}/sla",
+            course::SLA_GET,
+            "The promise to a conversation, and how it is kept",
+        )
+        .with(&[CONVERSATION]),
         Forward::post::<Draft, Message>(
             "/v1/chat/messages",
             chat::SEND,

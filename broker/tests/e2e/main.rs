@@ -4,6 +4,7 @@
 mod asking;
 mod catalog;
 mod chat;
+mod course;
 mod crash;
 mod delivery;
 mod groups;

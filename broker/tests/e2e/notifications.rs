@@ -24,7 +24,7 @@ use crate::services::{Process, WITHOUT};
 
 /// A push service in this process. It takes what it is given, and now and then says that it cannot.
 #[derive(Default)]
-struct Phones {
+pub(crate) struct Phones {
     /// Failures of a hundred first attempts.
     failing: u64,
     state: Mutex<State>,
@@ -76,12 +76,12 @@ impl Sender for Phones {
 }
 
 impl Phones {
-    fn got(&self, token: &str) -> Vec<Outgoing> {
+    pub(crate) fn got(&self, token: &str) -> Vec<Outgoing> {
         self.state.lock().expect("no panic").got.get(token).cloned().unwrap_or_default()
     }
 }
 
-async fn event(events: &mut sampan_client::Subscription, name: &str) -> Value {
+pub(crate) async fn event(events: &mut sampan_client::Subscription, name: &str) -> Value {
     loop {
         let delivery = timeout(PATIENCE, events.next()).await.expect("in time").expect("open");
         let Delivery::Message(message) = delivery else { continue };
@@ -91,7 +91,7 @@ async fn event(events: &mut sampan_client::Subscription, name: &str) -> Value {
     }
 }
 
-async fn register(client: &Client, token: &str) {
+pub(crate) async fn register(client: &Client, token: &str) {
     let device = json!({ "provider": "firebase", "app": "shop", "token": token });
     ask_in_time(client, "notify.device_put", &device).await.expect("registered");
 }

@@ -220,7 +220,8 @@ impl Group {
         consume: &server::Consume,
     ) -> Result<(), Code> {
         let of = &mut self.definition;
-        if consume.pattern != of.pattern || consume.order.is_some_and(|order| order != of.order) {
+        let order = consume.order.unwrap_or(of.order);
+        if consume.pattern != of.pattern || (of.is_used && order != of.order) {
             return Err(Code::GROUP_DIFFERS);
         }
         if self.members.len() >= self.bounds.members_max {
@@ -233,6 +234,8 @@ impl Group {
             self.changed.definition = true;
         }
         if !std::mem::replace(&mut of.is_used, true) {
+            // The first consumer of a group that the configuration names says in which order.
+            of.order = order;
             self.changed.definition = true;
             self.pin_all();
         }

@@ -2,6 +2,7 @@
 
 mod beside;
 pub mod canned;
+pub mod course;
 pub mod files;
 pub mod model;
 pub mod ratings;

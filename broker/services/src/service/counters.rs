@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{inventory, notifications, orders, outbox};
+use crate::{chat, inventory, notifications, orders, outbox};
 
 /// What the services of a process count.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Counters {
     pub inventory: std::sync::Arc<inventory::Counters>,
     /// What is counted of tracking services.
     pub carriers: std::sync::Arc<orders::carriers::Counters>,
+    /// What is counted of chats.
+    pub chat: std::sync::Arc<chat::course::Counters>,
     /// What is counted of notifications.
     pub notifications: std::sync::Arc<notifications::Counters>,
     pub(super) requests: AtomicU64,
@@ -43,7 +45,10 @@ impl Counters {
             ("services_sweep_failures", "Sweeps that failed", read(&self.sweep_failures)),
         ];
         let own = own.into_iter().chain(self.outbox.all()).chain(self.inventory.all());
-        own.chain(self.carriers.all()).chain(self.notifications.all()).collect()
+        own.chain(self.carriers.all())
+            .chain(self.notifications.all())
+            .chain(self.chat.all())
+            .collect()
     }
 
     pub(crate) fn add(count: &AtomicU64) {

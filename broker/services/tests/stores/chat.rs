@@ -7,7 +7,8 @@ use sampan_services::chat::model::{
     Reason, Receipt, Revision, Sender, Status,
 };
 use sampan_services::chat::rules::lifecycle::{Event, step};
-use sampan_services::chat::store::{Outcome, Page, Room, SqlStore, Step, Store};
+use sampan_services::chat::rules::words::{OPEN, Sought};
+use sampan_services::chat::store::{Outcome, Page, Room, Search, SqlStore, Step, Store};
 use sampan_services::outbox::{self, Source};
 use sampan_services::store::Error;
 use sampan_services::{Id, Moment};
@@ -56,6 +57,7 @@ facts! {
     cursors_only_grow_and_events_leave_only_when_they_do
     a_rewritten_message_keeps_what_it_said_and_two_do_not_rewrite_at_once
     the_queue_goes_by_waiting_and_leaves_out_what_is_put_aside
+    messages_are_found_by_what_they_say_now_and_by_those_who_may_see_them
 }
 
 fn conversation(id: &str) -> Conversation {
@@ -392,4 +394,57 @@ async fn the_queue_goes_by_waiting_and_leaves_out_what_is_put_aside(
     own.sort();
     assert_eq!(own, ["c1", "c2", "c3", "c4"]);
     assert!(store.of_customer("dog", 10).await.expect("read").is_empty());
+}
+
+async fn messages_are_found_by_what_they_say_now_and_by_those_who_may_see_them(
+    store: impl Store,
+    _: impl Source,
+) {
+    for (id, customer) in [("c", "cat"), ("d", "dog")] {
+        let it = Conversation { customer_id: customer.to_owned(), ..conversation(id) };
+        assert_eq!(store.create(&it, &[]).await, Ok(true));
+        let says = |n: usize, text: &str| {
+            let message = message(id, customer, &format!("{n}"), text);
+            Message { id: format!("{id}{n}"), private: n == 2, ..message }
+        };
+        let told = [
+            says(0, "Where is my order TH-1234?"),
+            says(1, "สินค้ายังไม่มาถึงเลยค่ะ 🛶"),
+            says(2, "the customer of order TH-1234 is angry"),
+            says(3, "order order order"),
+        ];
+        happen(&store, id, Event::CustomerWrote, &told).await;
+    }
+    let found = async |text: &str, customer: Option<&str>, before: Option<&str>, max| {
+        let sought = Sought::new(text).expect("something");
+        let open = customer.map(|_| OPEN.to_owned());
+        let wanted = Search {
+            terms: sought.terms().iter().cloned().chain(open).collect(),
+            customer_id: customer.map(str::to_owned),
+            conversation_id: None,
+            before: before.map(str::to_owned),
+            max,
+        };
+        let found = store.search(&wanted).await.expect("sought");
+        found.into_iter().map(|message| message.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found("ORDER", None, None, 10).await, ["d3", "d2", "d0", "c3", "c2", "c0"]);
+    assert_eq!(found("order th", Some("cat"), None, 10).await, ["c0"], "no note of an agent");
+    assert_eq!(found("order", Some("cat"), None, 10).await, ["c3", "c0"]);
+    assert_eq!(found("order", None, None, 2).await, ["d3", "d2"]);
+    assert_eq!(found("order", None, Some("d2"), 2).await, ["d0", "c3"]);
+    assert_eq!(found("ไม่มาถึง", Some("dog"), None, 10).await, ["d1"]);
+    assert_eq!(found("🛶 สินค้า", None, None, 10).await, ["d1", "c1"]);
+    assert!(found("missing order", None, None, 10).await.is_empty());
+    let before = store.message("c3").await.expect("read").expect("there");
+    let revision = Revision { content: before.content.clone(), until: NOW };
+    let text =
+        |text: Option<&str>| Content { text: text.map(str::to_owned), ..before.content.clone() };
+    let edited = Message { content: text(Some("never mind")), ..before.clone() };
+    assert_eq!(store.rewrite(&before, &edited, &revision).await, Ok(true));
+    assert_eq!(found("order", Some("cat"), None, 10).await, ["c0"]);
+    assert_eq!(found("mind", Some("cat"), None, 10).await, ["c3"]);
+    let deleted = Message { content: text(None), deleted_at: Some(NOW), ..edited.clone() };
+    assert_eq!(store.rewrite(&edited, &deleted, &revision).await, Ok(true));
+    assert!(found("mind", None, None, 10).await.is_empty());
 }

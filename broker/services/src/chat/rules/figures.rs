@@ -146,6 +146,11 @@ impl Book {
         self.0.entry(key).or_default().add(fact);
     }
 
+    /// Counts figures of a day and an agent, the empty name for none.
+    pub fn join(&mut self, day: &str, agent: &str, figures: &Figures) {
+        self.0.entry((day.to_owned(), agent.to_owned())).or_default().join(figures);
+    }
+
     /// The figures from one day to another, both included, of one agent or of all.
     #[must_use]
     pub fn sum(&self, from: &str, to: &str, agent: Option<&str>) -> Figures {

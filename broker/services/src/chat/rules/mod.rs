@@ -3,6 +3,7 @@
 pub mod averages;
 pub mod canned;
 pub mod content;
+pub mod course;
 pub mod due;
 pub mod figures;
 pub mod hours;
@@ -16,3 +17,4 @@ pub mod sla;
 pub mod sniff;
 pub mod text;
 pub mod typing;
+pub mod words;

@@ -73,6 +73,33 @@ pub struct PageWanted {
     pub limit: Option<u32>,
 }
 
+/// What is sought in messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchWanted {
+    /// Words, all of which a message has; where a script has no spaces, any part of a text.
+    pub text: String,
+    /// In this conversation only.
+    #[serde(default, alias = "conversationId")]
+    pub conversation_id: Option<String>,
+    /// Older ones than this message: `next` of the page before.
+    #[serde(default)]
+    pub before: Option<String>,
+    /// How many at most, up to 100.
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// What was found, the newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Found {
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// What `before` is for the next page, if there may be more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
 /// Messages in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Messages {

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::events::follow;
 use super::typing::Keyboards;
+use crate::chat::course::Courses;
 use crate::chat::files::{Blobs, Files};
 use crate::chat::model::{Conversation, Message, Participant, Sender};
 use crate::chat::rules::due::Patience;
@@ -36,6 +37,7 @@ pub struct Settings {
 pub struct Desk<S, B> {
     pub(super) store: S,
     pub(super) users: Users,
+    pub(super) courses: Courses,
     pub(super) files: Files<S, B>,
     pub(super) client: Client,
     pub(super) settings: Arc<Settings>,
@@ -75,6 +77,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
     pub fn new(
         store: S,
         users: Users,
+        courses: Courses,
         files: Files<S, B>,
         client: Client,
         settings: Settings,
@@ -82,7 +85,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         let settings = Arc::new(settings);
         let (keyboards, moved) = (Keyboards::default(), Arc::new(Notify::new()));
         let board = Arc::default();
-        Desk { store, users, files, client, settings, keyboards, board, moved }
+        Desk { store, users, courses, files, client, settings, keyboards, board, moved }
     }
 
     /// The conversation of this id, whoever asks.

@@ -156,7 +156,16 @@ impl<S: Store, B: Blobs> Desk<S, B> {
 
     /// All agents.
     pub(super) async fn all_agents(&self) -> Result<Agents, Problem> {
-        Ok(Agents { agents: self.store.agents().await? })
+        let averages = self.courses.averages().await?;
+        let known = |agent: Agent| {
+            let averages = averages.get(&agent.id).copied().unwrap_or_default();
+            Agent {
+                response_time_avg: averages.response_s,
+                satisfaction_rating: averages.satisfaction,
+                ..agent
+            }
+        };
+        Ok(Agents { agents: self.store.agents().await?.into_iter().map(known).collect() })
     }
 
     async fn agent(&self, id: &str) -> Result<Agent, Problem> {

@@ -2,12 +2,13 @@
 
 use sampan_client::Message as Published;
 
-use super::asked::{List, ListWanted, Messages, Of, PageWanted, Snapshot};
+use super::asked::{Found, List, ListWanted, Messages, Of, PageWanted, SearchWanted, Snapshot};
 use super::desk::{Desk, participant, sender};
 use super::events::{event, topic};
 use crate::chat::files::Blobs;
-use crate::chat::model::{Conversation, JoinEvent, Name};
-use crate::chat::store::{Page, Store};
+use crate::chat::model::{Conversation, JoinEvent, Message, Name};
+use crate::chat::rules::words::{self, Sought};
+use crate::chat::store::{Page, Search, Store};
 use crate::moment::Moment;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
@@ -77,6 +78,36 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         };
         let participants = self.store.participants(id).await?;
         Ok(Messages { messages: self.page(id, asker, page, &participants).await? })
+    }
+
+    /// Messages that have what is sought, of those that the asker may see.
+    pub(super) async fn search(
+        &self,
+        asker: &Asker,
+        asked: &SearchWanted,
+    ) -> Result<Found, Problem> {
+        let sought = Sought::new(&asked.text)
+            .ok_or_else(|| Problem::field("text", "one to 32 words to look for"))?;
+        if let Some(id) = &asked.conversation_id {
+            self.seen(id, asker).await?;
+        }
+        let is_customer = asker.role == Role::Customer;
+        let open = is_customer.then(|| words::OPEN.to_owned());
+        let max = asked.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
+        let wanted = Search {
+            terms: sought.terms().iter().cloned().chain(open).collect(),
+            customer_id: is_customer.then(|| asker.user.clone()),
+            conversation_id: asked.conversation_id.clone(),
+            before: asked.before.clone(),
+            max,
+        };
+        let found = self.store.search(&wanted).await?;
+        let is_full = found.len() as u64 >= u64::from(max);
+        let next = found.last().filter(|_| is_full).map(|last| last.id.clone());
+        // Terms may be shared by other words.
+        let has =
+            |message: &Message| sought.is_in(message.content.text.as_deref().unwrap_or_default());
+        Ok(Found { messages: found.into_iter().filter(has).collect(), next })
     }
 
     /// The asker's conversations, or those that wait.

@@ -16,8 +16,9 @@ use sampan_client::{Action, Pattern, topic_token_to_id};
 use serde_json::{Value, json};
 
 pub use self::asked::{
-    AgentTold, Agents, Assign, Available, Come, Cursors, Delete, Edit, HandOver, HandOverAnswer,
-    List, ListWanted, Messages, Nothing, Of, Open, PageWanted, Snapshot, Snooze, Typing,
+    AgentTold, Agents, Assign, Available, Come, Cursors, Delete, Edit, Found, HandOver,
+    HandOverAnswer, List, ListWanted, Messages, Nothing, Of, Open, PageWanted, SearchWanted,
+    Snapshot, Snooze, Typing,
 };
 pub use self::desk::{Desk, Settings};
 use crate::chat::files::Blobs;
@@ -60,6 +61,8 @@ pub const LEAVE: &str = "chat.leave_conversation";
 pub const GET: &str = "chat.get";
 /// A page of messages.
 pub const HISTORY: &str = "chat.history";
+/// Messages that have what is sought.
+pub const SEARCH: &str = "chat.search";
 /// The asker's conversations.
 pub const LIST: &str = "chat.list";
 /// Gives a conversation to an agent.
@@ -167,6 +170,10 @@ async fn talk<S: Store, B: Blobs>(
     .await?;
     host.answer(desk, HISTORY, all, |it, asker, asked: PageWanted| async move {
         it.history(&asker, &asked).await
+    })
+    .await?;
+    host.answer(desk, SEARCH, all, |it, asker, asked: SearchWanted| async move {
+        it.search(&asker, &asked).await
     })
     .await?;
     host.answer(desk, LIST, all, |it, asker, asked: ListWanted| async move {

@@ -14,7 +14,7 @@ use std::future::Future;
 pub use self::mongo::MongoStore;
 pub(crate) use self::sql::SCHEMA;
 pub use self::sql::SqlStore;
-pub use self::step::{Outcome, Page, Room, Step};
+pub use self::step::{Outcome, Page, Room, Search, Step};
 use super::model::{Agent, AgentStatus, Assignment, Conversation, Message, Participant, Revision};
 use crate::moment::Moment;
 use crate::outbox::Event;
@@ -67,6 +67,9 @@ pub trait Store: Clone + Send + Sync + 'static {
         conversation_id: &str,
         page: Page,
     ) -> impl Future<Output = Answer<Vec<Message>>> + Send;
+
+    /// Messages that have all terms, the newest first.
+    fn search(&self, wanted: &Search) -> impl Future<Output = Answer<Vec<Message>>> + Send;
 
     /// Puts a changed message in the place of `before`, and keeps what it said; whether it was as
     /// `before` says.

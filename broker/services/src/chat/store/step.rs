@@ -3,6 +3,7 @@
 use super::Answer;
 use crate::chat::model::Message;
 use crate::chat::rules::lifecycle::Change;
+use crate::chat::rules::words;
 use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::encoding::json;
@@ -74,6 +75,31 @@ pub enum Page {
     Before(u64, u32),
     /// The last so many.
     Last(u32),
+}
+
+/// What of all messages is sought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Terms of [`crate::chat::rules::words`]; all are in what is found.
+    pub terms: Vec<String>,
+    /// In this customer's conversations only.
+    pub customer_id: Option<String>,
+    /// In this conversation only.
+    pub conversation_id: Option<String>,
+    /// Older than this message, by its id.
+    pub before: Option<String>,
+    /// How many at most.
+    pub max: u32,
+}
+
+/// The terms that a message is found by; none of one that is deleted.
+pub(super) fn terms(message: &Message) -> String {
+    let text = message.content.text.as_deref().unwrap_or_default();
+    match (words::terms(text), message.private) {
+        (none, _) if none.is_empty() => none,
+        (terms, true) => terms,
+        (terms, false) => format!("{terms} {}", words::OPEN),
+    }
 }
 
 /// What a sender has asked to be said, by which a repeat is told from another message.

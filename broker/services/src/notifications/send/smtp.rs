@@ -50,7 +50,7 @@ impl Header for ListUnsubscribe {
 
 impl Smtp {
     /// Sends by the server at `smtps://USER:PASSWORD@HOST`, or `smtp://...?tls=required`; without
-    /// TLS on this machine only.
+    /// TLS on this machine only. Its connections belong to the runtime that this is called in.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -196,8 +196,8 @@ mod tests {
         assert_eq!(text("<p>ก &lt;b&gt; &amp;lt; <b>x</b></p><p>y</p>"), "ก <b> &lt; x\ny");
     }
 
-    #[test]
-    fn a_password_goes_to_nobody_without_tls() {
+    #[tokio::test]
+    async fn a_password_goes_to_nobody_without_tls() {
         let open = |url| Smtp::new(url, "Shop <shop@example.com>", None, None).map(|_| ());
         for good in [
             "smtps://u:p@mail.example",

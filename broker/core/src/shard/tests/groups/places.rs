@@ -54,6 +54,26 @@ fn a_group_is_made_where_it_was_asked_to_and_keeps_its_pattern() {
 }
 
 #[test]
+fn a_group_of_the_configuration_takes_the_order_of_its_first_consumer() {
+    use sampan_protocol::control::GroupOrder;
+    let mut world = world();
+    world.sleep(SECOND);
+    let mut worker = world.client(1, "w", Role::Service);
+    for (order, expected) in [
+        (GroupOrder::Key, None),
+        (GroupOrder::Any, Some(Code::GROUP_DIFFERS)),
+        (GroupOrder::Key, None),
+    ] {
+        let body = Consume { order: order.number(), ..consume("chat", "chat.conversation.*", 10) };
+        let number =
+            world.ask(&mut worker, |number| control::encode(&body, number).expect("valid"));
+        world.sleep(SECOND);
+        let frames = world.receive(&mut worker);
+        assert_eq!(refusal(&frames, number), expected, "{order:?}");
+    }
+}
+
+#[test]
 fn a_group_reads_again_from_where_it_is_sent() {
     let mut world = world();
     let mut publisher = world.client(0, "p", Role::Service);

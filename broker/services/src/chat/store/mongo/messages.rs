@@ -5,12 +5,14 @@ use super::duty::{Duty, settle_or_leave};
 use super::{MongoStore, pending};
 use crate::chat::model::{Message, Revision};
 use crate::chat::store::events::received;
-use crate::chat::store::step::draft;
-use crate::chat::store::{Answer, Page};
+use crate::chat::store::step::{draft, terms};
+use crate::chat::store::{Answer, Page, Search};
 use crate::store::Error;
 use crate::store::encoding::{json, number};
 use crate::store::mongo::{Document, Fields, doc};
 
+/// Conversations of one customer that are searched, the newest.
+const PLACES_MAX: u32 = 1_000;
 /// Attempts at a rewriting that finds others in its way.
 const ATTEMPTS: usize = 8;
 
@@ -50,6 +52,7 @@ pub(super) async fn insert(store: &MongoStore, message: &Message) -> Answer<()> 
         "draft": draft(message)?,
         "updated_at": message.updated_at.as_ms(),
         "body": json(message)?,
+        "words": words(message),
         "rewrites": 0_i64,
         "revisions": [],
     };
@@ -71,10 +74,40 @@ pub(super) async fn replace(
     no: i64,
 ) -> Answer<()> {
     let before = doc! { "_id": &message.id, "rewrites": no };
-    let says = doc! { "body": json(message)?, "updated_at": message.updated_at.as_ms() };
+    let says = doc! { "body": json(message)?, "updated_at": message.updated_at.as_ms(),
+    "words": words(message) };
     let change = doc! { "$set": says, "$inc": { "rewrites": 1_i64 },
     "$push": { "revisions": json(revision)? } };
     store.messages().update(before, change).await.map(|_| ())
+}
+
+/// What a message is found by.
+fn words(message: &Message) -> Vec<String> {
+    terms(message).split_whitespace().map(str::to_owned).collect()
+}
+
+pub(super) async fn search(store: &MongoStore, wanted: &Search) -> Answer<Vec<Message>> {
+    let mut filter = doc! { "words": { "$all": &wanted.terms } };
+    let mut places = Vec::new();
+    if let Some(customer) = &wanted.customer_id {
+        let own = doc! { "customer_id": customer };
+        let newest = doc! { "last_message_at": -1 };
+        let found = store.conversations().all(own, doc! { "_id": 1 }, newest, PLACES_MAX).await?;
+        let ids = found.iter().map(|found| found.text("_id")).collect::<Answer<Vec<_>>>()?;
+        places.push(doc! { "conversation_id": { "$in": ids } });
+    }
+    if let Some(id) = &wanted.conversation_id {
+        places.push(doc! { "conversation_id": id });
+    }
+    if !places.is_empty() {
+        filter.insert("$and", places);
+    }
+    if let Some(id) = &wanted.before {
+        filter.insert("_id", doc! { "$lt": id });
+    }
+    let newest = doc! { "_id": -1 };
+    let found = store.messages().all(filter, doc! { "body": 1 }, newest, wanted.max).await?;
+    found.iter().map(read).collect()
 }
 
 pub(super) async fn find(store: &MongoStore, id: &str) -> Answer<Option<Message>> {

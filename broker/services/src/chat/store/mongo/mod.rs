@@ -21,7 +21,7 @@ mod recount;
 mod schema;
 mod steps;
 
-use super::{Answer, Outcome, Page, Step, Store};
+use super::{Answer, Outcome, Page, Search, Step, Store};
 use crate::chat::model::{
     Agent, AgentStatus, Assignment, Conversation, Message, Participant, Revision,
 };
@@ -100,6 +100,10 @@ impl Store for MongoStore {
 
     async fn messages(&self, conversation_id: &str, page: Page) -> Answer<Vec<Message>> {
         messages::page(self, conversation_id, page).await
+    }
+
+    async fn search(&self, wanted: &Search) -> Answer<Vec<Message>> {
+        messages::search(self, wanted).await
     }
 
     async fn rewrite(

@@ -3,9 +3,9 @@
 use super::{add_all, json};
 use crate::chat::model::{Message, Revision};
 use crate::chat::store::events::received;
-use crate::chat::store::step::draft;
-use crate::chat::store::{Answer, Page};
-use crate::store::{Database, Query, Work};
+use crate::chat::store::step::{draft, terms};
+use crate::chat::store::{Answer, Page, Search};
+use crate::store::{Database, Query, Work, each};
 
 /// The message that had come before under the same id of its sender, and whether it asked the same.
 pub(super) async fn earlier(
@@ -34,7 +34,54 @@ pub(super) async fn insert(work: &mut Work<'_>, message: &Message) -> Answer<()>
     let query = query.bind(&message.sender_id).bind(&message.client_message_id);
     let query = query.bind(draft(message)?).bind(message.updated_at);
     work.execute(query.bind(json(message)?)).await?;
+    find_by(work, message).await?;
     add_all(work, &[received(message)?]).await
+}
+
+/// Lets a message be found by what it says now, and by nothing that it said before.
+async fn find_by(work: &mut Work<'_>, message: &Message) -> Answer<()> {
+    let gone = each(
+        "DELETE FROM message_words WHERE rowid = (SELECT rowid FROM messages WHERE id = $1)",
+        "UPDATE messages SET words = NULL WHERE id = $1",
+    );
+    work.execute(Query::new(gone).bind(&message.id)).await?;
+    let words = terms(message);
+    if words.is_empty() {
+        return Ok(());
+    }
+    let text = each(
+        "INSERT INTO message_words (rowid, words) SELECT rowid, $2 FROM messages WHERE id = $1",
+        "UPDATE messages SET words = to_tsvector('simple', $2) WHERE id = $1",
+    );
+    work.execute(Query::new(text).bind(&message.id).bind(words)).await.map(|_| ())
+}
+
+pub(super) async fn search(database: &Database, wanted: &Search) -> Answer<Vec<Message>> {
+    macro_rules! text {
+        ($found:literal) => {
+            concat!(
+                "SELECT m.body AS body FROM ",
+                $found,
+                " AND ($2 = '' OR m.conversation_id = $2) AND ($3 = '' OR m.conversation_id IN \
+                 (SELECT id FROM conversations WHERE customer_id = $3)) \
+                 AND ($4 = '' OR m.id < $4) ORDER BY m.id DESC LIMIT $5"
+            )
+        };
+    }
+    let text = each(
+        text!(
+            "message_words CROSS JOIN messages AS m ON m.rowid = message_words.rowid \
+             WHERE message_words MATCH $1"
+        ),
+        text!("messages AS m WHERE m.words @@ to_tsquery('simple', $1)"),
+    );
+    let both = if database.is_sqlite() { " AND " } else { " & " };
+    let query = Query::new(text).bind(wanted.terms.join(both));
+    let query = query.bind(wanted.conversation_id.as_deref().unwrap_or_default());
+    let query = query.bind(wanted.customer_id.as_deref().unwrap_or_default());
+    let query = query.bind(wanted.before.as_deref().unwrap_or_default());
+    let rows = database.all(query.bind(i64::from(wanted.max))).await?;
+    rows.iter().map(|row| row.json("body")).collect()
 }
 
 pub(super) async fn find(database: &Database, id: &str) -> Answer<Option<Message>> {
@@ -83,6 +130,7 @@ pub(super) async fn rewrite(
          SELECT $1, COUNT(*) + 1, $2 FROM message_revisions WHERE message_id = $1",
     );
     work.execute(query.bind(&before.id).bind(json(revision)?)).await?;
+    find_by(&mut work, after).await?;
     add_all(&mut work, &[received(after)?]).await?;
     work.commit().await?;
     Ok(true)

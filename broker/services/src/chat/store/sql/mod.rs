@@ -11,7 +11,7 @@ mod schema;
 mod steps;
 
 pub(crate) use self::schema::SCHEMA;
-use super::{Answer, Outcome, Page, Step, Store};
+use super::{Answer, Outcome, Page, Search, Step, Store};
 use crate::chat::model::{
     Agent, AgentStatus, Assignment, Conversation, Message, Participant, Revision,
 };
@@ -73,6 +73,10 @@ impl Store for SqlStore {
 
     async fn messages(&self, conversation_id: &str, page: Page) -> Answer<Vec<Message>> {
         messages::page(&self.0, conversation_id, page).await
+    }
+
+    async fn search(&self, wanted: &Search) -> Answer<Vec<Message>> {
+        messages::search(&self.0, wanted).await
     }
 
     async fn rewrite(
