@@ -6,6 +6,7 @@ pub mod config;
 pub mod data_dir;
 mod durable;
 pub mod http;
+pub mod scaling;
 pub mod serve;
 pub mod shard;
 pub mod udp;

@@ -22,7 +22,7 @@ pub mod signature;
 pub mod store;
 pub mod users;
 
-pub use id::Id;
+pub use id::{Id, check_id};
 pub use moment::Moment;
 pub use refusal::Refusal;
 pub use role::Role;

@@ -20,6 +20,8 @@ pub enum Role {
 impl Role {
     /// Those who run the shop, as people and as programs.
     pub const OPERATORS: &[Role] = &[Role::Admin, Role::Service];
+    /// Those who serve customers, and the programs of the shop.
+    pub const STAFF: &[Role] = &[Role::Agent, Role::Admin, Role::Service];
     /// Everybody.
     pub const ALL: &[Role] = &[Role::Customer, Role::Agent, Role::Admin, Role::Service];
 

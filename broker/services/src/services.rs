@@ -57,6 +57,8 @@ pub struct Settings {
     pub files: PathBuf,
     /// Which locations give first to those who name none.
     pub allocation: inventory::rules::allocation::Order,
+    /// How chats find agents, and how long everything may take.
+    pub chat: chat::service::Settings,
     /// Tracking services that are asked about orders.
     pub carriers: Vec<orders::carriers::Settings>,
     /// Those who send notifications.
@@ -71,6 +73,7 @@ pub struct Services {
     chat_database: Option<Mongo>,
     files: Folder,
     allocation: inventory::rules::allocation::Order,
+    chat_settings: chat::service::Settings,
     carriers: Carriers,
     senders: Senders,
     counters: Arc<Counters>,
@@ -96,6 +99,7 @@ impl Services {
             chat_database: settings.chat_database.as_ref().map(Mongo::open).transpose()?,
             files: Folder::new(&settings.files),
             allocation: settings.allocation,
+            chat_settings: settings.chat.clone(),
             carriers,
             senders,
             counters,
@@ -260,7 +264,7 @@ impl Services {
         beside.serve(host).await?;
         let courses = Courses::new(&self.database);
         course::serve(host, &courses, store.clone(), &self.counters.chat).await?;
-        let settings = chat::service::Settings::default();
+        let settings = self.chat_settings.clone();
         let desk = Desk::new(store, users, courses, beside.files().clone(), client, settings);
         chat::service::serve(host, &desk).await
     }

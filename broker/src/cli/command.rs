@@ -7,8 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::exit::Failure;
 use super::{
-    bench, dlq, groups, journal, presence, publish, request, revoke, serve, services, settings,
-    subscribe, system, token,
+    bench, dlq, export, groups, journal, presence, publish, request, revoke, serve, services,
+    settings, subscribe, system, token,
 };
 
 /// Sampan: a QUIC message broker for commerce
@@ -30,6 +30,7 @@ enum Command {
     Pub(publish::Args),
     Sub(subscribe::Args),
     Request(request::Args),
+    Export(export::Args),
     Presence(presence::Args),
     Topics(system::TopicsArgs),
     Status(system::StatusArgs),
@@ -60,6 +61,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Pub(args) => client(publish::run(args)),
         Command::Sub(args) => client(subscribe::run(args)),
         Command::Request(args) => client(request::run(args)),
+        Command::Export(args) => client(export::run(args)),
         Command::Presence(args) => client(presence::run(args)),
         Command::Topics(args) => client(system::topics(args)),
         Command::Status(args) => client(system::status(args)),
@@ -111,6 +113,7 @@ mod tests {
             "sampan sub t --group g --ack manual --last 5",
             "sampan sub t --group g --ack never --since 5m --raw",
             "sampan request t {}",
+            "sampan export t --since 24h --until 1h",
             "sampan presence t --json",
             "sampan topics --url quic://h:1 --token t --data d",
             "sampan status --json",

@@ -1,5 +1,7 @@
 //! The JSON lines, field by field. Names and their order are a contract.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sampan_client::admin::DeadLetter;
@@ -50,6 +52,26 @@ impl<'a> MessageLine<'a> {
             payload: Payload::of(message.payload_bytes()),
             time: message.time_ms(),
         }
+    }
+}
+
+/// One line of `export`.
+#[derive(Debug, Serialize)]
+pub(super) struct KeptLine<'a> {
+    #[serde(flatten)]
+    message: MessageLine<'a>,
+    key: Option<&'a str>,
+    /// Those of the application; what is no text is left out.
+    headers: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> KeptLine<'a> {
+    pub(super) fn new(message: &'a Received) -> Self {
+        let headers = message.headers().into_iter();
+        let headers = headers
+            .filter_map(|(name, value)| Some((name, std::str::from_utf8(value).ok()?)))
+            .collect();
+        KeptLine { message: MessageLine::new(message), key: message.key(), headers }
     }
 }
 

@@ -9,6 +9,7 @@ mod connection;
 mod consume;
 mod dlq;
 mod exit;
+mod export;
 mod groups;
 mod journal;
 mod json;

@@ -14,6 +14,7 @@ use super::exit::Failure;
 use super::signals::Stop;
 use crate::config::{Config, Flags, Sources};
 use crate::http::{self, Latencies, Limits, Metrics, Reading, Refusals};
+use crate::scaling::Watch;
 use crate::serve;
 
 /// Run chat, orders, inventory and notifications in a process of their own
@@ -92,5 +93,8 @@ fn routes(services: &Services, refusals: &Arc<Refusals>) -> sampan_services::htt
         ..Reading::default()
     });
     let ready = move || checked.check().map(|()| "ready".to_owned());
-    http::router(ready, Arc::new(metrics)).merge(services.routes())
+    let scaling = Watch::default();
+    // For as long as the process lives. Nobody connects to it.
+    tokio::spawn(scaling.clone().run(|| 0));
+    http::router(ready, Arc::new(metrics), scaling).merge(services.routes())
 }

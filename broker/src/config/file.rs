@@ -6,9 +6,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sampan_core::class::Table;
 use sampan_core::config as core;
+use sampan_services::chat::rules::due::Patience;
+use sampan_services::chat::rules::queue::Ranking;
+use sampan_services::chat::rules::routing::{Mode, Policy};
 use sampan_services::inventory::rules::allocation::Order;
 use serde::{Deserialize, Serialize};
 
@@ -205,6 +209,42 @@ pub struct Services {
     /// Which locations give stock first to those who name none: `ranked`, in the order that was set,
     /// or `most_first`, which makes the fewest parcels.
     pub allocation: Order,
+    /// How chats find agents, and how long everything may take.
+    pub chat: Chat,
+}
+
+/// How chats find agents, and how long everything may take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chat {
+    /// Who gets a chat that waits: `least_loaded`, who has the least of their limit, `rotation`, who
+    /// has waited longest for one, or `manual`, whoever picks it.
+    pub mode: Mode,
+    /// Whether a chat that waits again goes back to the agent who had it, if there is a free slot.
+    pub sticky: bool,
+    /// Seconds of waiting after which required skills are only preferred; never if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relax_skills_s: Option<u64>,
+    /// Points of a VIP, in the order of those who wait.
+    pub vip_points: i64,
+    /// Points of each minute of waiting.
+    pub minute_points: i64,
+    /// Points that waiting gives at most.
+    pub waiting_points_max: i64,
+    /// What a customer buys for one point, in the shop's currency.
+    pub value_per_point: u32,
+    /// Points that purchases give at most.
+    pub value_points_max: i64,
+    /// Points of the priorities low, medium, high and urgent.
+    pub priority_points: [i64; 4],
+    /// Seconds after which who waits goes before all others, the longest first.
+    pub max_wait_s: u64,
+    /// Seconds that an agent may take to reply first before the chat waits again.
+    pub first_reply_s: u64,
+    /// Seconds that an agent may be offline and keep its chats.
+    pub offline_grace_s: u64,
+    /// Seconds after which a resolved chat is archived, but not before it can no longer be reopened.
+    pub archive_s: u64,
 }
 
 /// Bounds on what one client or one topic may take.
@@ -420,7 +460,59 @@ impl Default for Services {
             files_dir: None,
             providers_file: None,
             allocation: Order::Ranked,
+            chat: Chat::default(),
         }
+    }
+}
+
+impl Default for Chat {
+    fn default() -> Self {
+        let (ranking, patience) = (Ranking::default(), Patience::default());
+        let Policy { mode, is_sticky, relax_after, .. } = Policy::default();
+        Chat {
+            mode,
+            sticky: is_sticky,
+            relax_skills_s: relax_after.map(|time| time.as_secs()),
+            vip_points: ranking.vip,
+            minute_points: ranking.per_minute,
+            waiting_points_max: ranking.waiting_max,
+            value_per_point: ranking.value_per_point,
+            value_points_max: ranking.value_max,
+            priority_points: ranking.priority,
+            max_wait_s: ranking.max_wait.as_secs(),
+            first_reply_s: patience.first_reply.as_secs(),
+            offline_grace_s: patience.offline.as_secs(),
+            archive_s: patience.archive.as_secs(),
+        }
+    }
+}
+
+impl Chat {
+    /// The settings of the chat service.
+    pub(super) fn settings(&self) -> sampan_services::chat::service::Settings {
+        let ranking = Ranking {
+            vip: self.vip_points,
+            per_minute: self.minute_points,
+            waiting_max: self.waiting_points_max,
+            // Nothing is bought for nothing.
+            value_per_point: self.value_per_point.max(1),
+            value_max: self.value_points_max,
+            priority: self.priority_points,
+            max_wait: Duration::from_secs(self.max_wait_s),
+        };
+        let policy = Policy {
+            ranking,
+            mode: self.mode,
+            is_sticky: self.sticky,
+            relax_after: self.relax_skills_s.map(Duration::from_secs),
+        };
+        let patience = Patience {
+            offline: Duration::from_secs(self.offline_grace_s),
+            first_reply: Duration::from_secs(self.first_reply_s),
+            archive: Duration::from_secs(self.archive_s),
+            ..Patience::default()
+        };
+        sampan_services::chat::service::Settings { policy, patience }
     }
 }
 

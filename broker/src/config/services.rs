@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sampan_services::Settings;
+use sampan_services::chat;
 use sampan_services::inventory::rules::allocation::Order;
 use sampan_services::notifications::send;
 use sampan_services::orders::carriers;
@@ -32,6 +33,7 @@ pub struct Services {
     /// Whether they run in the broker's process.
     pub enabled: bool,
     allocation: Order,
+    chat: chat::service::Settings,
     files: PathBuf,
     database: Place,
     chat_database: Option<Place>,
@@ -66,11 +68,13 @@ impl Services {
             chat_database_file,
             files_dir,
             providers_file,
+            chat,
         } = &file.services;
         let database = Place::of(variables.database, database_file.as_deref());
         Services {
             enabled: *enabled,
             allocation: *allocation,
+            chat: chat.settings(),
             files: files_dir.clone().unwrap_or_else(|| kept(FILES)),
             database: database.unwrap_or_else(|| Place::Here(Address::sqlite(&kept(SQLITE)))),
             chat_database: Place::of(variables.chat_database, chat_database_file.as_deref()),
@@ -90,6 +94,7 @@ impl Services {
             chat_database: self.chat_database.as_ref().map(Place::address).transpose()?,
             files: self.files.clone(),
             allocation: self.allocation,
+            chat: self.chat.clone(),
             carriers: tracker,
             senders: sender,
         })

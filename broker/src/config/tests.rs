@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::docs::{self, Key};
 use super::*;
@@ -236,7 +237,7 @@ fn every_key_is_described_and_there_are_few() {
     let (mut all, mut scalars) = (0, 0);
     walk(&known, "", &mut all);
     walk(&scalar, "", &mut scalars);
-    assert!((30..=56).contains(&scalars), "{scalars} keys");
+    assert!((30..=70).contains(&scalars), "{scalars} keys");
     assert!(all > scalars);
     let defaults = toml::Table::try_from(File::default()).expect("the defaults are TOML");
     for (section, keys) in &defaults {
@@ -246,6 +247,27 @@ fn every_key_is_described_and_there_are_few() {
             assert!(inner.iter().any(|known| known.name == key), "{section}.{key}");
         }
     }
+}
+
+#[test]
+fn chats_are_routed_as_the_file_says() {
+    use sampan_services::chat::rules::routing::Mode;
+    use sampan_services::chat::service::Settings;
+    let chat = |text: &str| {
+        let config = load(text, &[], Flags::default()).expect("valid");
+        config.services.settings().expect("no other files").chat
+    };
+    assert_eq!(chat(""), Settings::default(), "the defaults are those of the rules");
+    let own = chat(
+        "[services.chat]\nmode = 'rotation'\nsticky = true\nrelax_skills_s = 60\n\
+         vip_points = 7\nmax_wait_s = 120\nfirst_reply_s = 30\n",
+    );
+    assert_eq!((own.policy.mode, own.policy.is_sticky), (Mode::Rotation, true));
+    assert_eq!(own.policy.relax_after, Some(Duration::from_secs(60)));
+    assert_eq!((own.policy.ranking.vip, own.policy.ranking.per_minute), (7, 1));
+    assert_eq!(own.policy.ranking.max_wait, Duration::from_secs(120));
+    assert_eq!(own.patience.first_reply, Duration::from_secs(30));
+    assert!(load("[services.chat]\nmode = 'random'\n", &[], Flags::default()).is_err());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! `/healthz`, `/readyz`, `/metrics` and `/scaling`.
 
 use std::sync::Arc;
 
@@ -8,12 +8,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::metrics::Metrics;
+use crate::scaling::Watch;
 
 /// The routes for operators. Each answers from memory; `ready` says in a sentence how ready, or why
 /// not.
 pub fn router(
     ready: impl Fn() -> Result<String, String> + Clone + Send + Sync + 'static,
     metrics: Arc<Metrics>,
+    scaling: Watch,
 ) -> Router {
     let ready = move || match ready() {
         Ok(how) => format!("{how}\n").into_response(),
@@ -23,6 +25,15 @@ pub fn router(
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(move || std::future::ready(ready())))
         .route("/metrics", get(move || std::future::ready(text(&metrics))))
+        .route("/scaling", get(move || std::future::ready(standing(&scaling))))
+}
+
+/// Whether there should be more processes of this sort.
+fn standing(scaling: &Watch) -> Response {
+    match serde_json::to_string(&scaling.standing()) {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 fn text(metrics: &Metrics) -> Response {

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::scaling::Watch;
 
 async fn started(limits: Limits) -> (SocketAddr, Arc<Health>, oneshot::Sender<()>) {
     let health = Arc::new(Health::starting());
@@ -27,7 +28,7 @@ async fn started(limits: Limits) -> (SocketAddr, Arc<Health>, oneshot::Sender<()
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = oneshot::channel();
     let asked = health.clone();
-    let routes = router(move || asked.ready(Instant::now()), Arc::new(metrics));
+    let routes = router(move || asked.ready(Instant::now()), Arc::new(metrics), Watch::default());
     tokio::spawn(serve(listener, routes, limits, Arc::default(), async {
         let _ = stopped.await;
     }));
@@ -60,6 +61,16 @@ async fn liveness_is_apart_from_readiness() {
     assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 503"));
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(get(address, "/other").await.starts_with("HTTP/1.1 404"));
+}
+
+#[tokio::test]
+async fn whoever_starts_processes_is_told_whether_there_are_enough() {
+    let (address, _, _stop) = started(Limits::default()).await;
+    let answer = get(address, "/scaling").await;
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+    let standing: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!((&standing["decision"], &standing["number"]), (&"hold".into(), &0.into()));
+    assert_eq!(standing["load"]["connections"], 0);
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use crate::auth::{Revocations, Verifier, jwks};
 use crate::config::Config;
 use crate::data_dir::{self, DataDir, Lock};
 use crate::http::{self, Health, Latencies, Metrics, Phase, Reading};
+use crate::scaling::Watch;
 use crate::shard::{Broker, Drain, Setup};
 use crate::udp::BufferSizes;
 
@@ -127,7 +128,16 @@ async fn serve(config: Config) -> Result<(), Error> {
     };
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let asked = health.clone();
-    let routes = http::router(move || asked.ready(Instant::now()), Arc::new(metrics));
+    let scaling = Watch::default();
+    let routes =
+        http::router(move || asked.ready(Instant::now()), Arc::new(metrics), scaling.clone());
+    let scaling = {
+        let broker = broker.clone();
+        tokio::spawn(
+            scaling
+                .run(move || broker.counters().iter().map(|shard| shard.core.sessions_live).sum()),
+        )
+    };
     let routes = routes.merge(clients.unwrap_or_default()).merge(served.unwrap_or_default());
     let mut limits = http::Limits::default();
     // A stream of events holds its connection.
@@ -177,6 +187,7 @@ async fn serve(config: Config) -> Result<(), Error> {
         }
     };
     own.abort();
+    scaling.abort();
     if let Err(error) = ended {
         running.give_up().await;
         return Err(error);

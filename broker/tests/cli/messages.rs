@@ -171,3 +171,22 @@ fn a_reader_outlives_its_broker() {
     let done = reader.ended();
     assert_eq!((done.code, done.stdout.as_str()), (0, "before\nafter\n"), "{}", done.stderr);
 }
+
+#[test]
+fn what_a_topic_keeps_is_exported_up_to_now_and_no_further() {
+    let broker = Broker::start();
+    let lines: String = (0..2_500).map(|n| format!("{n}\n")).collect();
+    let published =
+        broker.run_with(lines.as_bytes(), &["pub", "analytics.x", "-", "--split", "lines"]);
+    assert_eq!(published.code, 0, "{published:?}");
+    let all = broker.run(&["export", "analytics.x"]).json();
+    let payloads: Vec<_> = all.iter().filter_map(|line| line["payload"].as_str()).collect();
+    let expected: Vec<_> = lines.lines().collect();
+    assert_eq!(payloads, expected);
+    let last = all.last().expect("one");
+    assert_eq!((&last["topic"], &last["headers"]), (&"analytics.x".into(), &serde_json::json!({})));
+    assert!(broker.run(&["export", "analytics.x", "--until", "1h"]).json().is_empty());
+    assert_eq!(broker.run(&["export", "analytics.x", "--since", "1h"]).json().len(), 2_500);
+    let customer = broker.token("ann", "customer");
+    assert_eq!(broker.run_as(&customer, &["export", "analytics.x"]).code, 4);
+}

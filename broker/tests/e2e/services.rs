@@ -114,6 +114,7 @@ fn settings(address: &Address) -> Settings {
         // No file comes.
         files: std::path::PathBuf::from("unused"),
         allocation: Order::Ranked,
+        chat: sampan_services::chat::service::Settings::default(),
         carriers: Vec::new(),
         senders: Vec::new(),
     }

@@ -1,5 +1,6 @@
 //! Live chat: conversations, messages, agents, and who answers whom.
 
+mod access;
 mod beside;
 pub mod canned;
 pub mod course;

@@ -14,12 +14,11 @@ use super::rules::allocation;
 use super::rules::edge;
 use super::rules::hold::{self, Event};
 use super::store::{Change, Outcome, Stock, Wanted};
+use crate::id::check_id;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 use crate::store;
 
-/// Bytes of an id.
-const ID_BYTES_MAX: usize = 128;
 /// Lines that a customer may hold at the same time.
 const HELD_MAX: i64 = 200;
 
@@ -34,7 +33,7 @@ impl Desk {
     pub(super) async fn reserve(self, asker: Asker, ask: Reserve) -> Result<Reserved, Problem> {
         let customer_id = customer(&asker, ask.customer_id.clone())?;
         if let Some(key) = &ask.idempotency_key {
-            id("idempotency_key", key)?;
+            check_id("idempotency_key", key)?;
         }
         let idempotency_key = ask.idempotency_key.clone();
         let held_max = (asker.role == Role::Customer).then_some(HELD_MAX);
@@ -63,7 +62,7 @@ impl Desk {
     }
 
     pub(super) async fn commit(self, _: Asker, ask: Commit) -> Result<Reservation, Problem> {
-        id("order_id", &ask.order_id)?;
+        check_id("order_id", &ask.order_id)?;
         let sold = self.stock.commit(&ask.reservation_id, &ask.order_id).await?;
         Counters::add(&self.counters.committed, u64::from(sold.status == HoldStatus::Committed));
         Ok(sold)
@@ -145,7 +144,7 @@ impl Desk {
             [("product_id", &product_id), ("variant_id", &variant_id), ("location", &location)]
         {
             if !text.is_empty() {
-                id(field, text)?;
+                check_id(field, text)?;
             }
         }
         let key = Key { product_id, variant_id, location };
@@ -154,7 +153,7 @@ impl Desk {
     }
 
     pub(super) async fn set_location(self, _: Asker, ask: Location) -> Result<Set, Problem> {
-        id("location", &ask.location)?;
+        check_id("location", &ask.location)?;
         if ask.location == ONLINE {
             return Err(Problem::field("location", "online is all locations together"));
         }
@@ -184,7 +183,7 @@ impl Desk {
             check(key)?;
         }
         if let Some(key) = &idempotency_key {
-            id("idempotency_key", key)?;
+            check_id("idempotency_key", key)?;
         }
         let levels = self.stock.adjust(&changes, reason, idempotency_key.as_deref()).await?;
         let levels = levels.into_iter().map(|(key, level)| shown(key, &level)).collect();
@@ -210,7 +209,7 @@ fn customer(asker: &Asker, named: Option<String>) -> Result<String, Problem> {
             Err(Problem::not_allowed("customers reserve for themselves only"))
         }
         (_, Some(named)) => {
-            id("customer_id", &named)?;
+            check_id("customer_id", &named)?;
             Ok(named)
         }
         (_, None) => Err(Problem::field("customer_id", "say for whom")),
@@ -239,19 +238,11 @@ fn lines(ask: Reserve) -> Result<Vec<hold::Line>, Problem> {
 }
 
 fn check(key: &Key) -> Result<(), Problem> {
-    id("product_id", &key.product_id)?;
+    check_id("product_id", &key.product_id)?;
     if !key.variant_id.is_empty() {
-        id("variant_id", &key.variant_id)?;
+        check_id("variant_id", &key.variant_id)?;
     }
-    id("location", &key.location)
-}
-
-fn id(field: &str, text: &str) -> Result<(), Problem> {
-    let is_id = !text.is_empty() && text.len() <= ID_BYTES_MAX;
-    match is_id && !text.chars().any(char::is_control) {
-        true => Ok(()),
-        false => Err(Problem::field(field, "a text of 1 to 128 bytes without control characters")),
-    }
+    Ok(check_id("location", &key.location)?)
 }
 
 fn shown(key: Key, level: &Level) -> LocationStock {

@@ -8,6 +8,7 @@ use super::model::{Channel, Template, Trigger};
 use super::rules::sms;
 use super::rules::template::{choose, render};
 use super::store::{Notifications, Sent};
+use crate::id::check_id;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 
@@ -202,7 +203,7 @@ impl Desk {
     }
 
     pub(super) async fn bulk(self, asker: Asker, part: BulkPart) -> Result<Progress, Problem> {
-        text("job_id", &part.job_id)?;
+        check_id("job_id", &part.job_id)?;
         if part.items.len() > super::store::PART_MAX {
             return Err(Problem::field("items", "at most 1,000 in one part"));
         }
@@ -246,7 +247,7 @@ fn is_operator(asker: &Asker) -> bool {
 fn whose(asker: &Asker, named: Option<&String>) -> Result<String, Problem> {
     match named {
         Some(user) if *user == asker.user || is_operator(asker) => {
-            text("user_id", user)?;
+            check_id("user_id", user)?;
             Ok(user.clone())
         }
         Some(_) => Err(Problem::not_allowed("these are the notifications of another")),

@@ -6,11 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Checkpoint, Location, Order, Source, Status};
+use crate::id::check_id;
 use crate::moment::Moment;
 use crate::service::Problem;
 
-/// Bytes of an id, of a carrier or of its number.
-const ID_BYTES_MAX: usize = 128;
 /// Bytes of an address or of a note.
 const TEXT_BYTES_MAX: usize = 1_000;
 /// Rows of a page.
@@ -150,9 +149,7 @@ impl Upsert {
             ("tracking_number", self.tracking_number.as_ref()),
         ];
         for (field, text) in texts {
-            if text.is_some_and(|text| !is_name(text)) {
-                return Err(Problem::field(field, "1 to 128 bytes without control characters"));
-            }
+            text.map_or(Ok(()), |text| check_id(field, text))?;
         }
         if self.tracking_number.is_some() && self.carrier.is_none() {
             return Err(Problem::field("carrier", "a number is worth nothing without it"));
@@ -192,10 +189,6 @@ impl StatusTold {
             notes: self.notes,
         })
     }
-}
-
-fn is_name(text: &str) -> bool {
-    !text.trim().is_empty() && text.len() <= ID_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::id::check_id;
 use crate::moment::Moment;
 use crate::role::Role;
 use crate::service::Problem;
 
-/// Bytes of an id or a name.
+/// Bytes of a name.
 const TEXT_BYTES_MAX: usize = 255;
 
 /// What a backend tells of a user. It takes the place of all that was told before.
@@ -94,9 +95,9 @@ impl Upsert {
     /// # Errors
     /// A problem that names the field.
     pub fn check(&self) -> Result<(), Problem> {
+        check_id("id", &self.id)?;
         let texts = [
-            ("id", Some(self.id.as_str()), is_text as fn(&str) -> bool),
-            ("name", self.name.as_deref(), is_text),
+            ("name", self.name.as_deref(), is_text as fn(&str) -> bool),
             ("locale", self.locale.as_deref(), is_locale),
             ("time_zone", self.time_zone.as_deref(), is_time_zone),
             ("email", self.email.as_deref(), is_email),

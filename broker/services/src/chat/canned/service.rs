@@ -29,8 +29,6 @@ const NAMESAKES_MAX: u32 = 1_000;
 const PAGE_BYTES: usize = 256 * 1024;
 /// Bytes of an owner's name.
 const OWNER_BYTES_MAX: usize = 128;
-/// Who keeps and uses them.
-const STAFF: &[Role] = &[Role::Agent, Role::Admin, Role::Service];
 
 /// A response to keep. It takes the place of its owner's with the same shortcut.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -220,22 +218,19 @@ pub async fn serve<S: Store>(
     host: &mut Host,
     canned: &Canned<S>,
 ) -> Result<(), sampan_client::Error> {
-    host.answer(
-        canned,
-        PUT,
-        STAFF,
-        |its, asker, put: Put| async move { its.put(&asker, put).await },
-    )
+    host.answer(canned, PUT, Role::STAFF, |its, asker, put: Put| async move {
+        its.put(&asker, put).await
+    })
     .await?;
-    host.answer(canned, DELETE, STAFF, |its, asker, Wanted { id }| async move {
+    host.answer(canned, DELETE, Role::STAFF, |its, asker, Wanted { id }| async move {
         its.delete(&asker, &id).await
     })
     .await?;
-    host.answer(canned, LIST, STAFF, |its, asker, wanted: ListWanted| async move {
+    host.answer(canned, LIST, Role::STAFF, |its, asker, wanted: ListWanted| async move {
         its.list(&asker, &wanted).await
     })
     .await?;
-    host.answer(canned, USE, STAFF, |its, asker, wanted: Use| async move {
+    host.answer(canned, USE, Role::STAFF, |its, asker, wanted: Use| async move {
         its.fill(&asker, &wanted).await
     })
     .await

@@ -44,8 +44,6 @@ const LOOK: Duration = Duration::from_secs(5);
 const DAYS_MAX: i64 = 400;
 /// What a customer sees as the name of an agent of whom nobody has told.
 const NOBODY: &str = "Shop";
-/// Who serves customers, and the programs of the shop.
-const STAFF: &[Role] = &[Role::Agent, Role::Admin, Role::Service];
 
 /// Courses, and the chats that they are of.
 #[derive(Clone, Debug)]
@@ -79,11 +77,11 @@ pub async fn serve<S: Store>(
         Counters::add(&it.counters.sla_misses, missed);
         Ok(())
     });
-    host.answer(&it, FIGURES, STAFF, Follower::figures).await?;
+    host.answer(&it, FIGURES, Role::STAFF, Follower::figures).await?;
     host.answer(&it, SLA_PUT, Role::OPERATORS, Follower::put_policy).await?;
-    host.answer(&it, SLA_LIST, STAFF, Follower::policies).await?;
-    host.answer(&it, SLA_APPLY, STAFF, Follower::apply).await?;
-    host.answer(&it, SLA_GET, STAFF, Follower::promise).await
+    host.answer(&it, SLA_LIST, Role::STAFF, Follower::policies).await?;
+    host.answer(&it, SLA_APPLY, Role::STAFF, Follower::apply).await?;
+    host.answer(&it, SLA_GET, Role::STAFF, Follower::promise).await
 }
 
 impl<S: Store> Follower<S> {

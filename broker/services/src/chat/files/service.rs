@@ -12,7 +12,8 @@ use super::blobs::Blobs;
 use super::link::{self, FETCH_WITHIN, Purpose, UPLOAD_WITHIN};
 use super::store::{Shelf, Stored, User};
 use super::upload::{Upload, failed};
-use crate::chat::model::{Attachment, Conversation, ScanStatus, Status};
+use crate::chat::access::seen;
+use crate::chat::model::{Attachment, ScanStatus, Status};
 use crate::chat::rules::sniff::{FILE_BYTES_MAX, file_name};
 use crate::chat::store::Store;
 use crate::id::Id;
@@ -121,7 +122,7 @@ impl<S: Store, B: Blobs> Files<S, B> {
     /// # Errors
     /// A problem of the question, or of the database.
     pub async fn begin(&self, asker: &Asker, asked: &Begin) -> Result<Begun, Problem> {
-        let chat = self.seen(&asked.conversation_id, asker).await?;
+        let chat = seen(&self.chats, &asked.conversation_id, asker).await?;
         if chat.status == Status::Archived {
             return Err(Refusal::Closed("the conversation is archived").into());
         }
@@ -161,7 +162,7 @@ impl<S: Store, B: Blobs> Files<S, B> {
     pub async fn link(&self, asker: &Asker, asked: &Link) -> Result<Linked, Problem> {
         let file = self.shelf.find(&asked.id).await?.filter(|file| file.bytes.is_some());
         let file = file.ok_or_else(no_file)?;
-        self.seen(&file.conversation_id, asker).await.map_err(|_| no_file())?;
+        seen(&self.chats, &file.conversation_id, asker).await.map_err(|_| no_file())?;
         let is_own = file.owner_id == asker.user;
         let is_seen = file.message_id.is_some() && (!file.private || asker.role != Role::Customer);
         if !is_own && !is_seen {
@@ -250,14 +251,6 @@ impl<S: Store, B: Blobs> Files<S, B> {
             }
         }
         Ok(())
-    }
-
-    async fn seen(&self, id: &str, asker: &Asker) -> Result<Conversation, Problem> {
-        let chat = self.chats.conversation(id).await?;
-        let is_seen =
-            |chat: &Conversation| asker.role != Role::Customer || chat.customer_id == asker.user;
-        chat.filter(is_seen)
-            .ok_or_else(|| Problem::not_found("there is no such conversation, or not for you"))
     }
 
     async fn secret(&self) -> Result<Secret, store::Error> {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::store::Answers;
+use crate::chat::access::{find, seen, unknown};
 use crate::chat::model::{Answer, Conversation, Rating};
 use crate::chat::rules::{averages, rating};
 use crate::chat::store::Store;
@@ -31,8 +32,6 @@ const PAGE_MAX: u32 = 100;
 const MEAN_MAX: u32 = 10_000;
 /// Times that a change is tried while others are faster.
 const TRIES: u32 = 5;
-/// Who asks customers.
-const STAFF: &[Role] = &[Role::Agent, Role::Admin, Role::Service];
 
 /// A customer rates the last resolution of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -215,13 +214,9 @@ impl<S: Store> Ratings<S> {
     /// # Errors
     /// A problem of the question, or of the database.
     pub async fn list(&self, asker: &Asker, wanted: &ListWanted) -> Result<List, Problem> {
-        let is_customer = asker.role == Role::Customer;
         match (&wanted.conversation_id, &wanted.agent_id) {
             (Some(id), None) => {
-                let chat = self.chat(id).await?;
-                if is_customer && chat.customer_id != asker.user {
-                    return Err(unknown());
-                }
+                seen(&self.chats, id, asker).await?;
                 let ratings = self.answers.of_conversation(id, PAGE_MAX).await?;
                 Ok(List { ratings, satisfaction: None })
             }
@@ -248,16 +243,12 @@ impl<S: Store> Ratings<S> {
     }
 
     async fn chat(&self, id: &str) -> Result<Conversation, Problem> {
-        self.chats.conversation(id).await?.ok_or_else(unknown)
+        find(&self.chats, id).await
     }
 
     async fn secret(&self) -> Result<Secret, store::Error> {
         secret(&self.database, "ratings").await
     }
-}
-
-fn unknown() -> Problem {
-    Problem::not_found("there is no such conversation, or not for you")
 }
 
 /// Answers for ratings.
@@ -276,8 +267,13 @@ pub async fn serve<S: Store>(
         its.edit(&asker, asked).await
     })
     .await?;
-    host.answer(ratings, ASK, STAFF, |its, _, asked: Ask| async move { its.ask(&asked).await })
-        .await?;
+    host.answer(
+        ratings,
+        ASK,
+        Role::STAFF,
+        |its, _, asked: Ask| async move { its.ask(&asked).await },
+    )
+    .await?;
     host.answer(ratings, LIST, Role::ALL, |its, asker, wanted: ListWanted| async move {
         its.list(&asker, &wanted).await
     })

@@ -1,6 +1,7 @@
 //! What a message may say.
 
 use crate::chat::model::{Draft, Kind, Message, Metadata, QuickReply, Sender};
+use crate::id::check_id;
 use crate::refusal::Refusal;
 
 use super::text;
@@ -11,8 +12,6 @@ pub const ATTACHMENTS_MAX: usize = 15;
 const QUICK_REPLIES_MAX: usize = 20;
 /// Characters of an answer's title or payload.
 const QUICK_REPLY_CHARS_MAX: usize = 256;
-/// Bytes of an id.
-const ID_BYTES_MAX: usize = 128;
 /// Bytes of what clients add for one another, as JSON.
 const OTHER_BYTES_MAX: usize = 4_096;
 
@@ -82,13 +81,6 @@ pub fn choose<'a>(
 #[must_use]
 pub fn is_visible(message: &Message, to: Sender) -> bool {
     !message.private || to != Sender::Customer
-}
-
-fn check_id(field: &'static str, id: &str) -> Result<(), Refusal> {
-    if id.is_empty() || id.len() > ID_BYTES_MAX || id.chars().any(char::is_control) {
-        return Err(Refusal::field(field, "1 to 128 bytes without control characters"));
-    }
-    Ok(())
 }
 
 fn check_attachments(ids: &[String]) -> Result<(), Refusal> {

@@ -8,6 +8,8 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::chat::model::{Agent, AgentStatus, Conversation};
 use crate::moment::Moment;
 
@@ -19,7 +21,8 @@ pub const SWEEP: Duration = Duration::from_secs(5);
 pub const FRESH: Duration = Duration::from_secs(60);
 
 /// How an agent is chosen among those who can take a chat.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Who has the least of what they may have.
     #[default]

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::events::follow;
 use super::typing::Keyboards;
+use crate::chat::access;
 use crate::chat::course::Courses;
 use crate::chat::files::{Blobs, Files};
 use crate::chat::model::{Conversation, Message, Participant, Sender};
@@ -24,7 +25,7 @@ use crate::users::Users;
 const TRIES: u32 = 20;
 
 /// How chats are handled.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// How chats find agents.
     pub policy: Policy,
@@ -90,14 +91,13 @@ impl<S: Store, B: Blobs> Desk<S, B> {
 
     /// The conversation of this id, whoever asks.
     pub(super) async fn find(&self, id: &str) -> Result<Conversation, Problem> {
-        self.store.conversation(id).await?.ok_or_else(unknown)
+        access::find(&self.store, id).await
     }
 
     /// The conversation, if it is there for this asker: of another's nobody learns that there is
     /// one.
     pub(super) async fn seen(&self, id: &str, asker: &Asker) -> Result<Conversation, Problem> {
-        let chat = self.find(id).await?;
-        if may_see(&chat, asker) { Ok(chat) } else { Err(unknown()) }
+        access::seen(&self.store, id, asker).await
     }
 
     /// Changes a conversation as `wish` wants it, which is asked anew whenever another change was
@@ -184,11 +184,6 @@ pub(super) fn participant(id: &str, user: &str, role: Sender, at: Moment) -> Par
     }
 }
 
-/// Whether a conversation is there for this asker: customers have their own, agents serve all.
-pub(super) fn may_see(chat: &Conversation, asker: &Asker) -> bool {
-    asker.role != Role::Customer || chat.customer_id == asker.user
-}
-
 /// As what a user takes part.
 pub(super) fn sender(role: Role) -> Sender {
     match role {
@@ -196,10 +191,6 @@ pub(super) fn sender(role: Role) -> Sender {
         Role::Agent | Role::Admin => Sender::Agent,
         Role::Service => Sender::System,
     }
-}
-
-pub(super) fn unknown() -> Problem {
-    Problem::not_found("there is no such conversation, or not for you")
 }
 
 /// The same id for something else.

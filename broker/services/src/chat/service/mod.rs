@@ -21,6 +21,7 @@ pub use self::asked::{
     Snapshot, Snooze, Typing,
 };
 pub use self::desk::{Desk, Settings};
+use crate::chat::access::may_see;
 use crate::chat::files::Blobs;
 use crate::chat::model::Draft;
 use crate::chat::rules::queue::TELL;
@@ -36,8 +37,6 @@ const TTL: Duration = Duration::from_secs(30);
 const SLOW_SWEEP: Duration = Duration::from_secs(60);
 /// Who serves customers.
 const AGENTS: &[Role] = &[Role::Agent, Role::Admin];
-/// Who serves customers, and the programs of the shop.
-const STAFF: &[Role] = &[Role::Agent, Role::Admin, Role::Service];
 
 /// Begins a conversation.
 pub const OPEN: &str = "chat.open";
@@ -196,15 +195,15 @@ async fn handle<S: Store, B: Blobs>(
         it.requeue(&asker, &asked).await
     })
     .await?;
-    host.answer(desk, RESOLVE, STAFF, |it, asker, asked: Of| async move {
+    host.answer(desk, RESOLVE, Role::STAFF, |it, asker, asked: Of| async move {
         it.resolve(&asker, &asked).await
     })
     .await?;
-    host.answer(desk, ARCHIVE, STAFF, |it, asker, asked: Of| async move {
+    host.answer(desk, ARCHIVE, Role::STAFF, |it, asker, asked: Of| async move {
         it.archive(&asker, &asked).await
     })
     .await?;
-    host.answer(desk, SNOOZE, STAFF, |it, asker, asked: Snooze| async move {
+    host.answer(desk, SNOOZE, Role::STAFF, |it, asker, asked: Snooze| async move {
         it.snooze(&asker, &asked).await
     })
     .await?;
@@ -216,7 +215,7 @@ async fn handle<S: Store, B: Blobs>(
         it.answer(&asker, &asked).await
     })
     .await?;
-    host.answer(desk, AVAILABLE, STAFF, |it, asker, asked: Available| async move {
+    host.answer(desk, AVAILABLE, Role::STAFF, |it, asker, asked: Available| async move {
         it.available(&asker, &asked).await
     })
     .await?;
@@ -224,7 +223,7 @@ async fn handle<S: Store, B: Blobs>(
         it.put_agent(asked).await
     })
     .await?;
-    host.answer(desk, AGENTS_LIST, STAFF, |it, _asker, _asked: Nothing| async move {
+    host.answer(desk, AGENTS_LIST, Role::STAFF, |it, _asker, _asked: Nothing| async move {
         it.all_agents().await
     })
     .await?;
@@ -258,7 +257,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             return no;
         }
         match self.store.conversation(&id).await? {
-            Some(chat) if desk::may_see(&chat, asker) => Ok(Verdict::yes(TTL)),
+            Some(chat) if may_see(&chat, asker) => Ok(Verdict::yes(TTL)),
             _ => no,
         }
     }

@@ -1,9 +1,10 @@
 //! Conversations begin, and messages are sent and changed.
 
 use super::asked::{Delete, Edit, Open};
-use super::desk::{Desk, Wish, may_see, participant, sender, unknown, used};
+use super::desk::{Desk, Wish, participant, sender, used};
 use super::events::entered;
 use super::receipts::no_message;
+use crate::chat::access::{may_see, unknown};
 use crate::chat::files::{Blobs, User};
 use crate::chat::model::{
     Content, Conversation, Draft, Message, Origin, Receipt, Revision, Sender, Status,
@@ -12,14 +13,13 @@ use crate::chat::rules::content::{check, choose, is_same, is_visible};
 use crate::chat::rules::lifecycle::Event;
 use crate::chat::rules::revision::{Editor, delete, edit};
 use crate::chat::store::{Page, Room, Store};
+use crate::id::check_id;
 use crate::moment::Moment;
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 use crate::signature::{digest, hex};
 
-/// Bytes of an id.
-const ID_BYTES_MAX: usize = 128;
 /// Tags or skills, and bytes of each.
 const WORDS_MAX: (usize, usize) = (20, 64);
 /// Messages that are read at once when an answer to a question is looked for.
@@ -242,16 +242,8 @@ fn id_of(names: &[&str]) -> String {
 }
 
 fn check_open(asked: &Open, customer: &str) -> Result<(), Problem> {
-    let is_id =
-        |id: &str| !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.chars().any(char::is_control);
-    for (field, id) in [
-        ("client_conversation_id", asked.client_conversation_id.as_str()),
-        ("customer_id", customer),
-    ] {
-        if !is_id(id) {
-            return Err(Problem::field(field, "1 to 128 bytes without control characters"));
-        }
-    }
+    check_id("client_conversation_id", &asked.client_conversation_id)?;
+    check_id("customer_id", customer)?;
     let (many, long) = WORDS_MAX;
     let lists = [
         ("tags", &asked.tags),

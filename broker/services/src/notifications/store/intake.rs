@@ -13,7 +13,7 @@ use super::super::send::{Content, Endpoint};
 use super::claim::{INBOX, Lane};
 use super::preferences::Choices;
 use super::{Notifications, Parcel, devices, inbox, is_listed, lists, open, tell, templates};
-use crate::id::Id;
+use crate::id::{Id, check_id};
 use crate::moment::Moment;
 use crate::outbox::{self, Event};
 use crate::service::Problem;
@@ -24,7 +24,7 @@ use crate::users::{Upsert, User, Users};
 
 /// How long a key stands for what was sent with it.
 const KEY_TTL: Duration = Duration::from_secs(86_400);
-/// Bytes of a key or of an id.
+/// Bytes of a key or of an event's id.
 const TEXT_BYTES_MAX: usize = 255;
 /// Bytes of what a template is filled with.
 const DATA_BYTES_MAX: usize = 16 * 1024;
@@ -157,17 +157,15 @@ struct Context<'a> {
 
 /// The ways of a notification, each once, if it can be true.
 fn checked(trigger: &Trigger) -> Result<Vec<Channel>, Problem> {
-    let is_text = |text: &str| {
-        !text.trim().is_empty()
-            && text.len() <= TEXT_BYTES_MAX
-            && !text.chars().any(char::is_control)
-    };
-    let texts = [
-        ("user_id", Some(&trigger.user_id)),
+    check_id("user_id", &trigger.user_id)?;
+    let keys = [
         ("idempotency_key", trigger.idempotency_key.as_ref()),
         ("event_id", trigger.event_id.as_ref()),
     ];
-    for (field, text) in texts {
+    for (field, text) in keys {
+        let is_text = |text: &String| {
+            (1..=TEXT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+        };
         if text.is_some_and(|text| !is_text(text)) {
             return Err(Problem::field(field, "1 to 255 bytes without control characters"));
         }
