@@ -7,6 +7,7 @@ mod chat;
 mod course;
 mod crash;
 mod delivery;
+mod following;
 mod groups;
 mod harness;
 mod hostile;

@@ -42,6 +42,7 @@ mod job;
 mod link;
 mod message;
 mod options;
+pub mod orders;
 mod presence;
 mod publisher;
 mod queue;

@@ -1,11 +1,9 @@
-//! What is asked about orders, and answered.
+//! What is asked about orders, and answered; questions that cannot be true are refused.
 
-use std::collections::BTreeMap;
+use sampan_client::orders as told;
+pub use sampan_client::orders::{HistoryWanted, ListWanted, Summary, Wanted};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::model::{Checkpoint, Location, Order, Source, Status};
+use super::model::{Checkpoint, Location, Source};
 use crate::id::check_id;
 use crate::moment::Moment;
 use crate::service::Problem;
@@ -15,132 +13,33 @@ const TEXT_BYTES_MAX: usize = 1_000;
 /// Rows of a page.
 pub(super) const PAGE_MAX: u32 = 100;
 
-/// What the shop tells of an order beside its status. It takes the place of what was told before.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Upsert {
-    /// Id.
-    pub id: String,
-    /// Whose it is.
-    pub customer_id: String,
-    /// The support agent who looks after it.
-    #[serde(default)]
-    pub agent_id: Option<String>,
-    /// Who carries it.
-    #[serde(default)]
-    pub carrier: Option<String>,
-    /// The carrier's number for it. With a carrier and a number the order is tracked.
-    #[serde(default)]
-    pub tracking_number: Option<String>,
-    /// When it should come.
-    #[serde(default)]
-    pub estimated_delivery: Option<Moment>,
-    /// When it was placed; now, if it is new and nothing is said.
-    #[serde(default)]
-    pub placed_at: Option<Moment>,
-}
-
+/// What the shop tells of an order beside its status.
+pub type Upsert = told::Upsert<Moment>;
 /// The shop says where an order stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StatusTold {
-    /// The order.
-    pub id: String,
-    /// Where it stands.
-    pub status: Status,
-    /// Since when; now, if nothing is said. The same at the same time counts once.
-    #[serde(default)]
-    pub event_time: Option<Moment>,
-    /// Where it is.
-    #[serde(default)]
-    pub location: Option<Location>,
-    /// When it should come.
-    #[serde(default)]
-    pub estimated_delivery: Option<Moment>,
-    /// In words.
-    #[serde(default)]
-    pub notes: Option<String>,
-}
-
-/// Which order is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Wanted {
-    /// Id.
-    pub id: String,
-}
-
-/// Which orders are asked for. Customers and agents get their own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListWanted {
-    /// Whose; anybody's if nothing is said.
-    #[serde(default)]
-    pub customer_id: Option<String>,
-    /// Those that stand there.
-    #[serde(default)]
-    pub status: Option<Status>,
-    /// Those placed before this order.
-    #[serde(default)]
-    pub before: Option<String>,
-    /// How many at most, up to 100.
-    #[serde(default)]
-    pub limit: Option<u32>,
-}
-
+pub type StatusTold = told::StatusTold<Moment>;
 /// Orders, the newest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct List {
-    /// The orders.
-    pub orders: Vec<Order>,
-}
-
-/// Which part of an order's history is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HistoryWanted {
-    /// The order.
-    pub id: String,
-    /// How many of the newest at most, up to 100.
-    #[serde(default)]
-    pub limit: Option<u32>,
-}
-
+pub type List = told::List<Moment>;
 /// What was heard of an order, in the order in which it was so.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct History {
-    /// What was heard.
-    pub checkpoints: Vec<Checkpoint>,
-}
-
+pub type History = told::History<Moment>;
 /// What has become of what was told.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Heard {
-    /// The order as it stands.
-    pub order: Order,
-    /// Whether its status has changed by it.
-    pub changed: bool,
-}
+pub type Heard = told::Heard<Moment>;
 
-/// How all orders stand.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Summary {
-    /// How many stand where.
-    pub by_status: BTreeMap<String, u64>,
-    /// Those that should have come by now.
-    pub late: u64,
-    /// Those whose carrier is asked.
-    pub tracked: u64,
-    /// Of these, those whose carrier has failed to answer four times in a row or more.
-    pub stuck: u64,
-}
+/// What the shop tells, before it is believed.
+pub trait Checked {
+    /// What it is once it is checked.
+    type Checked;
 
-impl Upsert {
     /// Refuses what cannot be true.
     ///
     /// # Errors
     /// A problem that names the field.
-    pub fn check(&self) -> Result<(), Problem> {
+    fn checked(self) -> Result<Self::Checked, Problem>;
+}
+
+impl Checked for Upsert {
+    type Checked = Self;
+
+    fn checked(self) -> Result<Self, Problem> {
         let texts = [
             ("id", Some(&self.id)),
             ("customer_id", Some(&self.customer_id)),
@@ -154,16 +53,15 @@ impl Upsert {
         if self.tracking_number.is_some() && self.carrier.is_none() {
             return Err(Problem::field("carrier", "a number is worth nothing without it"));
         }
-        Ok(())
+        Ok(self)
     }
 }
 
-impl StatusTold {
-    /// What is heard by it; refuses what cannot be true.
-    ///
-    /// # Errors
-    /// A problem that names the field.
-    pub fn checkpoint(self) -> Result<Checkpoint, Problem> {
+impl Checked for StatusTold {
+    /// What is heard by it.
+    type Checked = Checkpoint;
+
+    fn checked(self) -> Result<Checkpoint, Problem> {
         let address = self.location.as_ref().map(|location| &location.address);
         for (field, text) in [("location", address), ("notes", self.notes.as_ref())] {
             if text.is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
@@ -193,13 +91,14 @@ impl StatusTold {
 
 #[cfg(test)]
 mod tests {
+    use super::super::model::Status;
     use super::*;
 
     #[test]
     fn what_the_shop_tells_is_checked_field_by_field() {
         let good =
             Upsert { id: "o/1".to_owned(), customer_id: "c".to_owned(), ..Upsert::default() };
-        assert_eq!(good.check(), Ok(()));
+        assert_eq!(good.clone().checked(), Ok(good.clone()));
         let number = Some("TH1".to_owned());
         for (field, bad) in [
             ("id", Upsert { id: String::new(), ..good.clone() }),
@@ -208,7 +107,7 @@ mod tests {
             ("carrier", Upsert { tracking_number: number.clone(), ..good.clone() }),
             ("carrier", Upsert { carrier: Some(" ".to_owned()), ..good.clone() }),
         ] {
-            let problem = bad.check().expect_err(field);
+            let problem = bad.checked().expect_err(field);
             assert!(problem.reason.starts_with(field), "{problem:?}");
         }
     }
@@ -226,10 +125,10 @@ mod tests {
         let place = |latitude, longitude| {
             Some(Location { latitude, longitude, address: "ที่นี่".to_owned() })
         };
-        assert!(told(place(13.7, 100.5), None).checkpoint().is_ok());
+        assert!(told(place(13.7, 100.5), None).checked().is_ok());
         for bad in [place(91.0, 0.0), place(0.0, -181.0), place(f64::NAN, 0.0)] {
-            assert!(told(bad, None).checkpoint().is_err());
+            assert!(told(bad, None).checked().is_err());
         }
-        assert!(told(None, Some("x".repeat(1_001))).checkpoint().is_err());
+        assert!(told(None, Some("x".repeat(1_001))).checked().is_err());
     }
 }

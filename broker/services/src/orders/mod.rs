@@ -9,8 +9,9 @@ mod service;
 mod store;
 
 pub use asked::{
-    Heard, History, HistoryWanted, List, ListWanted, StatusTold, Summary, Upsert, Wanted,
+    Checked, Heard, History, HistoryWanted, List, ListWanted, StatusTold, Summary, Upsert, Wanted,
 };
-pub use service::{GET, HISTORY, LIST, STATUS, SUMMARY, TRACK, UNTRACK, UPSERT, serve};
+pub use sampan_client::orders::{GET, HISTORY, LIST, STATUS, SUMMARY, TRACK, UNTRACK, UPSERT};
+pub use service::serve;
 pub(crate) use store::SCHEMA;
 pub use store::{Orders, Whose};

@@ -2,32 +2,17 @@
 
 use std::time::Duration;
 
+use sampan_client::orders::{GET, HISTORY, LIST, STATUS, SUMMARY, TRACK, UNTRACK, UPSERT};
 use sampan_client::{Action, Error, Pattern, topic_token_to_id};
 
 use super::asked::{
-    Heard, History, HistoryWanted, List, ListWanted, PAGE_MAX, StatusTold, Summary, Upsert, Wanted,
+    Checked, Heard, History, HistoryWanted, List, ListWanted, PAGE_MAX, StatusTold, Summary,
+    Upsert, Wanted,
 };
 use super::model::Order;
 use super::store::{Orders, Whose};
 use crate::role::Role;
 use crate::service::{Asker, Host, Problem, Verdict};
-
-/// The topic on which the shop tells of an order.
-pub const UPSERT: &str = "orders.upsert";
-/// The topic on which the shop says where an order stands.
-pub const STATUS: &str = "orders.status";
-/// The topic on which an order is asked for.
-pub const GET: &str = "orders.get";
-/// The topic on which orders are asked for.
-pub const LIST: &str = "orders.list";
-/// The topic on which an order's history is asked for.
-pub const HISTORY: &str = "orders.history";
-/// The topic on which the shop has a carrier asked, or asked again.
-pub const TRACK: &str = "orders.track";
-/// The topic on which the shop has a carrier asked no more.
-pub const UNTRACK: &str = "orders.untrack";
-/// The topic on which it is asked how all orders stand.
-pub const SUMMARY: &str = "orders.summary";
 
 /// Time between two looks for jobs whose seven days are over.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -56,13 +41,12 @@ pub async fn serve(host: &mut Host, orders: &Orders) -> Result<(), Error> {
 /// What the shop tells.
 async fn tell(host: &mut Host, orders: &Orders) -> Result<(), Error> {
     host.answer(orders, UPSERT, Role::OPERATORS, |store, _, told: Upsert| async move {
-        told.check()?;
-        Ok(store.upsert(&told).await?)
+        Ok(store.upsert(&told.checked()?).await?)
     })
     .await?;
     host.answer(orders, STATUS, Role::OPERATORS, |store, _, told: StatusTold| async move {
         let id = told.id.clone();
-        let heard: Option<Heard> = store.hear(&id, vec![told.checkpoint()?]).await?;
+        let heard: Option<Heard> = store.hear(&id, vec![told.checked()?]).await?;
         heard.ok_or_else(unknown)
     })
     .await?;

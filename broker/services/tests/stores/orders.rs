@@ -5,7 +5,7 @@ use std::time::Duration;
 use sampan_services::Moment;
 use sampan_services::orders::model::{Checkpoint, Order, Source, Status};
 use sampan_services::orders::rules::polling::Job;
-use sampan_services::orders::{Orders, StatusTold, Summary, Upsert, Whose};
+use sampan_services::orders::{Checked, Orders, StatusTold, Summary, Upsert, Whose};
 use sampan_services::store::{Database, Error, Query};
 use sampan_tests::chance::Chance;
 use tokio::task::JoinSet;
@@ -289,7 +289,7 @@ async fn whoever_tells_at_once_each_version_is_told_once() {
                     estimated_delivery: None,
                     notes: None,
                 };
-                orders.hear("o", vec![told.checkpoint().expect("fine")]).await.expect("heard");
+                orders.hear("o", vec![told.checked().expect("fine")]).await.expect("heard");
             });
         }
         tellers.join_all().await;
