@@ -40,9 +40,10 @@ pub(crate) struct Stranger {
 }
 
 /// How far a [`Stranger`] reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Public addresses over https.
+    #[default]
     Public,
     /// Those of this machine and of the shop's own network too, also without TLS.
     Anywhere,
@@ -141,19 +142,34 @@ impl Stranger {
         asked.map_err(Unasked::Silent)
     }
 
-    /// Whether an address may be asked at all; where its name leads is seen when it is.
+    /// Whether an address may be asked at all; see [`Reach::check`].
     ///
     /// # Errors
     /// Why not.
     pub(crate) fn check(&self, url: &str) -> Result<(), &'static str> {
+        self.reach.check(url)
+    }
+}
+
+impl Reach {
+    /// Whether an address is within reach. Where its name leads is seen when it is asked.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check(self, url: &str) -> Result<(), &'static str> {
         let uri: Uri = url.parse().map_err(|_| "not a URL")?;
         let authority = uri.authority().ok_or("not a full URL")?;
         if authority.as_str().contains('@') {
             return Err("must not contain a user or a password");
         }
-        match (self.reach, uri.scheme_str(), authority.port_u16()) {
-            (Reach::Public, Some("https"), None | Some(443))
-            | (Reach::Anywhere, Some("https" | "http"), _) => Ok(()),
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let ip: Option<IpAddr> = host.parse().ok();
+        match (self, uri.scheme_str(), authority.port_u16()) {
+            (Reach::Anywhere, Some("https" | "http"), _) => Ok(()),
+            (Reach::Public, Some("https"), None | Some(443)) => match ip.is_none_or(is_public) {
+                true => Ok(()),
+                false => Err("must be a public address"),
+            },
             (Reach::Public, Some("https"), _) => Err("must be at port 443"),
             _ => Err("must be https"),
         }
@@ -367,26 +383,27 @@ mod tests {
             "/1",
             "",
             "https://",
+            "https://127.0.0.1/",
+            "https://10.0.0.1/",
+            "https://169.254.169.254/latest/meta-data/",
+            "https://[::1]/",
+            "https://[::]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[64:ff9b::7f00:1]/",
         ];
         for url in refused {
             let asked = stranger.ask(url, Question::default()).await;
             assert!(matches!(asked, Err(Unasked::Refused)), "{url}: {asked:?}");
         }
         let nowhere = [
+            // Names that the system leads to this machine.
             "https://localhost/",
-            "https://127.0.0.1/",
+            "https://localhost./",
             "https://127.1/",
             "https://2130706433/",
             "https://0x7f.0.0.1/",
             "https://0177.0.0.1/",
-            "https://[::1]/",
-            "https://[::]/",
-            "https://[::ffff:127.0.0.1]/",
-            "https://[64:ff9b::7f00:1]/",
             "https://0/",
-            "https://169.254.169.254/latest/meta-data/",
-            "https://10.0.0.1/",
-            "https://localhost./",
         ];
         for url in nowhere {
             let asked = stranger.ask(url, Question::default()).await;

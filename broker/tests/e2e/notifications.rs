@@ -224,6 +224,10 @@ async fn what_is_for_the_shop_is_refused_to_all_others_and_nonsense_to_everybody
             json!({ "provider": "web_push", "token": "http://push.example/1", "p256dh": "a", "auth": "b" }),
         ),
         ("notify.device_put", json!({ "provider": "web_push", "token": "https://push.example/1" })),
+        (
+            "notify.device_put",
+            json!({ "provider": "web_push", "token": "https://10.0.0.1/1", "p256dh": "a", "auth": "b" }),
+        ),
         ("notify.device_put", json!({ "provider": "firebase", "token": "" })),
         ("notify.suppress", json!({ "channel": "sms", "address": "0812345678" })),
         ("notify.suppress", json!({ "channel": "push", "address": "t1" })),

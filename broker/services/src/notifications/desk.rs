@@ -9,6 +9,7 @@ use super::rules::sms;
 use super::rules::template::{choose, render};
 use super::store::{Notifications, Sent};
 use crate::id::check_id;
+use crate::outbound::Reach;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 
@@ -24,6 +25,8 @@ const IDS_MAX: usize = 100;
 pub(super) struct Desk {
     pub(super) store: Notifications,
     pub(super) counters: Arc<Counters>,
+    /// How far the addresses of browsers' push services may lead.
+    pub(super) reach: Reach,
 }
 
 /// An empty question or answer.
@@ -87,9 +90,7 @@ impl Desk {
                 }
             }
             DeviceProvider::WebPush => {
-                if !told.token.starts_with("https://") {
-                    return Err(Problem::field("token", "the https address of a subscription"));
-                }
+                self.reach.check(&told.token).map_err(|why| Problem::field("token", why))?;
                 for (field, key) in [("p256dh", &told.p256dh), ("auth", &told.auth)] {
                     text(field, key.as_deref().unwrap_or_default())?;
                 }

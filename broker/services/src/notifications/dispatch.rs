@@ -19,6 +19,7 @@ use super::rules::provider::{Class, Provider};
 use super::send::{Outcome, Sender};
 use super::store::{Attempted, Claimed, Line, Notifications};
 use crate::moment::Moment;
+use crate::outbound::Reach;
 use crate::store::Error;
 
 /// Time between two looks for what is due.
@@ -34,24 +35,33 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Those who send, by provider, the preferred first.
 #[derive(Clone, Default)]
-pub struct Senders(HashMap<Provider, Vec<Arc<dyn Sender>>>);
+pub struct Senders {
+    all: HashMap<Provider, Vec<Arc<dyn Sender>>>,
+    /// How far the addresses of browsers' push services may lead.
+    pub(super) reach: Reach,
+}
 
 impl std::fmt::Debug for Senders {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.keys()).finish()
+        f.debug_list().entries(self.all.keys()).finish()
     }
 }
 
 impl Senders {
+    /// None yet; browsers' push services may be so far away.
+    pub(super) fn reaching(reach: Reach) -> Self {
+        Senders { reach, ..Senders::default() }
+    }
+
     /// The same with one more, behind those of its provider.
     #[must_use]
     pub fn with(mut self, sender: Arc<dyn Sender>) -> Self {
-        self.0.entry(sender.provider()).or_default().push(sender);
+        self.all.entry(sender.provider()).or_default().push(sender);
         self
     }
 
     fn of(&self, provider: Provider) -> &[Arc<dyn Sender>] {
-        self.0.get(&provider).map_or(&[], Vec::as_slice)
+        self.all.get(&provider).map_or(&[], Vec::as_slice)
     }
 }
 

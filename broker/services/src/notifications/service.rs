@@ -71,7 +71,8 @@ pub async fn serve(
     senders: Senders,
     counters: &Arc<Counters>,
 ) -> Result<(), Error> {
-    let desk = Desk { store: store.clone(), counters: counters.clone() };
+    let (store, counters, reach) = (store.clone(), counters.clone(), senders.reach);
+    let desk = Desk { store: store.clone(), counters: counters.clone(), reach };
     let (all, shop) = (Role::ALL, Role::OPERATORS);
     host.answer(&desk, SEND, shop, Desk::send).await?;
     host.answer(&desk, GET_SENT, all, Desk::get).await?;
@@ -98,14 +99,16 @@ pub async fn serve(
     host.answer(&desk, BULK_CANCEL, shop, Desk::bulk_cancel).await?;
     host.answer(&desk, BULK_RESUME, shop, Desk::bulk_resume).await?;
     triggers(host, &desk).await?;
-    host.sweep(store, "notify.bulk", BULK_SWEEP, |store| async move { store.make_batches().await });
     host.sweep(
-        store,
-        "notify.upkeep",
-        UPKEEP,
-        |store| async move { store.keep_up().await.map(|_| ()) },
+        &store,
+        "notify.bulk",
+        BULK_SWEEP,
+        |store| async move { store.make_batches().await },
     );
-    host.beside("the sending of notifications", Dispatch::new(store, senders, counters).run());
+    host.sweep(&store, "notify.upkeep", UPKEEP, |store| async move {
+        store.keep_up().await.map(|_| ())
+    });
+    host.beside("the sending of notifications", Dispatch::new(&store, senders, &counters).run());
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use super::fcm::Fcm;
 use super::smtp::Smtp;
 use super::twilio::Twilio;
 use super::webpush::WebPush;
+use crate::outbound::Reach;
 use crate::store::Database;
 
 /// A provider. The first of a sort is asked first, the others where it is in trouble.
@@ -93,7 +94,11 @@ impl std::fmt::Debug for Settings {
 /// # Errors
 /// What is wrong with one.
 pub fn senders(all: &[Settings], database: &Database) -> Result<Senders, String> {
-    all.iter().try_fold(Senders::default(), |senders, one| Ok(senders.with(one.open(database)?)))
+    let is_private =
+        |one: &Settings| matches!(one, Settings::WebPush { private_addresses: true, .. });
+    let reach = if all.iter().any(is_private) { Reach::Anywhere } else { Reach::Public };
+    let none = Senders::reaching(reach);
+    all.iter().try_fold(none, |senders, one| Ok(senders.with(one.open(database)?)))
 }
 
 impl Settings {
