@@ -93,7 +93,11 @@ async fn a_customer_and_an_agent_talk_and_each_sees_how_far_the_other_has_come()
     assert_eq!(open(&ann, "c1").await, id, "the same id is the same conversation");
     let mut events = listen(&ann, &format!("chat.conversation.{id}")).await;
     let mut typing = listen(&ann, &format!("chat.typing.{id}")).await;
+    let boss = broker.client("boss", Role::Admin).await;
+    let mut load = listen(&boss, "chat.agent.amy").await;
     let amy = agent(&broker, "amy", 2).await;
+    let told = next(&mut load, "agent:load").await;
+    assert_eq!((&told["current"], &told["limit"]), (&1.into(), &2.into()));
     let assigned = next(&mut events, "agent:assigned").await;
     assert_eq!(
         (&assigned["agentId"], &assigned["epoch"], &assigned["reason"]),
@@ -129,6 +133,7 @@ async fn a_customer_and_an_agent_talk_and_each_sees_how_far_the_other_has_come()
     ask(&amy, "chat.send_message", &note).await.expect("noted");
     ask(&amy, "chat.resolve", &json!({ "conversation_id": id })).await.expect("resolved");
     assert_eq!(next(&mut events, "conversation:status").await["new"], "resolved");
+    assert_eq!(next(&mut load, "agent:load").await["current"], 0);
     let page = json!({ "conversation_id": id });
     let seen = ask(&ann, "chat.history", &page).await.expect("read");
     assert!(!seen.to_string().contains("difficult"), "{seen}");

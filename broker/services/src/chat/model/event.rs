@@ -154,6 +154,18 @@ pub struct AvailableEvent {
     pub status: AgentStatus,
 }
 
+/// `agent:load`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadEvent {
+    /// The agent.
+    pub agent_id: String,
+    /// Chats that the agent has.
+    pub current: u32,
+    /// Chats that the agent may have at once.
+    pub limit: u32,
+}
+
 /// `queue:position`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

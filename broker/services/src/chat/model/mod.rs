@@ -15,8 +15,8 @@ pub use attachment::{Attachment, ScanStatus};
 pub use canned::{CannedResponse, Scope};
 pub use conversation::{Conversation, Origin, Priority, Source, Status, Transfer, TransferTarget};
 pub use event::{
-    ArchivedEvent, AssignedEvent, AvailableEvent, JoinEvent, Name, PositionEvent, ReceiptEvent,
-    StatusEvent, TransferEvent, TypingEvent,
+    ArchivedEvent, AssignedEvent, AvailableEvent, JoinEvent, LoadEvent, Name, PositionEvent,
+    ReceiptEvent, StatusEvent, TransferEvent, TypingEvent,
 };
 pub use message::{
     Content, Draft, DraftContent, Kind, Message, Metadata, QuickReply, Receipt, Revision, Sender,

@@ -2,21 +2,22 @@
 
 use std::sync::{Arc, Mutex};
 
-use sampan_client::Client;
+use sampan_client::{Client, Message as Published};
 use tokio::sync::Notify;
 
-use super::events::follow;
+use super::events::{follow, topic};
 use super::typing::Keyboards;
 use crate::chat::access;
 use crate::chat::course::Courses;
 use crate::chat::files::{Blobs, Files};
-use crate::chat::model::{Conversation, Message, Participant, Sender};
+use crate::chat::model::{Conversation, LoadEvent, Message, Name, Participant, Sender};
 use crate::chat::rules::due::Patience;
 use crate::chat::rules::lifecycle::{Change, Effect, Event, step};
 use crate::chat::rules::queue::Board;
 use crate::chat::rules::routing::Policy;
 use crate::chat::store::{Outcome, Room, Step, Store};
 use crate::moment::Moment;
+use crate::outbox::Event as Told;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 use crate::users::Users;
@@ -155,11 +156,31 @@ impl<S: Store, B: Blobs> Desk<S, B> {
                     self.store
                         .join(&participant(id, agent_id, Sender::Agent, Moment::now()))
                         .await?;
+                    self.tell_load(agent_id).await?;
                 }
-                Effect::Queued | Effect::Ended { .. } => self.moved.notify_one(),
+                Effect::Ended { agent_id, .. } => {
+                    self.moved.notify_one();
+                    self.tell_load(agent_id).await?;
+                }
+                Effect::Queued => self.moved.notify_one(),
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// Tells how many chats an agent has. Who misses it reads it with the agents.
+    async fn tell_load(&self, id: &str) -> Result<(), Problem> {
+        let Some(agent) = self.store.agent(id).await? else { return Ok(()) };
+        let (current, limit) = (agent.current_conversations, agent.concurrent_limit);
+        let told = LoadEvent { agent_id: agent.id, current, limit };
+        let name = Name::Load.text();
+        let event = Told::new(topic("agent", id)?, name, Moment::now(), &told)?;
+        let message = Published::new(event.topic, event.payload.into_bytes())
+            .event(name)
+            .content_type("application/json")
+            .key(id);
+        let _ = self.client.publish_unacked(message).await;
         Ok(())
     }
 }
