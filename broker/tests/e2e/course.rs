@@ -31,7 +31,7 @@ async fn becomes(
 ) -> Value {
     let begun = Instant::now();
     loop {
-        let answer = ask(client, name, question).await;
+        let answer = ask_in_time(client, name, question).await;
         if let Ok(answer) = &answer
             && is(answer)
         {
@@ -97,9 +97,9 @@ async fn chats_are_counted_and_promises_are_kept_or_missed(address: &Address) {
         (&figures["total"]["satisfaction"], &figures["total"]["engagement"]),
         (&5.0.into(), &1.0.into())
     );
-    let agents = ask(&boss, "chat.agents", &json!({})).await.expect("read");
+    let agents = ask_in_time(&boss, "chat.agents", &json!({})).await.expect("read");
     assert!(agents["agents"][0]["response_time_avg"].as_f64().is_some_and(|mean| mean > 0.0));
-    let own = ask(&amy, "chat.figures", &wanted).await.expect("her own");
+    let own = ask_in_time(&amy, "chat.figures", &wanted).await.expect("her own");
     assert_eq!(own["total"]["conversations"], 0, "those are of no agent");
     let begun = Instant::now();
     while phones.got("t1").is_empty() {
@@ -110,37 +110,49 @@ async fn chats_are_counted_and_promises_are_kept_or_missed(address: &Address) {
     let bodies: Vec<&str> = got.iter().map(|one| one.content.body.as_str()).collect();
     assert_eq!(bodies, ["มาถึงพรุ่งนี้ค่ะ"], "a page has shown the other");
     let other = json!({ "from": today(), "to": today(), "agent_id": "bob" });
-    assert_eq!(code(ask(&amy, "chat.figures", &other).await), Some(Code::NOT_GRANTED));
+    assert_eq!(code(ask_in_time(&amy, "chat.figures", &other).await), Some(Code::NOT_GRANTED));
     for (name, question) in [
         ("chat.figures", &wanted),
         ("chat.sla_policies", &json!({})),
         ("chat.sla_get", &of),
         ("chat.sla_put", &promise),
     ] {
-        assert_eq!(code(ask(&ann, name, question).await), Some(Code::NOT_GRANTED), "{name}");
+        assert_eq!(
+            code(ask_in_time(&ann, name, question).await),
+            Some(Code::NOT_GRANTED),
+            "{name}"
+        );
     }
     for bad in [
         json!({ "from": "yesterday", "to": today() }),
         json!({ "from": today(), "to": "2020-01-01" }),
         json!({ "from": "2020-01-01", "to": today() }),
     ] {
-        assert_eq!(code(ask(&boss, "chat.figures", &bad).await), Some(Code::BAD_FIELD), "{bad}");
+        assert_eq!(
+            code(ask_in_time(&boss, "chat.figures", &bad).await),
+            Some(Code::BAD_FIELD),
+            "{bad}"
+        );
     }
     let none = json!({ "conversation_id": id, "policy_id": "none" });
-    assert_eq!(code(ask(&boss, "chat.sla_apply", &none).await), Some(Code(904)));
+    assert_eq!(code(ask_in_time(&boss, "chat.sla_apply", &none).await), Some(Code(904)));
     let search = json!({ "text": "order WHERE" });
-    let found = ask(&ann, "chat.search", &search).await.expect("searched");
+    let found = ask_in_time(&ann, "chat.search", &search).await.expect("searched");
     assert_eq!(found["messages"].as_array().map(Vec::len), Some(1));
     let thai = json!({ "text": "พรุ่งนี้", "conversation_id": id });
     assert_eq!(
-        ask(&amy, "chat.search", &thai).await.expect("searched")["messages"][0]["content"]["text"],
+        ask_in_time(&amy, "chat.search", &thai).await.expect("searched")["messages"][0]["content"]
+            ["text"],
         "มาถึงพรุ่งนี้ค่ะ"
     );
     let dog = broker.client("dog", Role::Customer).await;
-    assert_eq!(ask(&dog, "chat.search", &search).await.expect("searched")["messages"], json!([]));
-    assert_eq!(code(ask(&dog, "chat.search", &thai).await), Some(Code(904)));
     assert_eq!(
-        code(ask(&dog, "chat.search", &json!({ "text": "?!" })).await),
+        ask_in_time(&dog, "chat.search", &search).await.expect("searched")["messages"],
+        json!([])
+    );
+    assert_eq!(code(ask_in_time(&dog, "chat.search", &thai).await), Some(Code(904)));
+    assert_eq!(
+        code(ask_in_time(&dog, "chat.search", &json!({ "text": "?!" })).await),
         Some(Code::BAD_FIELD)
     );
 }

@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::seal::Digest;
 use super::{Fault, Gathered, Round, entry};
@@ -13,11 +15,29 @@ const CACHE_BYTES: u64 = 4 << 20;
 /// Where the seal is; below every entry.
 const SEAL: &[u8] = &[0];
 
+/// How often, and after what pause, a directory is tried that is still locked.
+const LOCKED_TRIES: u32 = 100;
+const LOCKED_PAUSE: Duration = Duration::from_millis(10);
+
 /// The entries in sled, and the digest of all of them.
 pub(super) struct Index {
     db: sled::Db,
     digest: Digest,
     store_id: u64,
+}
+
+/// Opens a directory of sled's. One that was closed a moment ago may be locked still: a thread of
+/// sled's gives the lock back, some time after the last handle has gone.
+fn open(config: &sled::Config) -> sled::Result<sled::Db> {
+    for _ in 0..LOCKED_TRIES {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                sleep(LOCKED_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+    config.open()
 }
 
 impl Index {
@@ -26,7 +46,7 @@ impl Index {
         remove_unfinished(path)?;
         // Nothing is written behind our back: half of a round would be found after a crash.
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
-        let db = config.flush_every_ms(None).open()?;
+        let db = open(&config.flush_every_ms(None))?;
         let mut index = Index { db, digest: Digest::default(), store_id };
         let gathered = index.load()?;
         Ok((index, gathered))

@@ -78,6 +78,22 @@ fn what_was_applied_is_given_back_with_its_mark() {
 }
 
 #[test]
+fn a_lock_that_is_given_back_late_is_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("index");
+    filled(&path);
+    let held = open(&path).store.expect("opened");
+    let late = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        held.close(LIMIT);
+    });
+    let opened = open(&path);
+    assert!(opened.fault.is_none(), "{:?}", opened.fault);
+    assert_eq!(texts(opened.gathered), second());
+    late.join().expect("closed");
+}
+
+#[test]
 fn a_checkpoint_that_is_gone_is_a_new_one() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("index");
