@@ -1,7 +1,6 @@
 //! The sending: whatever is due, by whichever process has claimed it.
 //!
-//! A stop finishes what is under way. Who is killed in between leaves deliveries that are another's
-//! after a minute.
+//! Whoever ends, however it does, leaves what was under way to another, after a minute.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
