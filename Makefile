@@ -9,7 +9,7 @@ REAL_INPUT ?= target/catalog.txt
 NODE_FOLDERS := $(dir $(wildcard sdk/typescript/package.json tests/node/package.json tests/asyncapi/package.json))
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
 
-.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real real-stock real-orders real-bulk crash bench fuzz setup setup-stores setup-power setup-node setup-deny
+.PHONY: help run test unit smoke node autobahn lint fmt clippy doc deny audit sim real real-stock real-orders real-bulk real-chat crash bench fuzz setup setup-stores setup-mail setup-power setup-node setup-deny
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ run: setup ## build the broker and start it with no configuration
 
 test: unit smoke node ## everything: units, simulations, end to end, architecture rules, doc tests, fuzz corpus, clients
 
-unit: setup setup-stores setup-power
+unit: setup setup-stores setup-mail setup-power
 	$(CARGO) test --workspace $(LOCKED) --no-fail-fast
 
 smoke: setup
@@ -27,6 +27,8 @@ smoke: setup
 
 node: setup setup-node ## the clients in JavaScript, in Node and a browser, with a real broker
 	$(CARGO) build --package sampan $(LOCKED)
+	$(CARGO) build --package sampan-client --example shop $(LOCKED)
+	$(CARGO) build --package sampan-services --example doubles $(LOCKED)
 	@failed=; for folder in $(NODE_FOLDERS); do \
 		(cd $$folder && \
 		{ [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; } && \
@@ -77,6 +79,9 @@ real-orders: setup ## five thousand orders, a carrier that tells in any order or
 real-bulk: setup ## a hundred thousand notifications, a provider that fails now and then, and two kills
 	SAMPAN_BULK=100000 $(CARGO) test --package sampan --test e2e $(LOCKED) notifications::a_bulk -- --nocapture
 
+real-chat: setup setup-stores ## ten thousand lines of real prose through chats, on each store, and a crash
+	REAL_LINES=10000 $(CARGO) test --release --package sampan --test e2e $(LOCKED) prose:: -- --nocapture --test-threads 1
+
 crash: setup setup-stores setup-power ## every proof that nothing acknowledged is lost, in full, and a table of them
 	@CARGO="$(CARGO)" sh scripts/crash.sh
 
@@ -94,7 +99,7 @@ fuzz: setup ## every fuzz target for FUZZ_SECONDS; needs a nightly toolchain
 setup:
 	@sh scripts/setup.sh
 
-setup-stores setup-power setup-node: setup-%:
+setup-stores setup-mail setup-power setup-node: setup-%:
 	@sh scripts/setup.sh $*
 
 # Only checked through, never shipped: a quick build of it is worth more than a fast program.

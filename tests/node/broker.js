@@ -3,12 +3,15 @@
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const target = process.env.CARGO_TARGET_DIR ?? fileURLToPath(new URL("../../target", import.meta.url));
 const sampan = process.env.SAMPAN ?? join(target, "debug", "sampan");
+
+/** Where an example that cargo has built is. */
+export const example = (name) => join(dirname(sampan), "examples", name);
 
 /** How long anything that must happen may take. Not a measure of speed. */
 export const PATIENCE_MS = 30_000;

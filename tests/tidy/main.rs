@@ -31,7 +31,8 @@ rules! {
         every_document_has_one_title
         every_relative_link_leads_somewhere
         no_sentence_stands_in_two_documents
-        every_invariant_names_the_test_that_holds_it;
+        every_invariant_names_the_test_that_holds_it
+        every_defect_names_the_tests_that_show_it_gone;
 }
 
 /// What one rule finds in one file; the file stands beside a manifest that depends on tokio.
@@ -95,6 +96,7 @@ fn every_rule_finds_what_it_forbids_and_nothing_else() {
         (documents::every_relative_link_leads_somewhere, "spec/a.md", "[a](../Cargo.toml)", 0),
         (documents::every_relative_link_leads_somewhere, "a.md", "[a](https://a.example)", 0),
         (documents::every_invariant_names_the_test_that_holds_it, "ARCHITECTURE.md", "# A", 0),
+        (documents::every_defect_names_the_tests_that_show_it_gone, "spec/defects.md", "# D", 0),
     ];
     for (rule, path, text, expected) in cases {
         assert_eq!(findings(*rule, path, text), *expected, "{path}: {text}");
@@ -104,6 +106,21 @@ fn every_rule_finds_what_it_forbids_and_nothing_else() {
 }
 
 const API: &str = "sdk/rust/src/acks.rs";
+
+#[test]
+fn a_defect_without_an_existing_test_in_order_is_found() {
+    let check = |rows: &str| {
+        let page = Source::new("spec/defects.md", rows);
+        let code = Source::new("a/tests/a.rs", "on_each_store! { kept: keep; }\nfn held() {}");
+        let script = Source::new("a/b.test.js", "test(\"stays where it was\")");
+        documents::every_defect_names_the_tests_that_show_it_gone(&[page, code, script]).len()
+    };
+    assert_eq!(check("| D1, D2 | a | `held`, `kept` |\n| D3 | b | `stays where it was` |"), 0);
+    assert_eq!(check("| D1 | a | `gone` |"), 1);
+    assert_eq!(check("| D1 | a | held |"), 1);
+    assert_eq!(check("| D2 | a | `held` |"), 1);
+    assert_eq!(check(""), 1);
+}
 
 #[test]
 fn an_invariant_without_an_existing_test_in_order_is_found() {

@@ -33,6 +33,7 @@ const WORLD: &str =
 
 /// One dependency, one door: the files that may name it, or the folder. Each must do so.
 const DOORS: &[(&str, &[&str])] = &[
+    ("form_urlencoded", &["broker/services/src/notifications/send/"]),
     ("axum", &["bridge-ws/src/web/", "broker/services/src/http/", "broker/src/http/"]),
     ("clap", &["broker/src/cli/"]),
     ("crc32c", &["broker/journal/src/checksum.rs"]),

@@ -233,7 +233,7 @@ impl Talk {
     /// The broker has sent whole frames.
     pub(crate) fn read(&mut self, now: Instant, chunk: Bytes, out: &mut Output) {
         let State::Inside(seat) = &mut self.state else { return };
-        if let Err(failure) = seat.read(chunk, &self.shared, out) {
+        if let Err(failure) = seat.read(now, chunk, &self.shared, out) {
             self.ended(now, &failure, out);
         }
     }

@@ -1,7 +1,7 @@
 //! A client and a broker face to face with the talk, in virtual time.
 
 use sampan_protocol::attribute::{self, Tag};
-use sampan_protocol::control::{self, Start, TopicPosition};
+use sampan_protocol::control::{self, Member, PresenceAct, Start, TopicPosition};
 use sampan_protocol::frame::Header;
 use sampan_protocol::{Frame, FrameReader, Kind};
 
@@ -150,6 +150,48 @@ fn what_comes_before_the_client_is_in_is_told_after_that() {
     assert!(heard[0].starts_with("40") && heard[1] == r#"42["a","x"]"#, "{heard:?}");
 }
 
+fn act(frame: &Frame) -> PresenceAct {
+    let body: control::Presence = control::decode(frame).expect("valid");
+    *PresenceAct::ALL.iter().find(|act| act.number() == body.act).expect("an act")
+}
+
+#[test]
+fn who_is_in_a_conversation_hears_who_comes_and_who_is_gone() {
+    let (mut rig, _) = Rig::live(&Arc::new(Shared::new(None)));
+    rig.kinds();
+    rig.says(r#"42["conversation:join","c1"]"#);
+    let number = rig.frames()[0].header.number;
+    rig.subscribed(number, "chat.conversation.c1", 0);
+    let frames = rig.frames();
+    let is_watch =
+        |frame: &&Frame| frame.header.kind == Kind::Presence && act(frame) == PresenceAct::Watch;
+    let watch = frames.iter().find(is_watch).expect("it watches").header.number;
+    let member = |user: &str, sessions, since_ms| Member {
+        user: user.to_owned(),
+        role: "agent".to_owned(),
+        sessions,
+        since_ms,
+    };
+    let topic = || "chat.conversation.c1".to_owned();
+    let members = vec![member("amy", 1, 5), member("bob", 0, 6)];
+    let there = control::Members { topic: topic(), sequence: 1, count: 2, members };
+    rig.broker(control::encode(&there, watch).expect("valid"));
+    let told = |name: &str, user: &str, at: u64| {
+        let there = json!({ "userId": user, "timestamp": at, "topic": topic() });
+        format!("42[\"{name}\",{there}]")
+    };
+    assert_eq!(rig.hears(), [told("user:online", "amy", 5)], "bob has no connection");
+    rig.now += Duration::from_secs(60);
+    let (joined, left) = (vec![member("eve", 2, 7)], vec!["bob".to_owned()]);
+    let changed = control::MembersChanged { topic: topic(), sequence: 2, count: 2, joined, left };
+    rig.broker(control::encode(&changed, 0).expect("valid"));
+    assert_eq!(rig.hears(), [told("user:online", "eve", 7), told("user:offline", "bob", 60_008)]);
+    rig.says(r#"42["conversation:leave","c1"]"#);
+    let acts: Vec<_> =
+        rig.frames().iter().filter(|f| f.header.kind == Kind::Presence).map(act).collect();
+    assert_eq!(acts, [PresenceAct::Unwatch, PresenceAct::Leave]);
+}
+
 #[test]
 fn rooms_are_joined_and_left_and_the_acks_say_so() {
     let (mut rig, _) = Rig::live(&Arc::new(Shared::new(None)));
@@ -168,8 +210,9 @@ fn rooms_are_joined_and_left_and_the_acks_say_so() {
     let (first, second) = (&frames[0], &frames[1]);
     let first = asked(first, "chat.join_conversation");
     let second = asked(second, "chat.join_conversation");
-    assert_eq!(frames[2].header.kind, Kind::Presence, "who joins is present");
-    let beside = frames[3..].iter().map(|frame| {
+    let acts: Vec<_> = frames[2..4].iter().map(act).collect();
+    assert_eq!(acts, [PresenceAct::Enter, PresenceAct::Watch], "who joins is present");
+    let beside = frames[4..].iter().map(|frame| {
         let body: control::Subscribe = control::decode(frame).expect("valid");
         (frame.header.number, body.pattern)
     });
@@ -193,8 +236,8 @@ fn rooms_are_joined_and_left_and_the_acks_say_so() {
     let frames = rig.frames();
     let kinds: Vec<_> = frames.iter().map(|frame| frame.header.kind).collect();
     let (gone, left) = (Kind::Unsubscribe, Kind::Request);
-    assert_eq!(kinds, [gone, Kind::Presence, gone, gone, left]);
-    rig.refused(asked(&frames[4], "chat.leave_conversation"), Code::NO_RESPONDER);
+    assert_eq!(kinds, [gone, Kind::Presence, Kind::Presence, gone, gone, left]);
+    rig.refused(asked(&frames[5], "chat.leave_conversation"), Code::NO_RESPONDER);
     assert_eq!(rig.hears(), [format!("432{answer}")]);
     rig.says(r#"423["order:track",">"]"#);
     let frames = rig.frames();

@@ -5,6 +5,7 @@
 //! frame are the shell around them.
 
 pub mod chat;
+pub mod figures;
 pub mod http;
 mod id;
 pub mod inventory;

@@ -14,7 +14,8 @@ use crate::chat::files::Folder;
 use crate::chat::service::Desk;
 use crate::chat::store::{MongoStore, SqlStore};
 use crate::chat::{self, Beside};
-use crate::http::{Routes, webhooks};
+use crate::figures::{self, Ledger};
+use crate::http::{Gateways, Routes, webhooks};
 use crate::inventory;
 use crate::notifications::{self, Senders};
 use crate::orders::carriers::Carriers;
@@ -76,6 +77,7 @@ pub struct Services {
     chat_settings: chat::service::Settings,
     carriers: Carriers,
     senders: Senders,
+    receipts: notifications::send::Receipts,
     counters: Arc<Counters>,
     /// Why they do not work at this moment, if they do not.
     failing: Arc<Mutex<Option<String>>>,
@@ -102,6 +104,7 @@ impl Services {
             chat_settings: settings.chat.clone(),
             carriers,
             senders,
+            receipts: notifications::send::Receipts::of(&settings.senders),
             counters,
             failing: Arc::new(Mutex::new(Some("starting".to_owned()))),
         })
@@ -133,7 +136,12 @@ impl Services {
             Some(database) => self.beside(MongoStore::new(database)).routes(),
             None => self.beside(SqlStore::new(&self.database)).routes(),
         };
-        own.merge(webhooks(&Orders::new(&self.database), &self.carriers))
+        let gateways = Gateways {
+            receipts: self.receipts.clone(),
+            store: notifications::store::Notifications::new(&self.database),
+            counters: self.counters.notifications.clone(),
+        };
+        own.merge(webhooks((Orders::new(&self.database), self.carriers.clone()), gateways))
     }
 
     /// Brings the tables to what this program expects.
@@ -225,6 +233,8 @@ impl Services {
         if !self.carriers.is_empty() {
             host.beside("the asking of carriers", self.carriers.clone().ask_for_ever(orders));
         }
+        let (ledger, courses) = (Ledger::new(&self.database), Courses::new(&self.database));
+        figures::serve(host, &ledger, &courses).await?;
         let stock = inventory::store::Stock::new(&self.database, self.allocation);
         inventory::serve(host, &stock, &self.counters.inventory).await?;
         let store = notifications::store::Notifications::new(&self.database);

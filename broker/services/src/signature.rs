@@ -1,7 +1,7 @@
 //! SHA-256 and HMAC: what the shop signs for itself, and what others sign for it.
 
 use aws_lc_rs::digest::{self, SHA256};
-use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign, verify};
+use aws_lc_rs::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, HMAC_SHA256, Key, sign, verify};
 
 /// A secret that signs.
 pub struct Secret(Key);
@@ -13,7 +13,13 @@ impl Secret {
         Secret(Key::new(HMAC_SHA256, bytes))
     }
 
-    /// The 32 bytes that sign a message.
+    /// A secret of these bytes that signs with SHA-1, for those who still do.
+    #[must_use]
+    pub fn with_sha1(bytes: &[u8]) -> Self {
+        Secret(Key::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, bytes))
+    }
+
+    /// The bytes that sign a message, 32 or of SHA-1 20.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         sign(&self.0, message).as_ref().to_vec()

@@ -42,7 +42,7 @@ pub(super) struct Args {
     #[arg(long, env = "SAMPAN_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
     /// Address of an HTTP listener for files and rating links, `/healthz`, `/readyz` and `/metrics`;
-    /// a proxy adds TLS and sends `/v1/chat/files/` and `/v1/chat/ratings/` there
+    /// a proxy adds TLS and sends `/v1/chat/files/`, `/v1/chat/ratings/` and `/v1/webhooks/` there
     #[arg(long, env = "SAMPAN_SERVICES_HTTP", value_name = "IP:PORT")]
     http: Option<SocketAddr>,
 }

@@ -133,9 +133,11 @@ impl Config {
             limits: limits(&file.limits, &file.rates)?,
             classes: classes::table(&file.classes)?,
             roles: roles::table(&file.roles)?,
-            groups: groups::rules(&file.groups)?,
+            groups: groups::rules(&file.groups, file.services.enabled)?,
         };
         range("shards.socket_buffer_bytes", file.shards.socket_buffer_bytes, 64 << 10, 1 << 30)?;
+        // It is noted every 15 s that an agent is there.
+        range("services.chat.offline_grace_s", file.services.chat.offline_grace_s, 30, 86_400)?;
         range("revocation.remember_s", file.revocation.remember_s, 60, 10 * 366 * 86_400)?;
         range("journal.segment_bytes", file.journal.segment_bytes, SEGMENT_BYTES_MIN, 1 << 30)?;
         range("journal.tail_bytes", file.journal.tail_bytes, 0, 1 << 40)?;

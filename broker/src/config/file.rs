@@ -241,7 +241,7 @@ pub struct Chat {
     pub max_wait_s: u64,
     /// Seconds that an agent may take to reply first before the chat waits again.
     pub first_reply_s: u64,
-    /// Seconds that an agent may be offline and keep its chats.
+    /// Seconds that an agent may be offline and keep its chats, 30 at least.
     pub offline_grace_s: u64,
     /// Seconds after which a resolved chat is archived, but not before it can no longer be reopened.
     pub archive_s: u64,

@@ -126,6 +126,10 @@ fn bad_values_are_refused_with_their_place() {
         ("[[groups]]\nname = 'g'\npattern = 'a..b'", "groups (name \"g\"): pattern: "),
         ("[[groups]]\nname = 'a b'\npattern = 'a'", "name: "),
         (
+            "[[groups]]\nname = 'chat'\npattern = 'chat.>'",
+            "groups (name \"chat\"): the services of this process read chat.conversation.* with it",
+        ),
+        (
             "[[groups]]\nname = 'g'\npattern = 'a'\n[[groups]]\nname = 'g'\npattern = 'b'",
             "is there twice",
         ),
@@ -174,7 +178,8 @@ fn class_rules_are_added_and_replace_by_pattern() {
 
 #[test]
 fn groups_are_added_and_replace_by_name() {
-    let file = "[[groups]]\nname = 'chat'\npattern = 'chat.>'\n\
+    let file = "[services]\nenabled = false\n\
+                [[groups]]\nname = 'chat'\npattern = 'chat.>'\n\
                 [[groups]]\nname = 'own'\npattern = 'own.*'\n";
     let config = load(file, &[], Flags::default()).expect("valid");
     let groups: Vec<_> =

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sampan_bridge_ws::{Forward, Parameter};
 use sampan_client::{Client, Options, Token};
-use sampan_services::Services;
 use sampan_services::users::{GET, UPSERT, Upsert, User};
+use sampan_services::{Services, figures};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
@@ -16,6 +16,10 @@ use super::{beside_chat, chat, notifications, orders, stock};
 use crate::config::Config;
 use crate::shard::Broker;
 
+const DAYS: [Parameter; 2] = [
+    Parameter::text("from", "The first day, such as 2026-11-01, of UTC"),
+    Parameter::text("to", "The last day"),
+];
 const USER: Parameter = Parameter::path("id", "Id of the user");
 
 /// Services at work.
@@ -72,6 +76,16 @@ impl Running {
     }
 }
 
+/// What a shop is run by.
+fn of_the_shop() -> Forward {
+    Forward::get::<figures::Shown>(
+        "/v1/figures",
+        figures::FIGURES,
+        "Engagement, response, conversion and satisfaction, by day",
+    )
+    .with(&DAYS)
+}
+
 /// What they answer over HTTP.
 pub(super) fn forwards() -> Vec<Forward> {
     let mut forwards = stock::forwards();
@@ -79,6 +93,7 @@ pub(super) fn forwards() -> Vec<Forward> {
     forwards.extend(chat::forwards());
     forwards.extend(orders::forwards());
     forwards.extend(notifications::forwards());
+    forwards.push(of_the_shop());
     forwards.extend([
         Forward::put::<Upsert, User>(
             "/v1/users/{id}",

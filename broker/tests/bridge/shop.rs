@@ -105,3 +105,49 @@ async fn a_conversation_is_had_over_http_alone() {
     let bob = broker.token("bob", Role::Customer);
     assert_eq!(broker.get(&bob, &path).await.status, 404);
 }
+
+#[tokio::test]
+async fn the_figures_of_the_shop_are_asked_for_by_those_who_run_it() {
+    let broker = Broker::start();
+    let shop = broker.token("shop", Role::Service);
+    let ann = broker.token("ann", Role::Customer);
+    let told = json!({ "customer_id": "ann" });
+    let first = put(&broker, &shop, "/v1/orders/o1", &told).await.json();
+    assert_eq!(put(&broker, &shop, "/v1/orders/o2", &told).await.status, 200);
+    let status = json!({ "id": "o1", "status": "delivered" });
+    assert_eq!(broker.post(&shop, "/v1/orders/status", &status).await.status, 200);
+    let lines = json!([{ "product_id": "p1", "location": "bangkok", "quantity": 5 }]);
+    let stocked = broker.post(&shop, "/v1/inventory/restock", &json!({ "lines": lines })).await;
+    assert_eq!(stocked.status, 200, "{}", stocked.text());
+    for user in ["ann", "bob"] {
+        let token = broker.token(user, Role::Customer);
+        let wanted = json!({ "product_id": "p1", "quantity": 1 });
+        let held = broker.post(&token, "/v1/inventory/reserve", &wanted).await;
+        assert_eq!(held.status, 200, "{}", held.text());
+        if user == "ann" {
+            let paid = json!({ "reservation_id": held.json()["reservation_id"], "order_id": "o1" });
+            let paid = broker.post(&shop, "/v1/inventory/commit", &paid).await;
+            assert_eq!(paid.status, 200, "{}", paid.text());
+        }
+    }
+    let today = first["created_at"].as_str().expect("a time")[..10].to_owned();
+    let path = format!("/v1/figures?from={today}&to=2099-01-01");
+    assert_eq!(broker.get(&shop, &path).await.status, 400, "too many days");
+    let path = format!("/v1/figures?from={today}&to={today}");
+    let shown = broker.get(&shop, &path).await.json();
+    let total = &shown["total"];
+    for (name, wanted) in [
+        ("reservations", json!(2)),
+        ("sold", json!(1)),
+        ("conversion", json!(0.5)),
+        ("orders", json!(2)),
+        ("delivered", json!(1)),
+        ("cancelled", json!(0)),
+        ("opened", json!(null)),
+    ] {
+        assert_eq!(total[name], wanted, "{name}: {shown}");
+    }
+    assert_eq!((&shown["days"][0]["day"], &shown["days"][0]["sold"]), (&json!(today), &json!(1)));
+    assert_eq!(total["chat"]["conversations"], 0);
+    assert_eq!(broker.get(&ann, &path).await.status, 403);
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sampan::auth::Role;
-use sampan_client::{Client, Code, Delivery, Error, Start, Subscription};
+use sampan_client::{Client, Code, Delivery, Error, Message, Start, Subscription};
 use sampan_tests::chance::Chance;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::asking::{ask, ask_in_time, code, topic};
 use crate::harness::{Broker, PATIENCE, pattern};
+use crate::houses::{House, on_each_store};
 
 /// An agent of this id, with so many slots, who takes chats.
 pub(crate) async fn agent(broker: &Broker, id: &str, limit: u32) -> Client {
@@ -85,9 +86,15 @@ async fn next(events: &mut Subscription, name: &str) -> Value {
     timeout(PATIENCE, heard).await.expect(name)
 }
 
-#[tokio::test]
-async fn a_customer_and_an_agent_talk_and_each_sees_how_far_the_other_has_come() {
-    let broker = Broker::start();
+on_each_store! {
+    a_customer_and_an_agent_talk_and_each_sees_how_far_the_other_has_come: talk;
+    nobody_does_in_anothers_conversation_what_is_not_theirs_to_do: trespass;
+    a_chat_is_handed_over_to_one_who_takes_it_and_two_who_pick_one_get_it_once: hand_over;
+    a_chat_leaves_an_agent_who_does_not_reply_or_goes_offline: lose;
+}
+
+async fn talk(house: House) {
+    let broker = house.broker("");
     let ann = broker.client("ann", Role::Customer).await;
     let id = open(&ann, "c1").await;
     assert_eq!(open(&ann, "c1").await, id, "the same id is the same conversation");
@@ -96,8 +103,10 @@ async fn a_customer_and_an_agent_talk_and_each_sees_how_far_the_other_has_come()
     let boss = broker.client("boss", Role::Admin).await;
     let mut load = listen(&boss, "chat.agent.amy").await;
     let amy = agent(&broker, "amy", 2).await;
-    let told = next(&mut load, "agent:load").await;
-    assert_eq!((&told["current"], &told["limit"]), (&1.into(), &2.into()));
+    for current in [0, 1] {
+        let told = next(&mut load, "agent:load").await;
+        assert_eq!((&told["current"], &told["limit"]), (&current.into(), &2.into()));
+    }
     let assigned = next(&mut events, "agent:assigned").await;
     assert_eq!(
         (&assigned["agentId"], &assigned["epoch"], &assigned["reason"]),
@@ -145,9 +154,8 @@ async fn a_customer_and_an_agent_talk_and_each_sees_how_far_the_other_has_come()
     assert_eq!((&chat["epoch"], &chat["agent_id"]), (&2.into(), &"amy".into()));
 }
 
-#[tokio::test]
-async fn nobody_does_in_anothers_conversation_what_is_not_theirs_to_do() {
-    let broker = Broker::start();
+async fn trespass(house: House) {
+    let broker = house.broker("");
     let ann = broker.client("ann", Role::Customer).await;
     let bob = broker.client("bob", Role::Customer).await;
     let id = open(&ann, "c1").await;
@@ -218,13 +226,20 @@ async fn nobody_does_in_anothers_conversation_what_is_not_theirs_to_do() {
             "{name}"
         );
     }
+    for client in [&ann, has] {
+        for kind in ["conversation", "typing", "position", "note"] {
+            let forged = topic(&format!("chat.{kind}.{id}"));
+            let forged = Message::new(forged, "{}").event("message:receive");
+            let refused = client.publish(forged).await.expect_err("only the services tell");
+            assert_eq!(refused.code(), Some(Code::NOT_GRANTED), "{kind}");
+        }
+    }
     let notes = ann.subscribe(pattern(&format!("chat.note.{id}")), Start::Now).await;
     assert_eq!(notes.err().and_then(|error| error.code()), Some(Code::NOT_GRANTED));
 }
 
-#[tokio::test]
-async fn a_chat_is_handed_over_to_one_who_takes_it_and_two_who_pick_one_get_it_once() {
-    let broker = Broker::start();
+async fn hand_over(house: House) {
+    let broker = house.broker("");
     let ann = broker.client("ann", Role::Customer).await;
     let amy = agent(&broker, "amy", 1).await;
     let id = open(&ann, "c1").await;
@@ -320,4 +335,89 @@ async fn no_agent_ever_has_more_than_its_limit_and_every_chat_finds_one() {
     for one in all["agents"].as_array().expect("a list") {
         assert_eq!(one["current_conversations"], 0, "the counts are those of the chats");
     }
+}
+
+/// The times of the settings, made short.
+async fn lose(house: House) {
+    let times = "[services.chat]\nfirst_reply_s = 2\noffline_grace_s = 30\n";
+    let broker = house.broker(times);
+    let ann = broker.client("ann", Role::Customer).await;
+    let amy = agent(&broker, "amy", 1).await;
+    let id = open(&ann, "c1").await;
+    let mut events = listen(&ann, &format!("chat.conversation.{id}")).await;
+    let first = becomes(&ann, &id, |chat| chat["agent_id"] == "amy").await;
+    let since = &first["waiting_since"];
+    assert_eq!(next(&mut events, "agent:assigned").await["agentId"], "amy");
+    let kim = agent(&broker, "kim", 1).await;
+    let given = next(&mut events, "agent:assigned").await;
+    assert_eq!(
+        (&given["agentId"], &given["epoch"], &given["reason"]),
+        (&"kim".into(), &2.into(), &"reassign_timeout".into()),
+    );
+    let second = becomes(&kim, &id, |chat| chat["agent_id"] == "kim").await;
+    assert_eq!(&second["waiting_since"], since, "the customer waits since then");
+    assert_eq!(second["excluded_agents"], json!(["amy"]), "she is not asked again");
+    send(&kim, &id, "m1", "here I am").await.expect("sent");
+    // From now on she is there for nobody, and the other is.
+    ask(&kim, "chat.agent_available", &json!({ "status": "offline" })).await.expect("told");
+    let given = next(&mut events, "agent:assigned").await;
+    assert_eq!(
+        (&given["agentId"], &given["epoch"], &given["reason"]),
+        (&"amy".into(), &3.into(), &"reassign_offline".into()),
+    );
+    let history = ask(&ann, "chat.history", &json!({ "conversation_id": id })).await.expect("read");
+    let told = history.to_string();
+    assert_eq!(told.matches("\"requeued\"").count(), 2, "the customer is told each time: {told}");
+    drop(amy);
+}
+
+#[tokio::test]
+async fn notes_between_messages_make_no_page_of_a_customer_shorter() {
+    let broker = Broker::start();
+    let ann = broker.client("ann", Role::Customer).await;
+    let amy = agent(&broker, "amy", 1).await;
+    let id = open(&ann, "c1").await;
+    becomes(&amy, &id, |chat| chat["agent_id"] == "amy").await;
+    let note = async |key: String| {
+        let note = json!({
+            "conversation_id": id, "client_message_id": key, "private": true,
+            "content": { "text": "careful" },
+        });
+        ask(&amy, "chat.send_message", &note).await.expect("noted");
+    };
+    for number in 0..6 {
+        send(&ann, &id, &format!("m{number}"), &format!("line {number}")).await.expect("sent");
+        for n in 0..20 {
+            note(format!("n{number}.{n}")).await;
+        }
+    }
+    let texts = |answer: Value| -> Vec<String> {
+        let all = answer["messages"].as_array().expect("a list").iter();
+        all.filter_map(|one| one["content"]["text"].as_str().map(str::to_owned)).collect()
+    };
+    let page = async |more: Value| {
+        let mut wanted = json!({ "conversation_id": id, "limit": 3 });
+        wanted.as_object_mut().expect("one").extend(more.as_object().expect("one").clone());
+        texts(ask(&ann, "chat.history", &wanted).await.expect("read"))
+    };
+    assert_eq!(page(json!({})).await, ["line 3", "line 4", "line 5"]);
+    let first = send(&ann, &id, "m0", "line 0").await.expect("the same")["seq"].clone();
+    assert_eq!(page(json!({ "after": first })).await, ["line 1", "line 2", "line 3"]);
+    assert_eq!(texts(joined(&ann, &id).await.expect("there")).len(), 6);
+    assert_eq!(texts(joined(&amy, &id).await.expect("there")).len(), 50);
+}
+
+#[tokio::test]
+async fn a_customer_does_not_fill_the_queue() {
+    let broker = Broker::start();
+    let ann = broker.client("ann", Role::Customer).await;
+    for number in 0..50 {
+        open(&ann, &format!("c{number}")).await;
+    }
+    let more = json!({ "client_conversation_id": "c50" });
+    assert_eq!(code(ask(&ann, "chat.open", &more).await), Some(Code(912)));
+    let id = open(&ann, "c7").await;
+    let boss = broker.client("boss", Role::Admin).await;
+    ask(&boss, "chat.resolve", &json!({ "conversation_id": id })).await.expect("resolved");
+    ask(&ann, "chat.open", &more).await.expect("there is room again");
 }

@@ -122,6 +122,11 @@ impl Broker {
         rustix::process::Pid::from_raw(id).expect("not 0")
     }
 
+    /// What the process has cost the processor.
+    pub(crate) fn cpu(&self) -> Duration {
+        sampan_tests::cpu::cost(self.child.id())
+    }
+
     /// Asks the process to stop.
     pub(crate) fn terminate(&self) {
         rustix::process::kill_process(self.pid(), rustix::process::Signal::TERM).expect("sent");
@@ -250,24 +255,35 @@ impl Broker {
         headers: &str,
         body: &[u8],
     ) -> (u16, String) {
-        use std::io::{Read, Write};
-        let mut stream = std::net::TcpStream::connect(self.http).expect("connected");
-        stream.set_read_timeout(Some(PATIENCE)).expect("set");
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\
-             Content-Length: {length}\r\n\r\n"
-        )
-        .expect("sent");
-        // Who refuses a body early does not read it.
-        let _ = stream.write_all(body);
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("answered");
-        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        (status, body.to_owned())
+        http_call(self.http, method, path, headers, body)
     }
+}
+
+/// Status and body of a request with these header lines to whoever listens there.
+pub(crate) fn http_call(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> (u16, String) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("connected");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\
+         Content-Length: {length}\r\n\r\n"
+    )
+    .expect("sent");
+    // Who refuses a body early does not read it.
+    let _ = stream.write_all(body);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status, body.to_owned())
 }
 
 impl Drop for Broker {

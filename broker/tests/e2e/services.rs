@@ -1,6 +1,8 @@
 //! The services: in the broker's process and in one of their own, on databases that go and come.
 
 use std::future::pending;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use crate::asking::{ask, ask_in_time, code, topic};
-use crate::harness::{Broker, PATIENCE};
+use crate::harness::{Broker, PATIENCE, http_call};
 
 /// A broker whose services are not in its process.
 pub(crate) const WITHOUT: &str = "[services]\nenabled = false\n";
@@ -67,13 +69,32 @@ struct Apart(Child);
 
 impl Apart {
     fn start(broker: &Broker, data: &TempDir) -> Self {
+        Apart::telling(broker, data, &[], Stdio::null())
+    }
+
+    /// One that listens for HTTP, and where.
+    fn listening(broker: &Broker, data: &TempDir) -> (Self, SocketAddr) {
+        let mut apart = Apart::telling(broker, data, &["--http", "127.0.0.1:0"], Stdio::piped());
+        let told = BufReader::new(apart.0.stderr.take().expect("piped"));
+        let mut lines = told.lines().map_while(Result::ok);
+        let address = |line: String| {
+            line.split_whitespace().find_map(|word| word.strip_prefix("http="))?.parse().ok()
+        };
+        let http = lines.find_map(address).expect("it says where it listens");
+        // Whoever writes to a pipe that nobody reads stands still at some time.
+        std::thread::spawn(move || lines.for_each(drop));
+        (apart, http)
+    }
+
+    fn telling(broker: &Broker, data: &TempDir, more: &[&str], stderr: Stdio) -> Self {
         let url = format!("quic://{}", broker.quic);
         let program = Command::new(env!("CARGO_BIN_EXE_sampan"))
             .args(["services", "--connect", &url, "--data"])
             .arg(broker.data.path().join("data"))
+            .args(more)
             .env("SAMPAN_DATABASE_URL", format!("sqlite:{}/s.db?mode=rwc", data.path().display()))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn();
         Apart(program.expect("started"))
     }
@@ -105,6 +126,37 @@ async fn services_of_their_own_process_answer_and_survive_each_others_restarts()
     let pid = rustix::process::Pid::from_raw(id).expect("not 0");
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("sent");
     assert!(apart.0.wait().expect("ended").success(), "a clean end");
+}
+
+#[tokio::test]
+async fn services_of_their_own_process_take_files_and_tell_how_they_are_over_http() {
+    let (broker, data) = (Broker::configured(WITHOUT), TempDir::new().expect("a folder"));
+    let (_apart, http) = Apart::listening(&broker, &data);
+    let ann = broker.client("ann", Role::Customer).await;
+    let chat = json!({ "client_conversation_id": "c1" });
+    let chat = ask_in_time(&ann, "chat.open", &chat).await.expect("begun");
+    let bytes = b"name,price\nlamp,1";
+    let wanted = json!({ "conversation_id": chat["id"], "file_name": "prices.csv",
+        "size_bytes": bytes.len(), "mime_type": "text/csv" });
+    let begun = ask(&ann, "chat.file_begin", &wanted).await.expect("begun");
+    let path = begun["path"].as_str().expect("a path");
+    let forged = path.replace("/v1/chat/files/", "/v1/chat/files/0");
+    assert_eq!(http_call(http, "PUT", &forged, "", bytes).0, 403);
+    assert_eq!(http_call(http, "PUT", path, "", bytes).0, 201);
+    let link = ask(&ann, "chat.file_link", &json!({ "id": begun["id"] })).await.expect("there");
+    let link = link["path"].as_str().expect("a path");
+    let fetched = http_call(http, "GET", link, "", b"");
+    assert_eq!(fetched, (200, String::from_utf8_lossy(bytes).into_owned()));
+    assert_eq!(broker.http_get(link).0, 404, "the broker has no services in its process");
+    let begun = Instant::now();
+    // It is looked at once a second.
+    while http_call(http, "GET", "/readyz", "", b"") != (200, "ready\n".to_owned()) {
+        assert!(begun.elapsed() < PATIENCE, "ready");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let metrics = http_call(http, "GET", "/metrics", "", b"").1;
+    assert!(metrics.contains("\nsampan_services_up 1\n"), "{metrics}");
+    assert_eq!(http_call(http, "GET", "/scaling", "", b"").0, 200);
 }
 
 fn settings(address: &Address) -> Settings {

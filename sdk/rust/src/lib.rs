@@ -30,6 +30,7 @@
 mod acks;
 pub mod admin;
 mod authorizer;
+pub mod chat;
 mod client;
 mod consumer;
 mod endpoint;

@@ -62,8 +62,11 @@ export const EVENTS: Readonly<Record<string, Action>> = {
   "inventory:extend": { ask: "inventory.extend" },
 };
 
+/** Where agents are present, so that chats find those who are there. */
+export const AGENTS = "agents";
+
 /** Topics that a role joins by connecting, beside the user's own. */
-const OF_ROLE: Readonly<Record<string, string>> = { agent: "agents", admin: "admin.dashboard" };
+const OF_ROLE: Readonly<Record<string, string>> = { agent: AGENTS, admin: "admin.dashboard" };
 
 /** The topics that a user of this role joins by connecting. */
 export function topicsAtConnect(user: string, role: string): string[] {

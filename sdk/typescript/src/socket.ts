@@ -3,7 +3,7 @@
 import { type Options, Sampan } from "./client.js";
 import type { TokenProvider } from "./driver.js";
 import { SampanError } from "./error.js";
-import { EVENTS, type Rooms, idOf, topicOf, topicsAtConnect } from "./events.js";
+import { AGENTS, EVENTS, type Rooms, idOf, topicOf, topicsAtConnect } from "./events.js";
 import { Listeners } from "./listeners.js";
 import type { Standing } from "./presence.js";
 import type { Subscription } from "./subscription.js";
@@ -30,6 +30,7 @@ export interface SocketState {
 interface Room {
   subscription: Subscription;
   entry: Standing | undefined;
+  watch: Standing | undefined;
 }
 
 interface Emitted {
@@ -47,7 +48,8 @@ const CLOSED: SocketState = { open: false, connected: false, error: undefined };
 /**
  * A socket of named events. Listeners may be added before `connect`, and survive reconnects and another
  * `connect`. Beside those of the broker there are the events `connect`, `disconnect`, `connect_error`,
- * `gap` and `emit_error`.
+ * `gap` and `emit_error`, and `user:online` and `user:offline` `{userId, timestamp, topic}` of the rooms
+ * where the user is present itself.
  */
 export class EventSocket {
   readonly #options: Omit<Options, "token">;
@@ -168,7 +170,7 @@ export class EventSocket {
     this.#setState({ open: state !== "closed", connected, error });
     if (connected && !before.connected) {
       // They stand from the first connection on, and so are resumed with every other.
-      for (const topic of topicsAtConnect(user, role)) this.#join(client, topic, false);
+      for (const topic of topicsAtConnect(user, role)) this.#join(client, topic, topic === AGENTS);
       this.#tell("connect", undefined);
     }
     if (!connected && before.connected) this.#tell("disconnect", error?.message ?? "transport close");
@@ -236,11 +238,12 @@ export class EventSocket {
       subscription: client.join(topic, {
         onGap: (gap) => this.#tell("gap", gap),
         onEnd: () => {
-          room.entry?.close();
+          leavePresence(room);
           if (this.#rooms.get(topic) === room) this.#rooms.delete(topic);
         },
       }),
       entry: isPresent ? client.presence(topic).enter() : undefined,
+      watch: isPresent ? this.#watch(client, topic) : undefined,
     };
     this.#rooms.set(topic, room);
     return room;
@@ -249,8 +252,25 @@ export class EventSocket {
   #leave(topic: string): void {
     const room = this.#rooms.get(topic);
     this.#rooms.delete(topic);
-    room?.entry?.close();
+    if (room) leavePresence(room);
     room?.subscription.close();
+  }
+
+  /** Tells who comes to a room, and who is gone from it. */
+  #watch(client: Sampan, topic: string): Standing {
+    const there = new Set<string>();
+    return client.presence(topic).watch(({ members }) => {
+      for (const { user, sessions, sinceMs } of members) {
+        if (sessions === 0 || there.has(user)) continue;
+        there.add(user);
+        this.#tell("user:online", { userId: user, timestamp: sinceMs, topic });
+      }
+      const still = new Set(members.map(({ user }) => user));
+      for (const user of [...there].filter((user) => !still.has(user))) {
+        there.delete(user);
+        this.#tell("user:offline", { userId: user, timestamp: Date.now(), topic });
+      }
+    });
   }
 
   #tell(event: string, data: unknown): void {
@@ -263,4 +283,9 @@ export class EventSocket {
     this.#state = state;
     this.#states.tell();
   }
+}
+
+function leavePresence({ entry, watch }: Room): void {
+  watch?.close();
+  entry?.close();
 }

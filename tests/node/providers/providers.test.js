@@ -1,10 +1,12 @@
 // What our senders send, read by programs that we did not write: `http_ece` of the author of RFC 8188
-// decrypts, Node's own cryptography checks the signature, `smtp-server` takes the mail. Accepted by
-// these on this machine; no push service and no mailbox was reached.
+// decrypts, Node's own cryptography checks the signature, the push service of `web-push-testing` does
+// both, `smtp-server` takes the mail. Accepted by these on this machine; no push service and no mailbox
+// was reached.
 
 import assert from "node:assert/strict";
 import { createECDH, createPublicKey, randomBytes, verify } from "node:crypto";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +14,8 @@ import test, { after, before } from "node:test";
 
 import ece from "http_ece";
 import { SMTPServer } from "smtp-server";
+import { PushApiModel } from "web-push-testing/src/PushApiModel.js";
+import WebPushTestingServer from "web-push-testing/src/server.js";
 import { Broker, PATIENCE_MS } from "../broker.js";
 
 const folder = mkdtempSync(join(tmpdir(), "sampan-providers-"));
@@ -107,6 +111,45 @@ test("http_ece reads what was encrypted for a browser, and Node knows the shop's
   const signed = Buffer.from(`${header}.${claims}`);
   const isSigned = verify("sha256", signed, { key: publicKey, dsaEncoding: "ieee-p1363" }, Buffer.from(signature, "base64url"));
   assert.ok(isSigned, "the shop has signed it");
+});
+
+test("a push service of another maker gives its browser our message, and who has unsubscribed is asked no more", async (t) => {
+  const model = new PushApiModel();
+  const service = new WebPushTestingServer(model, 0);
+  service.startServer();
+  t.after(() => service._server.close());
+  await once(service._server, "listening");
+  const url = `http://127.0.0.1:${service._server.address().port}`;
+  model.notifyUrl = `${url}/notify/`;
+  const ask = async (path, question) => {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(question) });
+    assert.ok(answer.ok, path);
+    return answer;
+  };
+  const { key } = await broker.call("/v1/webpush-key");
+  const { data: subscription } = await (await ask("/subscribe", { userVisibleOnly: "true", applicationServerKey: key })).json();
+  const { endpoint, keys, clientHash } = subscription;
+  await broker.call("/v1/devices", { user_id: "cat", provider: "web_push", token: endpoint, ...keys });
+  const notify = async (amount) => {
+    const data = { order_id: "o1", amount, currency: "THB" };
+    const asked = { user_id: "cat", type: "payment_confirmation", data, channels: ["push"] };
+    const { notification_id } = await broker.call("/v1/notifications", asked);
+    const push = async () => {
+      const { deliveries } = await broker.call(`/v1/notifications/${notification_id}`);
+      return deliveries.find(({ channel }) => channel === "push");
+    };
+    await eventually(async () => !["queued", "sending"].includes((await push())?.state), "the end of it");
+    return push();
+  };
+  const first = await notify("99.00");
+  assert.equal(first.state, "sent");
+  const { data: got } = await (await ask("/get-notifications", { clientHash })).json();
+  assert.deepEqual(got.messages.map((text) => JSON.parse(text).data.amount), ["99.00"]);
+  await ask(`/expire-subscription/${clientHash}`, {});
+  const gone = await notify("98.00");
+  assert.deepEqual([gone.state, gone.reason], ["bounced", "410"]);
+  assert.deepEqual((await broker.call("/v1/devices?user_id=cat")).devices, []);
 });
 
 test("a mail server of another maker takes our mail", async () => {

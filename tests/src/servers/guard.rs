@@ -76,6 +76,10 @@ impl Guard {
         self.server = Some(server);
     }
 
+    pub(super) fn id(&self) -> u32 {
+        self.server.as_ref().map_or(0, std::process::Child::id)
+    }
+
     /// Waits until `is_up`, and panics with the server's own words if that never comes.
     pub(super) fn wait(&mut self, is_up: impl Fn() -> bool) {
         let begun = Instant::now();

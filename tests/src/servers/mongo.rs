@@ -39,6 +39,12 @@ impl Mongo {
         server
     }
 
+    /// The id of its process, 0 while it is not there.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.guard.id()
+    }
+
     /// Ends it without a warning.
     pub fn kill(&mut self) {
         self.guard.kill();

@@ -3,15 +3,15 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sampan_protocol::Code;
-use sampan_protocol::control::PresenceAct;
 use serde_json::json;
 
 use super::ack::{accept, members, refuse, told};
+use super::there::first;
 use super::{Pending, Seat, Stage};
 use crate::bridge::random;
 use crate::events::{follow, is_fleeting};
 use crate::failure::Failure;
-use crate::session::Answer;
+use crate::session::{Answer, Event};
 use crate::socketio::seal::Begun;
 use crate::socketio::{Output, Shared};
 
@@ -48,7 +48,7 @@ impl Seat {
                 self.rooms.confirm(&topic, subscribed.positions.first());
                 // One that is joined again is entered with that.
                 if !self.is_live() {
-                    self.presence(&topic, PresenceAct::Enter, out)?;
+                    self.be_there(&topic, out)?;
                 }
                 self.settled(shared, out)?;
             }
@@ -79,7 +79,7 @@ impl Seat {
                 // Who has left meanwhile may have joined once more, under another number.
                 if self.rooms.get(&topic).is_some_and(|room| room.number == number) {
                     self.rooms.confirm(&topic, subscribed.positions.first());
-                    self.presence(&topic, PresenceAct::Enter, out)?;
+                    self.be_there(&topic, out)?;
                     self.join_beside(&topic, out);
                     self.tell_rooms(out);
                 }
@@ -92,6 +92,13 @@ impl Seat {
                     }
                 }
             }
+            (Pending::Watch(topic), Answer::Members(members)) => {
+                // Who has left meanwhile is told no more.
+                if self.rooms.get(&topic).is_some() {
+                    self.told(Event::Changed(first(members)), shared, out)?;
+                }
+            }
+            (Pending::Watch(_), Answer::Refused(_)) => {}
             (Pending::Beside(topic), Answer::Refused(_)) => {
                 if self.rooms.get(&topic).is_some_and(|room| room.number == number) {
                     self.rooms.leave(&topic);

@@ -2,22 +2,25 @@
 
 mod ack;
 mod answered;
+mod there;
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use bytes::Bytes;
-use sampan_protocol::control::{self, GapReason, PresenceAct, Start, Subscribe, Welcome};
+use sampan_protocol::control::{self, GapReason, Start, Subscribe, Welcome};
 use sampan_protocol::{Code, Frame, Position};
 use serde_json::json;
 
 use self::ack::{accept, refuse};
+use self::there::Clock;
 use super::delivery::{Delivery, with};
 use super::packet::{Argument, Event as Said};
 use super::rooms::Rooms;
 use super::seal::Begun;
 use super::{Message, Output, Shared};
 use crate::bridge::random;
-use crate::events::{self, Action, action, at_connect, follow, is_present};
+use crate::events::{self, Action, action, at_connect, follow};
 use crate::failure::Failure;
 use crate::json::{Away, Gone, text};
 use crate::session::{Event, Named, Question, Session, TIMEOUT_MS};
@@ -41,6 +44,7 @@ pub(super) struct Seat {
     number: u64,
     /// The id under which the client is recovered; none if it is not.
     pid: Option<String>,
+    clock: Clock,
 }
 
 #[derive(Debug)]
@@ -64,6 +68,8 @@ enum Pending {
     Beside(String),
     /// How things stand in a room that has been joined.
     Look(String, Option<u64>),
+    /// Who is present in a room.
+    Watch(String),
     /// A request that is passed on.
     Ask(Option<u64>),
     /// A fresh token.
@@ -90,6 +96,7 @@ impl Seat {
             pending: HashMap::new(),
             number: 0,
             pid: None,
+            clock: Clock::default(),
         };
         Ok((seat, hello))
     }
@@ -105,10 +112,12 @@ impl Seat {
     /// Why the session has ended.
     pub(super) fn read(
         &mut self,
+        now: Instant,
         chunk: Bytes,
         shared: &Shared,
         out: &mut Output,
     ) -> Result<(), Failure> {
+        self.clock.now = Some(now);
         let mut events = Vec::new();
         let read = self.session.read(chunk, &mut events);
         let told = events.into_iter().try_for_each(|event| self.told(event, shared, out));
@@ -200,7 +209,7 @@ impl Seat {
     fn leave(&mut self, topic: &str, ack: Option<u64>, out: &mut Output) -> Result<(), Failure> {
         if let Some(room) = self.rooms.leave(topic) {
             out.frames.extend_from_slice(&self.session.unsubscribe(room.number)?);
-            self.presence(topic, PresenceAct::Leave, out)?;
+            self.be_gone(topic, out)?;
             let follow = follow(topic);
             for topic in follow.iter().flat_map(|follow| &follow.also) {
                 if let Some(room) = self.rooms.leave(topic) {
@@ -266,16 +275,6 @@ impl Seat {
         self.send(number, |session| session.ask(number, &question), out)
     }
 
-    /// Enters or leaves a room's presence, where the room has one. Nobody waits for the answer.
-    fn presence(&mut self, topic: &str, act: PresenceAct, out: &mut Output) -> Result<(), Failure> {
-        if is_present(topic) {
-            self.number += 1;
-            let body = control::Presence { topic: topic.to_owned(), act: act.number() };
-            out.frames.extend_from_slice(&self.session.request(self.number, &body)?);
-        }
-        Ok(())
-    }
-
     /// The number of a request, whose answer is for `pending`.
     fn number(&mut self, pending: Pending) -> Result<u64, Failure> {
         if self.pending.len() >= PENDING_MAX {
@@ -338,7 +337,8 @@ impl Seat {
                 self.tell("sampan:expiring", &expiring.to_string(), out);
             }
             Event::Draining(away) => self.tell("sampan:goaway", &text(&Away::new(&away)), out),
-            // Nothing is watched, and nothing published.
+            Event::Changed(changed) => self.tell_there(&changed, out),
+            // Nothing is published, and no job taken.
             _ => {}
         }
         Ok(())
@@ -365,6 +365,7 @@ impl Seat {
             return Err(Failure::of(Code::PROTOCOL));
         };
         let Welcome { user, role, now_ms, .. } = welcome;
+        self.clock.start(now_ms);
         // Another user's id is worth nothing.
         let past = past.filter(|(begun, _)| begun.user == user).and_then(|(begun, pid)| {
             let rooms = Rooms::parse(offset.as_deref().unwrap_or(&begun.rooms))?;
@@ -389,7 +390,7 @@ impl Seat {
             let number = self.number(Pending::Room(topic.clone()))?;
             self.send(number, |session| session.request(number, &body), out)?;
             self.rooms.rejoin(&topic, number);
-            self.presence(&topic, PresenceAct::Enter, out)?;
+            self.be_there(&topic, out)?;
             self.join_beside(&topic, out);
         }
         Ok(())

@@ -9,6 +9,8 @@ mod webhooks;
 
 use axum::Router;
 
+pub(crate) use self::webhooks::Gateways;
+
 use crate::chat::files::{Blobs, Files};
 use crate::chat::ratings::Ratings;
 use crate::chat::store::Store;
@@ -23,7 +25,7 @@ pub(crate) fn routes<S: Store, B: Blobs>(files: &Files<S, B>, ratings: &Ratings<
     files::routes(files).merge(ratings::routes(ratings))
 }
 
-/// The route of what tracking services tell by themselves.
-pub(crate) fn webhooks(orders: &Orders, carriers: &Carriers) -> Routes {
-    webhooks::routes(orders, carriers)
+/// The route of what tracking services and gateways tell by themselves.
+pub(crate) fn webhooks(tracking: (Orders, Carriers), messages: Gateways) -> Routes {
+    webhooks::routes(tracking, messages)
 }

@@ -1,4 +1,6 @@
-//! What tracking services tell by themselves.
+//! What tracking services, and gateways of text messages, tell by themselves.
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -6,9 +8,13 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
+use serde::Serialize;
 use serde_json::json;
 
 use super::failure::{failure, json_of};
+use crate::notifications::Counters;
+use crate::notifications::send::{Receipts, SIGNATURE};
+use crate::notifications::store::Notifications;
 use crate::orders::Orders;
 use crate::orders::carriers::Carriers;
 use crate::service::Problem;
@@ -16,11 +22,46 @@ use crate::service::Problem;
 /// Bytes of a webhook.
 const BYTES_MAX: usize = 512 * 1024;
 
-pub(super) fn routes(orders: &Orders, carriers: &Carriers) -> Router {
-    Router::new()
-        .route("/v1/webhooks/{service}", post(told))
-        .layer(DefaultBodyLimit::max(BYTES_MAX))
-        .with_state((orders.clone(), carriers.clone()))
+/// What gateways of text messages tell, and who is told.
+#[derive(Clone)]
+pub(crate) struct Gateways {
+    pub(crate) receipts: Receipts,
+    pub(crate) store: Notifications,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Gateways {
+    /// Takes a form; how many messages it is news of.
+    async fn told(&self, signature: &str, body: &[u8]) -> Result<u32, Problem> {
+        let read = self.receipts.read(body, signature);
+        let read = read.inspect_err(|_| Counters::add(&self.counters.receipts_refused))?;
+        let Some(receipt) = read else { return Ok(0) };
+        let is_news = self.store.heard(&receipt).await?;
+        let count = if is_news { &self.counters.receipts } else { &self.counters.receipts_unknown };
+        Counters::add(count);
+        Ok(u32::from(is_news))
+    }
+}
+
+pub(super) fn routes(tracking: (Orders, Carriers), messages: Gateways) -> Router {
+    let parcels = Router::new().route("/v1/webhooks/{service}", post(told)).with_state(tracking);
+    let messages = Router::new().route("/v1/webhooks/twilio", post(came)).with_state(messages);
+    parcels.merge(messages).layer(DefaultBodyLimit::max(BYTES_MAX))
+}
+
+async fn came(State(gateways): State<Gateways>, headers: HeaderMap, body: Bytes) -> Response {
+    answer(gateways.told(value(&headers, SIGNATURE), &body).await)
+}
+
+fn value<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn answer<T: Serialize>(heard: Result<T, Problem>) -> Response {
+    match heard {
+        Ok(heard) => json_of(StatusCode::OK, &json!({ "heard": heard })),
+        Err(problem) => failure(&problem),
+    }
 }
 
 async fn told(
@@ -32,10 +73,6 @@ async fn told(
     let Some(provider) = carriers.teller(&service) else {
         return failure(&Problem::not_found("webhooks of this service are not taken"));
     };
-    let signature = headers.get(provider.signature_header());
-    let signature = signature.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    match carriers.told(&orders, provider, signature, &body).await {
-        Ok(heard) => json_of(StatusCode::OK, &json!({ "heard": heard })),
-        Err(problem) => failure(&problem),
-    }
+    let signature = value(&headers, provider.signature_header());
+    answer(carriers.told(&orders, provider, signature, &body).await)
 }

@@ -18,12 +18,16 @@ pub struct Counters {
     pub(super) retry: AtomicU64,
     pub(super) held_back: AtomicU64,
     pub(super) store_failures: AtomicU64,
+    pub(super) damaged: AtomicU64,
+    pub(crate) receipts: AtomicU64,
+    pub(crate) receipts_refused: AtomicU64,
+    pub(crate) receipts_unknown: AtomicU64,
 }
 
 impl Counters {
     /// Each count with its name and what it is.
     #[must_use]
-    pub fn all(&self) -> [(&'static str, &'static str, u64); 11] {
+    pub fn all(&self) -> [(&'static str, &'static str, u64); 15] {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         [
             ("notify_triggers", "Notifications that events asked for", read(&self.triggers)),
@@ -41,10 +45,22 @@ impl Counters {
                 "Rounds that the database failed",
                 read(&self.store_failures),
             ),
+            ("notify_receipts", "Messages of which a gateway told later", read(&self.receipts)),
+            (
+                "notify_receipts_refused",
+                "Of what gateways told, refused",
+                read(&self.receipts_refused),
+            ),
+            (
+                "notify_receipts_unknown",
+                "Of what gateways told, no news of any message",
+                read(&self.receipts_unknown),
+            ),
+            ("notify_damaged", "Attempts of which nothing can be stored", read(&self.damaged)),
         ]
     }
 
-    pub(super) fn add(count: &AtomicU64) {
+    pub(crate) fn add(count: &AtomicU64) {
         count.fetch_add(1, Ordering::Relaxed);
     }
 

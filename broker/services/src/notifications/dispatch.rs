@@ -1,6 +1,7 @@
 //! The sending: whatever is due, by whichever process has claimed it.
 //!
-//! Whoever ends, however it does, leaves what was under way to another, after a minute.
+//! Whoever is stopped sees what is under way to its end; whoever ends otherwise leaves it to another, after
+//! a minute.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -8,6 +9,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
@@ -95,20 +97,26 @@ impl Dispatch {
         }
     }
 
-    /// Sends what is due, for ever.
-    pub async fn run(mut self) {
-        loop {
-            if let Err(error) = self.turn().await {
+    /// Sends what is due until `stop` is true, and sees what is under way then to its end.
+    pub async fn run(mut self, stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            if let Err(error) = self.turn(&stop).await {
                 Counters::add(&self.counters.store_failures);
                 warn!(%error, "notifications wait for their database");
                 sleep(AGAIN).await;
+            }
+        }
+        while let Some(made) = self.attempts.join_next().await {
+            self.ended(made.ok());
+            if let Err(error) = self.keep().await {
+                warn!(%error, "what came of the last notifications is not stored");
             }
         }
     }
 
     /// One turn: waits for attempts to end or for the next look, stores what came of them, and
     /// begins what is due and has room.
-    async fn turn(&mut self) -> Result<(), Error> {
+    async fn turn(&mut self, stop: &watch::Receiver<bool>) -> Result<(), Error> {
         tokio::select! {
             Some(made) = self.attempts.join_next() => self.ended(made.ok()),
             () = sleep(LOOK) => {}
@@ -116,15 +124,40 @@ impl Dispatch {
         while let Some(made) = self.attempts.try_join_next() {
             self.ended(made.ok());
         }
-        if !self.made.is_empty() {
-            self.store.record(&self.made).await?;
-            self.made.clear();
+        self.keep().await?;
+        if *stop.borrow() {
+            return Ok(());
         }
         for line in self.store.due().await? {
             let room = ROOM.saturating_sub(self.running.get(&line).copied().unwrap_or(0));
             if room > 0 {
                 let claimed = self.store.claim(line, u32::try_from(room).unwrap_or(1)).await?;
                 self.begin(claimed).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores what came of attempts. What can be stored of none holds up no other.
+    async fn keep(&mut self) -> Result<(), Error> {
+        if self.made.is_empty() {
+            return Ok(());
+        }
+        match self.store.record(&self.made).await {
+            Ok(()) => self.made.clear(),
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(_) => {
+                while let Some(made) = self.made.last() {
+                    match self.store.record(std::slice::from_ref(made)).await {
+                        Ok(()) => {}
+                        Err(error) if error.is_retryable() => return Err(error),
+                        Err(error) => {
+                            Counters::add(&self.counters.damaged);
+                            self.store.give_up(&made.claimed, &error).await?;
+                        }
+                    }
+                    self.made.pop();
+                }
             }
         }
         Ok(())

@@ -108,7 +108,8 @@ pub async fn serve(
     host.sweep(&store, "notify.upkeep", UPKEEP, |store| async move {
         store.keep_up().await.map(|_| ())
     });
-    host.beside("the sending of notifications", Dispatch::new(&store, senders, &counters).run());
+    let dispatch = Dispatch::new(&store, senders, &counters);
+    host.beside_to_its_end("the sending of notifications", |stop| dispatch.run(stop));
     Ok(())
 }
 

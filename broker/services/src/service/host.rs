@@ -182,6 +182,21 @@ impl Host {
         });
     }
 
+    /// Runs something beside the services that ends by itself once what it is given is true.
+    pub fn beside_to_its_end<R>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(watch::Receiver<bool>) -> R,
+    ) where
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let work = work(self.stop.subscribe());
+        self.tasks.spawn(async move {
+            work.await;
+            format!("{name} has ended")
+        });
+    }
+
     /// Waits until a part of the services has ended by itself; why.
     pub async fn ended(&mut self) -> String {
         let Host { tasks, workers, .. } = self;

@@ -1,5 +1,4 @@
-//! FCM HTTP v1: `projects.messages.send` and Google's OAuth 2.0 for service accounts, as documented
-//! on 2026-11-23.
+//! Our sender of messages of Firebase.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,47 +7,10 @@ use sampan_services::notifications::rules::provider::Class;
 use sampan_services::notifications::send::{Endpoint, Sender, Settings};
 use serde_json::{Value, json};
 
-use super::keys::{Pair, rs256};
-use super::{Answer, Asked, Double, NOW, Place, outgoing};
-
-fn refusal(status: u16, name: &str, details: &Value) -> Answer {
-    let error = json!({ "error": { "code": status, "status": name, "details": details,
-        "message": "this text says UNREGISTERED and means nothing" } });
-    (status, Vec::new(), error.to_string())
-}
-
-/// Google: gives tokens of access to those who have signed, and takes messages with one.
-fn google(public: &[u8], asked: &Asked) -> Answer {
-    let text = std::str::from_utf8(&asked.body).expect("a text");
-    if asked.path == "/token" {
-        let assertion = text.split("assertion=").nth(1).expect("an assertion");
-        assert!(
-            text.starts_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&")
-        );
-        let Some((header, claims)) = rs256(assertion, public) else {
-            return (401, Vec::new(), json!({ "error": "invalid_grant" }).to_string());
-        };
-        assert_eq!(header["alg"], "RS256");
-        assert_eq!(claims["scope"], "https://www.googleapis.com/auth/firebase.messaging");
-        assert!(claims["aud"].as_str().expect("an audience").ends_with("/token"));
-        let lasts = claims["exp"].as_i64().expect("exp") - claims["iat"].as_i64().expect("iat");
-        assert!((1..=3_600).contains(&lasts), "{lasts}");
-        let token =
-            json!({ "access_token": "ya29.1", "expires_in": 3_600, "token_type": "Bearer" });
-        return (200, Vec::new(), token.to_string());
-    }
-    if asked.header("authorization") != "Bearer ya29.1" {
-        return refusal(401, "UNAUTHENTICATED", &json!([]));
-    }
-    assert_eq!(asked.path, "/v1/projects/shop-1/messages:send");
-    let said: Value = serde_json::from_str(text).expect("JSON");
-    let message = said["message"].as_object().expect("a message");
-    let known = ["token", "notification", "data", "android"];
-    assert!(message.keys().all(|name| known.contains(&name.as_str())), "{message:?}");
-    let data = message["data"].as_object().expect("data");
-    assert!(data.values().all(Value::is_string), "the values of data are texts");
-    (200, Vec::new(), json!({ "name": "projects/shop-1/messages/1" }).to_string())
-}
+use super::doubles::google::{FCM_ERROR, google, refusal, violated};
+use super::doubles::keys::Pair;
+use super::doubles::{Asked, Double};
+use super::{NOW, Place, outgoing};
 
 async fn begun() -> (Place, Double, Arc<dyn Sender>) {
     let (place, pair) = (Place::new().await, Pair::rsa());
@@ -103,20 +65,14 @@ async fn every_documented_refusal_has_its_meaning_and_no_text_has_any() {
     sender.send(&one, NOW).await;
     let fcm = |code: &str| {
         json!([{
-            "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code,
+            "@type": FCM_ERROR, "errorCode": code,
         }])
-    };
-    let field = |name: &str| {
-        json!([
-            { "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": "INVALID_ARGUMENT" },
-            { "@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [{ "field": name }] },
-        ])
     };
     for (status, name, details, class) in [
         (404, "NOT_FOUND", fcm("UNREGISTERED"), Class::Gone),
         (403, "PERMISSION_DENIED", fcm("SENDER_ID_MISMATCH"), Class::Gone),
-        (400, "INVALID_ARGUMENT", field("message.token"), Class::Gone),
-        (400, "INVALID_ARGUMENT", field("message.android.ttl"), Class::Ours),
+        (400, "INVALID_ARGUMENT", violated("message.token"), Class::Gone),
+        (400, "INVALID_ARGUMENT", violated("message.android.ttl"), Class::Ours),
         (404, "NOT_FOUND", json!([]), Class::Ours),
         (401, "UNAUTHENTICATED", fcm("THIRD_PARTY_AUTH_ERROR"), Class::Ours),
         (500, "INTERNAL", fcm("INTERNAL"), Class::Retry),

@@ -11,6 +11,8 @@ use serde_json::json;
 
 use super::{Asked, Double, NOW, Place, outgoing};
 
+const CALLBACK: &str = "https://shop.example/v1/webhooks/twilio";
+
 async fn begun(from: &str) -> (Place, Double, Arc<dyn Sender>) {
     let place = Place::new().await;
     let double = Double::start(|asked: &Asked| {
@@ -32,6 +34,7 @@ fn sms(key: &str, from: &str, double: &Double) -> Settings {
         key: key.to_owned(),
         from: from.to_owned(),
         url: Some(double.url()),
+        callback_url: Some(CALLBACK.to_owned()),
     }
 }
 
@@ -74,6 +77,7 @@ async fn a_text_goes_to_its_number_as_a_form() {
                 pair(name, from),
                 pair("Body", &one.content.body),
                 pair("ValidityPeriod", "600"),
+                pair("StatusCallback", CALLBACK),
             ]
         );
     }
@@ -108,6 +112,7 @@ async fn every_documented_refusal_has_its_meaning() {
         key: "k".to_owned(),
         from: "+1".to_owned(),
         url: Some("http://sms.example".to_owned()),
+        callback_url: None,
     };
     assert!(plain.open(&place.database).is_err(), "a key goes to nobody without TLS");
 }

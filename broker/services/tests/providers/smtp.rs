@@ -91,7 +91,7 @@ async fn begun() -> (Place, Server, Arc<dyn Sender>) {
     (place, server, sender)
 }
 
-fn mailbox(address: &str) -> Outgoing {
+pub(crate) fn mailbox(address: &str) -> Outgoing {
     let one = outgoing(Endpoint::Email { address: address.to_owned() });
     let body = "<p>คำสั่งซื้อ <b>o1</b></p>".to_owned();
     Outgoing { content: Content { body, ..one.content.clone() }, ..one }
@@ -126,7 +126,8 @@ async fn every_answer_of_a_server_has_its_meaning() {
     let one = mailbox("cat@example.com");
     for (command, answer, class, code) in [
         ("RCPT", "550 5.1.1 no such user", Class::Recipient, "5.1.1"),
-        ("RCPT", "550 no such user", Class::Recipient, "550"),
+        ("RCPT", "550 no such user", Class::Ours, "550"),
+        ("RCPT", "551 not here", Class::Recipient, "551"),
         ("RCPT", "452 4.2.2 mailbox full", Class::Retry, "4.2.2"),
         ("RCPT", "450 4.7.1 greylisted", Class::Retry, "4.7.1"),
         ("MAIL", "530 5.7.0 authentication required", Class::Ours, "5.7.0"),

@@ -10,7 +10,7 @@ use sampan_services::notifications::store::Notifications;
 use sampan_services::signature::Secret;
 use serde_json::{Value, json};
 
-use super::keys::{bytes, es256};
+use super::doubles::keys::{bytes, es256};
 use super::{Asked, Double, NOW, Place, outgoing};
 
 /// A browser that has subscribed.

@@ -405,7 +405,9 @@ async fn messages_are_found_by_what_they_say_now_and_by_those_who_may_see_them(
         assert_eq!(store.create(&it, &[]).await, Ok(true));
         let says = |n: usize, text: &str| {
             let message = message(id, customer, &format!("{n}"), text);
-            Message { id: format!("{id}{n}"), private: n == 2, ..message }
+            // Ids say nothing of the time.
+            let updated_at = NOW.after(Duration::from_secs(10 - n as u64));
+            Message { id: format!("{id}{n}"), private: n == 2, updated_at, ..message }
         };
         let told = [
             says(0, "Where is my order TH-1234?"),
@@ -428,11 +430,11 @@ async fn messages_are_found_by_what_they_say_now_and_by_those_who_may_see_them(
         let found = store.search(&wanted).await.expect("sought");
         found.into_iter().map(|message| message.id).collect::<Vec<_>>()
     };
-    assert_eq!(found("ORDER", None, None, 10).await, ["d3", "d2", "d0", "c3", "c2", "c0"]);
+    assert_eq!(found("ORDER", None, None, 10).await, ["d0", "c0", "d2", "c2", "d3", "c3"]);
     assert_eq!(found("order th", Some("cat"), None, 10).await, ["c0"], "no note of an agent");
-    assert_eq!(found("order", Some("cat"), None, 10).await, ["c3", "c0"]);
-    assert_eq!(found("order", None, None, 2).await, ["d3", "d2"]);
-    assert_eq!(found("order", None, Some("d2"), 2).await, ["d0", "c3"]);
+    assert_eq!(found("order", Some("cat"), None, 10).await, ["c0", "c3"]);
+    assert_eq!(found("order", None, None, 2).await, ["d0", "c0"]);
+    assert_eq!(found("order", None, Some("c0"), 2).await, ["d2", "c2"]);
     assert_eq!(found("ไม่มาถึง", Some("dog"), None, 10).await, ["d1"]);
     assert_eq!(found("🛶 สินค้า", None, None, 10).await, ["d1", "c1"]);
     assert!(found("missing order", None, None, 10).await.is_empty());

@@ -3,6 +3,7 @@
 mod beside_chat;
 mod chat;
 mod faults;
+mod figures;
 mod inventory;
 mod leases;
 mod migrations;

@@ -155,7 +155,7 @@ export class Room {
           if (isMain) this.#failed(error);
         },
       },
-      (message) => this.#take(message),
+      (message) => this.#take(kind, message),
     );
     if (this.#isClosed) subscription.close();
     this.#subscriptions.push(subscription);
@@ -171,10 +171,13 @@ export class Room {
 
   /** What the subscription could not bring is read from the service. */
   async #catchUp(): Promise<void> {
-    for (let after = this.#transcript.last; ; after = this.#transcript.last) {
+    // What comes live meanwhile is further on: a page begins where the one before has ended.
+    for (let after = this.#transcript.last; ; ) {
       const messages = await this.#persist(() => this.#chat.history(this.id, { after, limit: PAGE }));
       for (const message of messages) this.#transcript.add(message);
-      if (messages.length < PAGE || this.#transcript.last <= after) break;
+      const last = messages.at(-1)?.seq;
+      if (last === undefined || messages.length < PAGE) break;
+      after = last;
     }
     await this.#look();
   }
@@ -192,8 +195,9 @@ export class Room {
     }
   }
 
-  #take({ event, payload, timeMs }: Message): void {
-    if (event === undefined) return;
+  #take(kind: string, { event, payload, timeMs }: Message): void {
+    // What stands on one topic is no word on another.
+    if (event === undefined || (event === "user:typing") !== (kind === "typing")) return;
     const own = this.#client.status.user ?? "";
     this.#transcript.event(event as keyof ChatEvents, payload as never, own, performance.now(), timeMs);
     this.#changed();

@@ -75,6 +75,19 @@ test("a socket of events that joins a conversation is told how it stands there, 
   await theirs.ready;
   theirs.type();
   await until(() => typing.some(({ userId }) => userId === "lee"), "who types");
+  const there: string[] = [];
+  for (const event of ["user:online", "user:offline"]) {
+    socket.on(event, ({ userId, topic }) => userId === "ray" && there.push(`${event} ${topic}`));
+  }
+  const other = new EventSocket({ url: broker.url });
+  other.connect(broker.token("ray", "agent"));
+  const asks = (event: string) => new Promise<any>((resolve) => other.emit(event, { conversationId: id }, resolve));
+  await asks("conversation:join");
+  await until(() => there.length === 1, "who has come");
+  await asks("conversation:leave");
+  await until(() => there.length === 2, "who is gone");
+  assert.deepEqual(there, [`user:online chat.conversation.${id}`, `user:offline chat.conversation.${id}`]);
+  other.destroy();
   const left = await says("conversation:leave");
   assert.deepEqual([left.ok, left.topic], [true, `chat.conversation.${id}`]);
   socket.destroy();

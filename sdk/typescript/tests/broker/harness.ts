@@ -8,9 +8,9 @@ import { fileURLToPath } from "node:url";
 
 const REPOSITORY = fileURLToPath(new URL("../../../../../", import.meta.url));
 
+const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(REPOSITORY, "target");
 /** The broker's program: `SAMPAN` names it, or it is where cargo puts it. */
-const PROGRAM =
-  process.env.SAMPAN ?? path.join(process.env.CARGO_TARGET_DIR ?? path.join(REPOSITORY, "target"), "debug/sampan");
+const PROGRAM = process.env.SAMPAN ?? path.join(TARGET, "debug/sampan");
 
 /** A role that a token may have. */
 export type Role = "customer" | "agent" | "admin" | "service";
@@ -19,9 +19,11 @@ export type Role = "customer" | "agent" | "admin" | "service";
 export class Broker {
   readonly #directory = mkdtempSync(path.join(tmpdir(), "sampan-ts-"));
   readonly #environment: Record<string, string>;
+  readonly #examples: ChildProcess[] = [];
   #child: ChildProcess | undefined;
   /** Its HTTP address, which stays over restarts. */
   url = "";
+  #quic = "127.0.0.1:0";
 
   constructor(environment: Record<string, string> = {}) {
     this.#environment = environment;
@@ -30,7 +32,7 @@ export class Broker {
   /** Starts it on free ports, or where it was before. */
   async start(): Promise<this> {
     const http = this.url === "" ? "127.0.0.1:0" : this.url.slice("http://".length);
-    const flags = ["serve", "--data", this.#directory, "--quic", "127.0.0.1:0", "--http", http];
+    const flags = ["serve", "--data", this.#directory, "--quic", this.#quic, "--http", http];
     const env = { ...process.env, SAMPAN_SHARDS_COUNT: "1", ...this.#environment };
     const child = spawn(PROGRAM, flags, { env, stdio: ["ignore", "ignore", "pipe"] });
     this.#child = child;
@@ -39,15 +41,16 @@ export class Broker {
       child.once("exit", (code) => reject(new Error(`the broker ended with ${code}`)));
     });
     failed.catch(() => {});
-    const listening = new Promise<string>((resolve) => {
+    const listening = new Promise<RegExpExecArray>((resolve) => {
       let told = "";
       child.stderr.on("data", (piece: Buffer) => {
         told += piece.toString();
-        const found = /^listening .*http=(\S+)$/m.exec(told);
-        if (found?.[1]) resolve(found[1]);
+        const found = /^listening .*quic=(\S+) .*http=(\S+)$/m.exec(told);
+        if (found) resolve(found);
       });
     });
-    this.url = `http://${await Promise.race([listening, failed])}`;
+    const [, quic = "", found = ""] = await Promise.race([listening, failed]);
+    [this.#quic, this.url] = [quic, `http://${found}`];
     return this;
   }
 
@@ -64,6 +67,28 @@ export class Broker {
     }
   }
 
+  /** Starts an example of the client for Rust as the user "shop", and ends it with the broker. */
+  async example(name: string, opened: string): Promise<void> {
+    const directory = process.env.SAMPAN ? path.dirname(process.env.SAMPAN) : path.join(TARGET, "debug");
+    const env = {
+      ...process.env,
+      SAMPAN_URL: `quic://${this.#quic}`,
+      SAMPAN_TOKEN: this.token("shop"),
+      SAMPAN_CERT: path.join(this.#directory, "dev-certificate.pem"),
+    };
+    const child = spawn(path.join(directory, "examples", name), { env, stdio: ["ignore", "pipe", "inherit"] });
+    this.#examples.push(child);
+    await new Promise<void>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`${name} ended with ${code}`)));
+      let told = "";
+      child.stdout.on("data", (piece: Buffer) => {
+        told += piece.toString();
+        if (told.includes(opened)) resolve();
+      });
+    });
+  }
+
   /** Kills it as a crash would. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.#child;
@@ -76,6 +101,7 @@ export class Broker {
 
   /** Ends it, and removes what it kept. */
   async remove(): Promise<void> {
+    this.#examples.forEach((child) => child.kill("SIGKILL"));
     await this.kill();
     rmSync(this.#directory, { recursive: true, force: true });
   }

@@ -1,54 +1,22 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { type Server, createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
-import { type BrowserContext, type Page, chromium } from "playwright-core";
+import type { Page } from "playwright-core";
 import { Sampan } from "@sampan/client";
 import { Chat } from "@sampan/client/chat";
 import { Broker, until } from "../broker/harness.js";
+import { Stage } from "./stage.js";
 
-const PACKAGE = fileURLToPath(new URL("../../../", import.meta.url));
-/** Where what a page looked like is kept. */
-const PICTURES = path.join(PACKAGE, "../../target/browser");
-const FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
-const QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
-const KINDS: Record<string, string> = { ".html": "text/html", ".js": "text/javascript" };
-
-let files: Server;
+let stage: Stage;
 let broker: Broker;
-let browser: BrowserContext;
-const profile = mkdtempSync(path.join(tmpdir(), "sampan-chromium-"));
-
-/** The address of an example. */
-function address(page = "index.html"): string {
-  return `http://localhost:${(files.address() as AddressInfo).port}/examples/browser/${page}`;
-}
 
 before(async () => {
-  files = createServer(({ url = "/" }, response) => {
-    const file = path.join(PACKAGE, path.normalize(url));
-    try {
-      const bytes = readFileSync(file);
-      response.writeHead(200, { "content-type": KINDS[path.extname(file)] ?? "text/plain" }).end(bytes);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  await new Promise<void>((resolve) => files.listen(0, "localhost", resolve));
-  broker = await new Broker({ ALLOWED_ORIGINS: new URL(address()).origin }).start();
-  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-  browser = await chromium.launchPersistentContext(profile, { executablePath, args: [...FLAGS, ...QUIET] });
+  stage = await Stage.open();
+  broker = await new Broker({ ALLOWED_ORIGINS: stage.origin }).start();
 });
 after(async () => {
-  await browser?.close();
+  await stage?.close();
   await broker?.remove();
-  files?.close();
-  rmSync(profile, { recursive: true, force: true });
 });
 
 const said = (page: Page) => page.locator("#messages li").allTextContents();
@@ -68,11 +36,7 @@ for (const [way, hinder] of [
   ["sse", () => Reflect.deleteProperty(globalThis, "WebSocket")],
 ] as const) {
   test(`a page over ${way} publishes, loses its connection, and misses and doubles nothing`, { timeout: 120_000 }, async () => {
-    const page = await browser.newPage();
-    const faults: string[] = [];
-    page.on("pageerror", (error) => faults.push(error.message));
-    await page.addInitScript(hinder);
-    await page.goto(address());
+    const { page, faults } = await stage.page("index.html", hinder);
     const before = way === "websocket" ? 0 : 4;
     await page.fill("#url", broker.url);
     await page.fill("#token", broker.token("ann", "admin"));
@@ -96,16 +60,11 @@ for (const [way, hinder] of [
     const offsets = texts.map((text) => Number(/:(\d+) /.exec(text)?.[1]));
     assert.deepEqual(offsets, [1, 2, 3, 4].map((n) => n + before));
     assert.deepEqual(faults, []);
-    mkdirSync(PICTURES, { recursive: true });
-    await page.screenshot({ path: path.join(PICTURES, `${way}.png`) });
-    await page.close();
+    await stage.keep(page, way);
   });
 }
 
 test("a customer in a page talks to an agent, sees who types, and what was said while offline is said once", { timeout: 120_000 }, async () => {
-  const page = await browser.newPage();
-  const faults: string[] = [];
-  page.on("pageerror", (error) => faults.push(error.message));
   await broker.served();
   const client = new Sampan({ url: broker.url, token: broker.token("bob", "agent") });
   await client.connect();
@@ -114,7 +73,7 @@ test("a customer in a page talks to an agent, sees who types, and what was said 
   await shop.connect();
   await new Chat(shop).ask("agent_put", { id: "bob", name: "Bob", email: "bob@shop.example", concurrent_limit: 3 });
   await chat.available("online");
-  await page.goto(address("chat.html"));
+  const { page, faults } = await stage.page("chat.html");
   await page.fill("#url", broker.url);
   await page.fill("#token", broker.token("cat", "customer"));
   await page.click("#connect button");
@@ -141,10 +100,8 @@ test("a customer in a page talks to an agent, sees who types, and what was said 
   await line("Thank you").getByText("delivered").waitFor();
   assert.equal(await line("Thank you").count(), 1);
   assert.deepEqual(faults, []);
-  mkdirSync(PICTURES, { recursive: true });
-  await page.screenshot({ path: path.join(PICTURES, "chat.png") });
+  await stage.keep(page, "chat");
   room.close();
   client.end();
   shop.end();
-  await page.close();
 });

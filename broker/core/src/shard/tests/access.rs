@@ -1,11 +1,12 @@
 //! Grants, authorizers, rates and tokens.
 
 use sampan_protocol::Code;
-use sampan_protocol::control::{Answer, Ask, Serve};
+use sampan_protocol::control::{Action, Answer, Ask, Serve};
 
 use super::*;
 use crate::bucket::Rate;
 use crate::config::{Limits, Rates};
+use crate::grant::{Allow, Table};
 
 fn serve(world: &mut World, client: &mut Client, pattern: &str, role: u8) -> u64 {
     let body = Serve { pattern: pattern.into(), role };
@@ -73,7 +74,10 @@ fn an_authorizer_decides_and_its_answer_is_kept_for_its_time() {
 
 #[test]
 fn an_authorizer_is_asked_about_publishes_again_when_its_answer_has_expired() {
-    let mut world = World::new(2);
+    let asked = [Allow::new(Action::Publish, "chat.typing.*?")];
+    let roles = Table::shipped().with(Role::Customer, &asked).expect("a pattern");
+    let config = Arc::new(Config { roles, ..(*Config::shipped()).clone() });
+    let mut world = World::with(2, config, journal::Config::default());
     let mut service = world.client(1, "typing", Role::Service);
     serve(&mut world, &mut service, "chat.typing.*", 2);
     let mut customer = world.client(0, "anna", Role::Customer);

@@ -14,6 +14,7 @@ use crate::chat::rules::course::Heard;
 use crate::chat::rules::figures::Figures;
 use crate::chat::service::Nothing;
 use crate::chat::store::Store;
+use crate::figures::Days;
 use crate::moment::Moment;
 use crate::role::Role;
 use crate::service::{Asker, Host, Problem};
@@ -40,8 +41,6 @@ const BATCH: u32 = 100;
 const AT_ONCE: usize = 16;
 /// Time between two looks at the promises.
 const LOOK: Duration = Duration::from_secs(5);
-/// Days of one answer.
-const DAYS_MAX: i64 = 400;
 /// What a customer sees as the name of an agent of whom nobody has told.
 const NOBODY: &str = "Shop";
 
@@ -126,14 +125,7 @@ impl<S: Store> Follower<S> {
             (Role::Agent, _) => Some(asker.user),
             (_, agent) => agent,
         };
-        let [from, to] = [("from", &asked.from), ("to", &asked.to)].map(|(field, text)| {
-            let day = Moment::parse(&format!("{text}T00:00:00Z")).filter(|_| text.len() == 10);
-            day.ok_or_else(|| Problem::field(field, "a day, such as 2026-11-01"))
-        });
-        let (from, to) = (from?, to?);
-        if to < from || to.day() - from.day() >= DAYS_MAX {
-            return Err(Problem::field("to", "up to 400 days from the first"));
-        }
+        Days::parse(&asked.from, &asked.to)?;
         let book = self.courses.figures(&asked.from, &asked.to, agent.as_deref()).await?;
         let mut total = Figures::default();
         let mut days = Vec::new();

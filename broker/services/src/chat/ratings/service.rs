@@ -1,9 +1,12 @@
 //! What is asked about ratings, with a login or by a signed link.
 
+pub use sampan_client::chat::{RATE, RATING_EDIT as EDIT};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::store::Answers;
+pub use sampan_client::chat::Rate;
+
 use crate::chat::access::{find, seen, unknown};
 use crate::chat::model::{Answer, Conversation, Rating};
 use crate::chat::rules::{averages, rating};
@@ -17,10 +20,6 @@ use crate::service::{Asker, Host, Problem};
 use crate::signature::Secret;
 use crate::store::{self, Database};
 
-/// The topic on which a customer rates.
-pub const RATE: &str = "chat.rate";
-/// The topic on which a customer changes a rating.
-pub const EDIT: &str = "chat.rating_edit";
 /// The topic on which a link is asked for, by which a customer rates without a login.
 pub const ASK: &str = "chat.rating_ask";
 /// The topic on which ratings are asked for.
@@ -32,19 +31,6 @@ const PAGE_MAX: u32 = 100;
 const MEAN_MAX: u32 = 10_000;
 /// Times that a change is tried while others are faster.
 const TRIES: u32 = 5;
-
-/// A customer rates the last resolution of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rate {
-    /// The conversation.
-    pub conversation_id: String,
-    /// 1, the worst, to 5, the best.
-    pub rating: u8,
-    /// In the customer's words.
-    #[serde(default)]
-    pub comment: Option<String>,
-}
 
 /// Which conversation a customer is asked about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -96,7 +96,8 @@ fn each_field_is_held_to_its_bounds() {
         (
             "content.metadata",
             draft(|draft| {
-                let other = [("a".to_owned(), "x".repeat(5_000).into())].into();
+                let mut other = sampan_client::chat::Extra::default();
+                other.put("a", &"x".repeat(5_000)).unwrap();
                 draft.content.metadata = Some(Metadata { other, ..Metadata::default() });
             }),
         ),

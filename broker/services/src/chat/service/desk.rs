@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use sampan_client::{Client, Message as Published};
 use tokio::sync::Notify;
+use tracing::warn;
 
 use super::events::{follow, topic};
 use super::typing::Keyboards;
 use crate::chat::access;
 use crate::chat::course::Courses;
 use crate::chat::files::{Blobs, Files};
-use crate::chat::model::{Conversation, LoadEvent, Message, Name, Participant, Sender};
+use crate::chat::model::{Agent, Conversation, LoadEvent, Message, Name, Participant, Sender};
 use crate::chat::rules::due::Patience;
 use crate::chat::rules::lifecycle::{Change, Effect, Event, step};
 use crate::chat::rules::queue::Board;
@@ -131,7 +132,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             };
             match self.store.apply(&wanted).await? {
                 Outcome::Done(messages) => {
-                    self.after(&change).await?;
+                    self.after(&change).await;
                     let message = messages.into_iter().next().filter(|_| is_asked);
                     return Ok(Done { conversation: change.conversation, message });
                 }
@@ -148,32 +149,44 @@ impl<S: Store, B: Blobs> Desk<S, B> {
     }
 
     /// What is done once a change is stored; done again, it changes nothing.
-    async fn after(&self, change: &Change) -> Result<(), Problem> {
+    async fn after(&self, change: &Change) {
         for effect in &change.effects {
             match effect {
                 Effect::Assigned { agent_id, .. } => {
                     let id = &change.conversation.id;
-                    self.store
-                        .join(&participant(id, agent_id, Sender::Agent, Moment::now()))
-                        .await?;
-                    self.tell_load(agent_id).await?;
+                    let who = participant(id, agent_id, Sender::Agent, Moment::now());
+                    // Who comes to look at it is noted then.
+                    if let Err(error) = self.store.join(&who).await {
+                        warn!(%error, agent_id, "an agent who got a chat was not noted there");
+                    }
+                    self.look_at_load(agent_id).await;
                 }
                 Effect::Ended { agent_id, .. } => {
                     self.moved.notify_one();
-                    self.tell_load(agent_id).await?;
+                    self.look_at_load(agent_id).await;
                 }
                 Effect::Queued => self.moved.notify_one(),
                 _ => {}
             }
         }
-        Ok(())
     }
 
     /// Tells how many chats an agent has. Who misses it reads it with the agents.
-    async fn tell_load(&self, id: &str) -> Result<(), Problem> {
-        let Some(agent) = self.store.agent(id).await? else { return Ok(()) };
+    async fn look_at_load(&self, id: &str) {
+        let told = match self.store.agent(id).await {
+            Ok(Some(agent)) => self.tell_load(&agent).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(problem) = told {
+            warn!(%problem, agent_id = id, "it was not told how many chats an agent has");
+        }
+    }
+
+    pub(super) async fn tell_load(&self, agent: &Agent) -> Result<(), Problem> {
+        let id = &agent.id;
         let (current, limit) = (agent.current_conversations, agent.concurrent_limit);
-        let told = LoadEvent { agent_id: agent.id, current, limit };
+        let told = LoadEvent { agent_id: id.clone(), current, limit };
         let name = Name::Load.text();
         let event = Told::new(topic("agent", id)?, name, Moment::now(), &told)?;
         let message = Published::new(event.topic, event.payload.into_bytes())

@@ -1,6 +1,8 @@
 //! What agents do with conversations.
 
-use super::asked::{AgentTold, Agents, Assign, Available, HandOver, HandOverAnswer, Of, Snooze};
+use super::asked::{
+    AgentTold, Agents, Assign, Available, HandOver, HandOverAnswer, Of, Snooze, target,
+};
 use super::desk::{Desk, Wish};
 use super::events::{event, parse, topic};
 use crate::chat::files::Blobs;
@@ -10,6 +12,7 @@ use crate::chat::model::{
 };
 use crate::chat::rules::lifecycle::Event;
 use crate::chat::store::{Room, Store};
+use crate::id::check_id;
 use crate::moment::Moment;
 use crate::outbox::DASHBOARD;
 use crate::role::Role;
@@ -74,7 +77,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         if asker.role == Role::Agent && *from != asker.user {
             return Err(Problem::not_allowed("fromAgent: that is not you"));
         }
-        let target = asked.target().ok_or_else(|| Problem::field("toAgent", "or toSkill"))?;
+        let target = target(asked).ok_or_else(|| Problem::field("toAgent", "or toSkill"))?;
         if let TransferTarget::Agent(to) = &target {
             let to = self.agent(to).await?;
             if to.status == AgentStatus::Offline {
@@ -133,7 +136,8 @@ impl<S: Store, B: Blobs> Desk<S, B> {
 
     /// Notes what the shop tells of an agent.
     pub(super) async fn put_agent(&self, told: AgentTold) -> Result<Agent, Problem> {
-        for (field, text) in [("id", &told.id), ("name", &told.name), ("email", &told.email)] {
+        check_id("id", &told.id)?;
+        for (field, text) in [("name", &told.name), ("email", &told.email)] {
             if text.trim().is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
                 return Err(Problem::field(field, "1 to 255 bytes without control characters"));
             }
@@ -151,6 +155,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             Agent { id, name, email, skills, languages, concurrent_limit, ..Agent::default() };
         let stored = self.store.put_agent(&agent).await?;
         self.moved.notify_one();
+        self.tell_load(&stored).await?;
         Ok(stored)
     }
 

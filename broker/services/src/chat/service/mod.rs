@@ -12,6 +12,11 @@ mod typing;
 
 use std::time::Duration;
 
+pub use sampan_client::chat::{
+    AGENTS as AGENTS_LIST, ARCHIVE, ASSIGN, AVAILABLE, DELETE, DELIVERED, EDIT, GET, HISTORY, JOIN,
+    LEAVE, LIST, OPEN, PUT_AGENT, READ, REQUEUE, RESOLVE, SEARCH, SEND, SNOOZE, TRANSFER,
+    TRANSFER_ANSWER, TYPING,
+};
 use sampan_client::{Action, Pattern, topic_token_to_id};
 use serde_json::{Value, json};
 
@@ -37,53 +42,6 @@ const TTL: Duration = Duration::from_secs(30);
 const SLOW_SWEEP: Duration = Duration::from_secs(60);
 /// Who serves customers.
 const AGENTS: &[Role] = &[Role::Agent, Role::Admin];
-
-/// Begins a conversation.
-pub const OPEN: &str = "chat.open";
-/// Sends a message.
-pub const SEND: &str = "chat.send_message";
-/// Gives a message another text.
-pub const EDIT: &str = "chat.edit_message";
-/// Takes from a message what it said.
-pub const DELETE: &str = "chat.delete_message";
-/// The asker has got messages.
-pub const DELIVERED: &str = "chat.message_delivered";
-/// The asker has read messages.
-pub const READ: &str = "chat.message_read";
-/// The asker types.
-pub const TYPING: &str = "chat.user_typing";
-/// The asker comes to look at a conversation.
-pub const JOIN: &str = "chat.join_conversation";
-/// The asker takes part no longer.
-pub const LEAVE: &str = "chat.leave_conversation";
-/// A conversation.
-pub const GET: &str = "chat.get";
-/// A page of messages.
-pub const HISTORY: &str = "chat.history";
-/// Messages that have what is sought.
-pub const SEARCH: &str = "chat.search";
-/// The asker's conversations.
-pub const LIST: &str = "chat.list";
-/// Gives a conversation to an agent.
-pub const ASSIGN: &str = "chat.assign";
-/// Gives a conversation back.
-pub const REQUEUE: &str = "chat.requeue";
-/// A conversation is answered.
-pub const RESOLVE: &str = "chat.resolve";
-/// A conversation is over for good.
-pub const ARCHIVE: &str = "chat.archive";
-/// A conversation is put aside.
-pub const SNOOZE: &str = "chat.snooze";
-/// Hands a conversation over.
-pub const TRANSFER: &str = "chat.agent_transfer";
-/// Takes a conversation that is handed over, or does not.
-pub const TRANSFER_ANSWER: &str = "chat.transfer_answer";
-/// Whether an agent takes chats.
-pub const AVAILABLE: &str = "chat.agent_available";
-/// The shop tells of an agent.
-pub const PUT_AGENT: &str = "chat.agent_put";
-/// All agents.
-pub const AGENTS_LIST: &str = "chat.agents";
 
 /// Serves chats: requests, authorizers, the routing and what time does.
 ///
@@ -248,11 +206,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         let tokens: Vec<&str> = topic.tokens().collect();
         let &["chat", kind, token] = tokens.as_slice() else { return no };
         let Some(id) = topic_token_to_id(token) else { return no };
-        let is_fine = match action {
-            Action::Subscribe | Action::History | Action::Presence => true,
-            Action::Publish => kind == "typing",
-            _ => false,
-        };
+        let is_fine = matches!(action, Action::Subscribe | Action::History | Action::Presence);
         if !is_fine || (kind == "note" && asker.role == Role::Customer) {
             return no;
         }

@@ -1,5 +1,7 @@
 //! How far users have come.
 
+use std::collections::VecDeque;
+
 use super::asked::{Come, Cursors};
 use super::desk::{Desk, participant, sender};
 use super::events::{event, topic};
@@ -9,6 +11,7 @@ use crate::chat::rules::content::is_visible;
 use crate::chat::rules::receipts::{Mark, advance, status};
 use crate::chat::store::{Page, Store};
 use crate::moment::Moment;
+use crate::role::Role;
 use crate::service::{Asker, Problem};
 
 /// Refuses to act for another.
@@ -80,6 +83,9 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         let all = self.store.participants(&chat.id).await?;
         match all.into_iter().find(|who| who.user_id == asker.user && who.left_at.is_none()) {
             Some(who) => Ok(who),
+            None if asker.role == Role::Service => {
+                Err(Problem::not_allowed("programs of the shop read without taking part"))
+            }
             None => {
                 let who = participant(&chat.id, &asker.user, sender(asker.role), Moment::now());
                 Ok(self.store.join(&who).await?)
@@ -97,10 +103,39 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         participants: &[Participant],
     ) -> Result<Vec<Message>, Problem> {
         let role = sender(asker.role);
-        let messages = self.store.messages(id, page).await?;
-        let seen = messages.into_iter().filter(|message| is_visible(message, role));
+        let max = page.max() as usize;
+        let (mut seen, mut wanted) = (VecDeque::new(), page);
+        // Notes between the messages that a customer sees make no page shorter.
+        while seen.len() < max {
+            let found = self.store.messages(id, wanted).await?;
+            let is_end = found.len() < max;
+            let (first, last) = (found.first(), found.last());
+            let Some((first, last)) = first.zip(last).map(|(one, other)| (one.seq, other.seq))
+            else {
+                break;
+            };
+            let visible = found.into_iter().filter(|message| is_visible(message, role));
+            wanted = match wanted {
+                Page::After(..) => {
+                    seen.extend(visible);
+                    Page::After(last, page.max())
+                }
+                Page::Before(..) | Page::Last(_) => {
+                    visible.rev().for_each(|message| seen.push_front(message));
+                    Page::Before(first, page.max())
+                }
+            };
+            if is_end {
+                break;
+            }
+        }
+        let surplus = seen.len().saturating_sub(max);
+        match page {
+            Page::After(..) => seen.truncate(max),
+            Page::Before(..) | Page::Last(_) => drop(seen.drain(..surplus)),
+        }
         let come = |message: Message| Message { status: status(&message, participants), ..message };
-        Ok(seen.map(come).collect())
+        Ok(seen.into_iter().map(come).collect())
     }
 }
 

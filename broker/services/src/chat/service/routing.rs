@@ -11,7 +11,7 @@ use tracing::warn;
 use super::desk::{Desk, Wish};
 use super::events::topic;
 use crate::chat::files::Blobs;
-use crate::chat::model::{Agent, Conversation, EndReason, Name, Reason};
+use crate::chat::model::{Agent, AgentStatus, Conversation, EndReason, Name, Reason};
 use crate::chat::rules::due::due;
 use crate::chat::rules::lifecycle::Event;
 use crate::chat::rules::queue::{Customer, Waiting};
@@ -22,6 +22,8 @@ use crate::service::Problem;
 use crate::store::Error;
 use crate::users::User;
 
+/// What a service says that has failed.
+const FAULT: u16 = 999;
 /// Where agents are present.
 const AGENTS: &str = "agents";
 /// How often it is noted that agents live.
@@ -61,8 +63,12 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             match self.claim(&found).await {
                 Ok(()) => {}
                 // Whoever was faster has changed the conversation, or has the slot.
-                Err(problem) if problem.code.0 / 100 == 9 => {}
-                Err(problem) => return Err(problem),
+                Err(problem) if is_answered(&problem) => {}
+                // One that cannot be claimed holds up no other.
+                Err(problem) => {
+                    let conversation = found.conversation_id.as_str();
+                    warn!(%problem, conversation, "a chat could not be given to an agent");
+                }
             }
         }
         Ok(())
@@ -126,7 +132,10 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             Ok(Wish::from(event))
         });
         match done.await {
-            Err(problem) if problem.code.0 / 100 != 9 => Err(Error::Unavailable(problem.reason)),
+            Err(problem) if !is_answered(&problem) => {
+                warn!(%problem, conversation = id, "what is due of a chat could not be done");
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -173,8 +182,19 @@ impl<S: Store, B: Blobs> Desk<S, B> {
 
     async fn note_agents(&self, presence: &sampan_client::Presence) -> Result<(), String> {
         let members = presence.read().await.map_err(|error| error.to_string())?;
-        let live = members.members.into_iter().filter(|member| member.sessions > 0);
-        let ids: Vec<String> = live.map(|member| member.user).collect();
+        let ids: Vec<String> = match members.members.is_empty() && members.count > 0 {
+            // There are too many to be named: who is known to have been there still is, until it says
+            // otherwise.
+            true => {
+                let known = self.store.agents().await.map_err(|error| error.to_string())?;
+                let is_on = |agent: &Agent| agent.status != AgentStatus::Offline;
+                known.into_iter().filter(is_on).map(|agent| agent.id).collect()
+            }
+            false => {
+                let live = members.members.into_iter().filter(|member| member.sessions > 0);
+                live.map(|member| member.user).collect()
+            }
+        };
         self.store.seen(&ids, Moment::now()).await.map_err(|error| error.to_string())?;
         self.moved.notify_one();
         Ok(())
@@ -211,6 +231,11 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         });
         Ok(known.collect())
     }
+}
+
+/// Whether a refusal says how things stand, and not that something has failed.
+fn is_answered(problem: &Problem) -> bool {
+    problem.code.0 / 100 == 9 && problem.code.0 != FAULT
 }
 
 fn wait<'a>(chats: &'a [Conversation], customers: &BTreeMap<String, Customer>) -> Vec<Waiting<'a>> {

@@ -20,6 +20,8 @@ use crate::role::Role;
 use crate::service::{Asker, Problem};
 use crate::signature::{digest, hex};
 
+/// Conversations of a customer that may be unanswered at once, so that one customer does not fill the queue.
+const OPEN_MAX: u32 = 50;
 /// Tags or skills, and bytes of each.
 const WORDS_MAX: (usize, usize) = (20, 64);
 /// Messages that are read at once when an answer to a question is looked for.
@@ -43,6 +45,13 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         }
         check_open(&asked, &customer)?;
         let id = id_of(&[&customer, &asked.client_conversation_id]);
+        if asker.role == Role::Customer {
+            let own = self.store.of_customer(&customer, OPEN_MAX * 2).await?;
+            let others = own.iter().filter(|chat| chat.is_open() && chat.id != id).count();
+            if others >= OPEN_MAX as usize {
+                return Err(Problem::full("you have as many conversations as may be open"));
+            }
+        }
         let at = Moment::now();
         let origin = asked.metadata.unwrap_or_default();
         let begun = Conversation {

@@ -77,6 +77,15 @@ pub enum Page {
     Last(u32),
 }
 
+impl Page {
+    /// How many.
+    #[must_use]
+    pub fn max(self) -> u32 {
+        let (Page::After(_, max) | Page::Before(_, max) | Page::Last(max)) = self;
+        max
+    }
+}
+
 /// What of all messages is sought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Search {

@@ -105,6 +105,8 @@ const CODES: &[(Provider, &str, Class)] = &[
     (Provider::Sms, "21610", Recipient),
     (Provider::Sms, "21211", Recipient),
     (Provider::Sms, "21614", Recipient),
+    (Provider::Sms, "30005", Recipient),
+    (Provider::Sms, "30006", Recipient),
 ];
 
 /// What statuses mean, from one to another.
@@ -113,8 +115,22 @@ const STATUSES: &[(Provider, u16, u16, Class)] = &[
     (Provider::WebPush, 404, 404, Gone),
     (Provider::WebPush, 410, 410, Gone),
     (Provider::Smtp, 400, 499, Retry),
-    (Provider::Smtp, 530, 538, Ours),
-    (Provider::Smtp, 500, 599, Recipient),
+    // 550 alone may also mean that it is us who are not wanted.
+    (Provider::Smtp, 551, 551, Recipient),
+    (Provider::Smtp, 553, 553, Recipient),
+    (Provider::Smtp, 500, 599, Ours),
+];
+
+/// What a mail server's refusals mean by their extended codes of RFC 3463: the first that one begins with.
+/// What is not of the recipient's address, mailbox or host is not held against the recipient.
+const EXTENDED: &[(&str, Class)] = &[
+    ("5.1.7", Ours),
+    ("5.1.8", Ours),
+    ("5.2.3", Ours),
+    ("5.1.", Recipient),
+    ("5.2.", Recipient),
+    ("5.4.", Recipient),
+    ("5.", Ours),
 ];
 
 /// What an answer means.
@@ -129,6 +145,12 @@ pub fn classify(provider: Provider, answer: Answer<'_>) -> Class {
     let by_code = CODES.iter().find(|(who, code, _)| *who == provider && *code == answer.code);
     if let Some((_, _, class)) = by_code {
         return *class;
+    }
+    if provider == Provider::Smtp && answer.status >= 500 {
+        let by_extended = EXTENDED.iter().find(|(start, _)| answer.code.starts_with(start));
+        if let Some((_, class)) = by_extended {
+            return *class;
+        }
     }
     let by_status = STATUSES
         .iter()
@@ -185,7 +207,7 @@ mod tests {
 
     #[test]
     fn every_documented_answer_has_its_meaning() {
-        let cases: [(Provider, u16, &str, bool, Class); 25] = [
+        let cases: [(Provider, u16, &str, bool, Class); 33] = [
             (Provider::Fcm, 200, "", false, Class::Accepted),
             (Provider::Fcm, 404, "UNREGISTERED", false, Gone),
             (Provider::Fcm, 400, "INVALID_ARGUMENT", true, Gone),
@@ -207,8 +229,16 @@ mod tests {
             (Provider::WebPush, 413, "", false, Ours),
             (Provider::WebPush, 429, "", false, Wait),
             (Provider::Smtp, 421, "", false, Retry),
-            (Provider::Smtp, 550, "", false, Recipient),
+            (Provider::Smtp, 550, "", false, Ours),
+            (Provider::Smtp, 551, "", false, Recipient),
             (Provider::Smtp, 535, "", false, Ours),
+            (Provider::Smtp, 552, "", false, Ours),
+            (Provider::Smtp, 554, "5.1.1", false, Recipient),
+            (Provider::Smtp, 550, "5.1.8", false, Ours),
+            (Provider::Smtp, 552, "5.2.2", false, Recipient),
+            (Provider::Smtp, 552, "5.3.4", false, Ours),
+            (Provider::Smtp, 550, "5.4.1", false, Recipient),
+            (Provider::Smtp, 550, "5.7.1", false, Ours),
             (Provider::Sms, 400, "21610", false, Recipient),
             (Provider::Sms, 0, "", false, Retry),
         ];

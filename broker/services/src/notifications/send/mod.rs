@@ -9,11 +9,14 @@ mod apns;
 mod ece;
 mod fcm;
 mod jws;
+mod receipt;
 mod settings;
 mod smtp;
 mod twilio;
 mod webpush;
 
+pub(crate) use self::receipt::SIGNATURE;
+pub use self::receipt::{Receipt, Receipts};
 pub use self::settings::{Settings, senders};
 pub(super) use self::webpush::public_key;
 use super::model::{Kind, Priority};

@@ -74,6 +74,9 @@ pub enum Settings {
         /// Where it is, if not where Twilio's is.
         #[serde(default)]
         url: Option<String>,
+        /// Where it says what has become of a message: `/v1/webhooks/twilio` as it reaches it.
+        #[serde(default)]
+        callback_url: Option<String>,
     },
 }
 
@@ -131,9 +134,9 @@ impl Settings {
                 let certificate = certificate.as_ref().map(String::as_bytes);
                 Arc::new(Smtp::new(url, from, unsubscribe.clone(), certificate)?)
             }
-            Settings::Sms { account, key, from, url } => {
+            Settings::Sms { account, key, from, url, callback_url } => {
                 let url = or(url, "https://api.twilio.com");
-                Arc::new(Twilio::new(&url, account, key, from)?)
+                Arc::new(Twilio::new(&url, account, key, from)?.told_at(callback_url.clone()))
             }
         })
     }

@@ -118,13 +118,8 @@ impl Smtp {
                 let Some(status) = error.status().map(u16::from) else {
                     return Err(Outcome::silent(&error.to_string()));
                 };
-                let extended = extended(&error);
-                let code = extended.clone().unwrap_or_else(|| status.to_string());
-                let outcome = Outcome::of(Provider::Smtp, status, &code, false);
-                // A server that will not have us says nothing of the recipient.
-                let is_policy = extended.is_some_and(|code| code.starts_with("5.7."));
-                let class = if is_policy { Class::Ours } else { outcome.class };
-                Ok(Outcome { class, ..outcome })
+                let code = extended(&error).unwrap_or_else(|| status.to_string());
+                Ok(Outcome::of(Provider::Smtp, status, &code, false))
             }
         }
     }

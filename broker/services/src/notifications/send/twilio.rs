@@ -20,6 +20,7 @@ pub(super) struct Twilio {
     path: String,
     login: String,
     from: String,
+    callback_url: Option<String>,
 }
 
 impl std::fmt::Debug for Twilio {
@@ -37,7 +38,13 @@ impl Twilio {
         let outbound = Outbound::to(url).map_err(|why| format!("{url}: {why}"))?;
         let path = format!("/2010-04-01/Accounts/{}/Messages.json", encoded(account));
         let login = format!("Basic {}", STANDARD.encode(format!("{account}:{key}")));
-        Ok(Twilio { outbound, path, login, from: from.to_owned() })
+        let from = from.to_owned();
+        Ok(Twilio { outbound, path, login, from, callback_url: None })
+    }
+
+    /// The same, with an address where it says what has become of a message.
+    pub(super) fn told_at(self, callback_url: Option<String>) -> Self {
+        Twilio { callback_url, ..self }
     }
 
     async fn attempt(&self, one: &Outgoing, now: Moment) -> Result<Outcome, Outcome> {
@@ -54,7 +61,11 @@ impl Twilio {
             ("Body", &one.content.body),
             ("ValidityPeriod", &left),
         ];
-        let form = fields.map(|(name, value)| format!("{name}={}", encoded(value))).join("&");
+        let callback = self.callback_url.as_deref().map(|url| ("StatusCallback", url));
+        let fields = fields.into_iter().chain(callback);
+        let fields: Vec<String> =
+            fields.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let form = fields.join("&");
         let question = Question::post("application/x-www-form-urlencoded", form)
             .header("authorization", self.login.clone());
         let answer = self.outbound.ask(&self.path, question).await;

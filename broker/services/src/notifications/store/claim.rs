@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::super::model::{Channel, State};
 use super::super::rules::breaker;
 use super::super::rules::preference::{Suppressed, is_live, wants};
@@ -128,7 +130,7 @@ impl Notifications {
     /// # Errors
     /// Those of the database.
     pub async fn due(&self) -> Result<Vec<Line>, Error> {
-        let now = super::now(&self.0).await?;
+        let now = self.0.now().await?;
         let query = Query::new(
             "SELECT l.lane AS lane, p.provider AS provider FROM \
              (SELECT 0 AS lane UNION ALL SELECT 1 UNION ALL SELECT 2) AS l CROSS JOIN \
@@ -165,8 +167,15 @@ impl Notifications {
         );
         let query = Query::new(text).bind(line.lane.number()).bind(line.provider.name());
         let rows = work.all(query.bind(now).bind(i64::from(max))).await?;
-        let rows = rows.iter().map(|row| Ok((Standing::of(row)?, row.json("body")?)));
-        let rows: Vec<(Standing, Parcel)> = rows.collect::<Result<_, Error>>()?;
+        let mut readable: Vec<(Standing, Parcel)> = Vec::new();
+        for row in &rows {
+            match read(row) {
+                Ok(read) => readable.push(read),
+                // It holds up nobody else.
+                Err(error) => set_aside(&mut work, &row.get::<String>("id")?, &error, now).await?,
+            }
+        }
+        let rows = readable;
         let known = Known::find(&mut work, &rows).await?;
         let mut claimed = Vec::new();
         for (row, parcel) in rows {
@@ -188,6 +197,25 @@ impl Notifications {
         work.commit().await?;
         Ok(claimed)
     }
+}
+
+fn read(row: &Row) -> Result<(Standing, Parcel), Error> {
+    Ok((Standing::of(row)?, row.json("body")?))
+}
+
+/// Ends a delivery that cannot be read, or of which nothing can be written.
+pub(super) async fn set_aside(
+    work: &mut Work<'_>,
+    id: &str,
+    error: &Error,
+    now: Moment,
+) -> Result<(), Error> {
+    warn!(id, %error, "a delivery is damaged, and is not sent");
+    let query = Query::new(
+        "UPDATE deliveries SET state = 'failed', is_open = 0, reason = 'damaged', updated_at = $2 \
+         WHERE id = $1",
+    );
+    work.execute(query.bind(id).bind(now)).await.map(|_| ())
 }
 
 impl Claimed {

@@ -8,6 +8,8 @@ use crate::outbox::{self, Event};
 use crate::store::encoding::{json, name};
 use crate::store::{Error, Query, Row, Work, both, each};
 
+/// Events of a user that are remembered as taken, the newest; a push waits for them for seconds only.
+const TAKEN_MAX: i64 = 1_000;
 /// Notifications that one mark without ids takes in.
 const ALL_MAX: i64 = 1_000;
 
@@ -64,6 +66,11 @@ impl Notifications {
                 );
                 work.execute(query.bind(user).bind(id).bind(now)).await?;
             }
+            let surplus = Query::new(
+                "DELETE FROM notification_taken WHERE user_id = $1 AND at < (SELECT at FROM \
+                 notification_taken WHERE user_id = $1 ORDER BY at DESC LIMIT 1 OFFSET $2)",
+            );
+            work.execute(surplus.bind(user).bind(TAKEN_MAX - 1)).await?;
         }
         let wanted = match ids {
             Some(ids) => ids.to_vec(),

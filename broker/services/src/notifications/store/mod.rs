@@ -22,7 +22,6 @@ pub(crate) use self::schema::SCHEMA;
 use super::asked::Outcome;
 use super::model::{Channel, Kind, State};
 use super::send::Content;
-use crate::moment::Moment;
 use crate::outbox::{self, Event};
 use crate::store::encoding::name;
 use crate::store::{Database, Error, Work};
@@ -79,9 +78,4 @@ fn is_listed(channel: Channel) -> bool {
 /// What a delivery's row says that has come to an end, or has not.
 fn open(state: State) -> i64 {
     i64::from(!state.is_over())
-}
-
-/// The moment of the database.
-async fn now(database: &Database) -> Result<Moment, Error> {
-    database.begin().await?.now().await
 }

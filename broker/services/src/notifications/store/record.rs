@@ -7,12 +7,12 @@ use super::super::model::{Channel, State};
 use super::super::rules::preference::Suppressed;
 use super::super::rules::provider::{Class, is_retired};
 use super::super::rules::retry::{Next, next};
-use super::super::send;
-use super::claim::{Claimed, Standing};
+use super::super::send::{self, Receipt};
+use super::claim::{Claimed, Standing, set_aside};
 use super::{Last, Notifications, Parcel, devices, lists, open, tell};
 use crate::moment::Moment;
 use crate::store::encoding::{json, name};
-use crate::store::{Error, Query, Work};
+use crate::store::{Error, Query, Work, each};
 
 /// An attempt that was made.
 #[derive(Clone, Debug)]
@@ -107,6 +107,52 @@ impl Notifications {
         work.commit().await
     }
 
+    /// Takes what a gateway says has become of a message; whether it is news of one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn heard(&self, receipt: &Receipt) -> Result<bool, Error> {
+        let mut work = self.0.begin().await?;
+        let now = work.now().await?;
+        let text = each(
+            "SELECT * FROM deliveries WHERE channel = 'sms' AND message_id = $1 \
+             AND state = 'sent'",
+            "SELECT * FROM deliveries WHERE channel = 'sms' AND message_id = $1 \
+             AND state = 'sent' FOR UPDATE",
+        );
+        let Some(row) = work.one(Query::new(text).bind(&receipt.message_id)).await? else {
+            return Ok(false);
+        };
+        let (row, parcel): (Standing, Parcel) = (Standing::of(&row)?, row.json("body")?);
+        let (state, reason) = match &receipt.lost {
+            None => (State::Delivered, None),
+            Some((code, Class::Recipient)) => (State::Bounced, Some(code.clone())),
+            Some((code, _)) => (State::Failed, Some(code.clone())),
+        };
+        let query = Query::new(
+            "UPDATE deliveries SET state = $2, reason = $3, updated_at = $4 WHERE id = $1",
+        );
+        let query = query.bind(&row.id).bind(name(&state)?).bind(reason.clone()).bind(now);
+        work.execute(query).await?;
+        if let (State::Bounced, Some(code)) = (state, &reason) {
+            lists::add(&mut work, row.channel, &row.endpoint, code, now).await?;
+        }
+        tell(&mut work, &outcome(&row, &parcel, (state, reason), now)).await?;
+        work.commit().await?;
+        Ok(true)
+    }
+
+    /// Ends a delivery of which nothing can be written.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn give_up(&self, claimed: &Claimed, why: &Error) -> Result<(), Error> {
+        let mut work = self.0.begin().await?;
+        let now = work.now().await?;
+        set_aside(&mut work, &claimed.row.id, why, now).await?;
+        work.commit().await
+    }
+
     /// Gives deliveries back that were not sent, since whoever sends there is in trouble. It is no
     /// attempt.
     ///
@@ -160,22 +206,32 @@ async fn put(
         return Ok(false);
     }
     if ending.state.is_over() {
-        let outcome = Outcome {
-            delivery_id: row.id.clone(),
-            notification_id: row.notification_id.clone(),
-            user_id: row.user_id.clone(),
-            kind: parcel.kind,
-            channel: row.channel,
-            provider: row.provider.clone(),
-            state: ending.state,
-            reason: ending.reason.clone(),
-            attempts: row.attempts,
-            job: row.job.clone(),
-            at: now,
-        };
-        tell(work, &outcome).await?;
+        let stands = (ending.state, ending.reason.clone());
+        tell(work, &outcome(row, parcel, stands, now)).await?;
     }
     Ok(true)
+}
+
+/// What is told of a delivery that stands so.
+fn outcome(
+    row: &Standing,
+    parcel: &Parcel,
+    (state, reason): (State, Option<String>),
+    at: Moment,
+) -> Outcome {
+    Outcome {
+        delivery_id: row.id.clone(),
+        notification_id: row.notification_id.clone(),
+        user_id: row.user_id.clone(),
+        kind: parcel.kind,
+        channel: row.channel,
+        provider: row.provider.clone(),
+        state,
+        reason,
+        attempts: row.attempts,
+        job: row.job.clone(),
+        at,
+    }
 }
 
 /// What an attempt means for the endpoint: a device that is gone is retired, an address where

@@ -23,6 +23,11 @@ const PER_MINUTE: u32 = 60;
 /// Fewer would let the lease of a job end before its turn.
 const PER_MINUTE_MIN: u32 = 10;
 
+/// How long a request may wait for its turn: a job is this process's for a minute.
+const WAIT_MAX: Duration = Duration::from_secs(35);
+/// How long a service is left alone at most, whatever it says.
+const PAUSE_MAX: Duration = Duration::from_secs(3_600);
+
 /// A secret that is never shown.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -134,13 +139,26 @@ impl Tracker {
         Ok(Tracker { provider, key, webhook_secret, carriers, outbound, pause, next })
     }
 
+    /// When the next request is sent; or how long it is until then, if that is too long to wait.
+    fn turn(&self, now: Instant) -> Result<Instant, Duration> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = (*next).max(now);
+        let wait = turn - now;
+        if wait > WAIT_MAX {
+            return Err(wait);
+        }
+        *next = turn + self.pause;
+        Ok(turn)
+    }
+
+    /// Nothing is asked for so long: it was too much.
+    fn leave_alone(&self, now: Instant, pause: Duration) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = (*next).max(now + pause.min(PAUSE_MAX));
+    }
+
     async fn ask(&self, job: &Job) -> Result<Vec<Checkpoint>, Option<Duration>> {
-        let turn = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-            let turn = (*next).max(Instant::now());
-            *next = turn + self.pause;
-            turn
-        };
+        let turn = self.turn(Instant::now()).map_err(Some)?;
         sleep_until(turn).await;
         let (path, header) = self.provider.question(job, &self.key.0);
         let answer =
@@ -169,6 +187,9 @@ impl Tracker {
             404 => Ok(Vec::new()),
             status => {
                 tracing::info!(order = job.order_id, status, "a tracking service refused");
+                if let (429, Some(pause)) = (status, answer.retry_after) {
+                    self.leave_alone(Instant::now(), pause);
+                }
                 Err(answer.retry_after)
             }
         }
@@ -206,5 +227,33 @@ impl Provider {
                 )
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_that_was_asked_too_much_is_left_alone_by_every_order() {
+        let settings = Settings {
+            provider: Provider::EasyPost,
+            key: Key("key".to_owned()),
+            webhook_secret: None,
+            url: None,
+            carriers: Vec::new(),
+            per_minute: Some(60),
+        };
+        let tracker = Tracker::new(&settings).unwrap();
+        let now = Instant::now() + Duration::from_secs(1);
+        let second = Duration::from_secs(1);
+        assert_eq!(tracker.turn(now), Ok(now));
+        assert_eq!(tracker.turn(now), Ok(now + second), "its pace");
+        tracker.leave_alone(now, Duration::from_secs(120));
+        assert_eq!(tracker.turn(now), Err(Duration::from_secs(120)), "another order's turn");
+        let later = now + Duration::from_secs(100);
+        assert_eq!(tracker.turn(later), Ok(now + Duration::from_secs(120)));
+        tracker.leave_alone(later, Duration::from_secs(1_000_000));
+        assert_eq!(tracker.turn(later), Err(PAUSE_MAX), "no word counts for ever");
     }
 }

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 
 use super::query::{Query, both};
 use super::row::Row;
-use super::work::Work;
+use super::work::{Work, clock, time};
+use crate::moment::Moment;
 use crate::store::{Address, Error};
 
 /// How long a statement may wait for a connection, before the database counts as not available.
@@ -107,6 +108,14 @@ impl Database {
     pub async fn one(&self, query: Query) -> Result<Option<Row>, Error> {
         let query = query.prepared(self.0.is_sqlite);
         Ok(query.fetch_optional(&self.0.reads).await?.map(Row))
+    }
+
+    /// The database's clock, outside of a transaction.
+    ///
+    /// # Errors
+    /// As for [`Database::all`].
+    pub async fn now(&self) -> Result<Moment, Error> {
+        time(self.one(clock()).await?.as_ref())
     }
 
     /// Asks whether the database answers.

@@ -58,12 +58,7 @@ impl<'d> Work<'d> {
     /// # Errors
     /// As for [`Work::execute`].
     pub async fn now(&mut self) -> Result<Moment, Error> {
-        let text = each(
-            "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT) AS now",
-            "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now",
-        );
-        let row = self.one(Query::new(text)).await?;
-        row.ok_or_else(|| Error::Program("a clock without an answer".to_owned()))?.get("now")
+        time(self.one(clock()).await?.as_ref())
     }
 
     /// Notes that the transaction holds events, which its commit tells the relay.
@@ -83,4 +78,17 @@ impl<'d> Work<'d> {
         }
         Ok(())
     }
+}
+
+/// Asks the database's clock.
+pub(super) fn clock() -> Query {
+    Query::new(each(
+        "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT) AS now",
+        "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) AS now",
+    ))
+}
+
+/// What the database's clock says.
+pub(super) fn time(row: Option<&Row>) -> Result<Moment, Error> {
+    row.ok_or_else(|| Error::Program("a clock without an answer".to_owned()))?.get("now")
 }

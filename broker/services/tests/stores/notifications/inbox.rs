@@ -78,3 +78,18 @@ async fn what_is_older_than_thirty_days_is_forgotten_with_all_that_came_of_it() 
         assert_eq!(place.store.keep_up().await, Ok(0));
     }
 }
+
+#[tokio::test]
+async fn of_what_a_user_says_it_has_seen_the_newest_thousand_are_remembered() {
+    for place in each().await {
+        for hundred in 0..12 {
+            let ids: Vec<String> = (0..100).map(|n| format!("e{}", hundred * 100 + n)).collect();
+            place.store.mark("cat", Some(&ids), Marked::Delivered).await.expect("marked");
+            // Each call at a time of its own.
+            place.change("UPDATE notification_taken SET at = at - 1").await;
+        }
+        let kept = place.taken("cat").await;
+        assert!((1_000..=1_100).contains(&kept.len()), "{}", kept.len());
+        assert!(kept.contains(&"e1199".to_owned()) && !kept.contains(&"e0".to_owned()));
+    }
+}

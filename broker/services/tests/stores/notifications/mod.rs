@@ -102,6 +102,13 @@ impl Place {
         rows.iter().map(event).collect()
     }
 
+    /// The events that a user has said a page shows.
+    async fn taken(&self, user: &str) -> Vec<String> {
+        let query = Query::new("SELECT event_id FROM notification_taken WHERE user_id = $1");
+        let rows = self.database.all(query.bind(user)).await.expect("read");
+        rows.iter().map(|row| row.get("event_id").expect("text")).collect()
+    }
+
     async fn told(&self, user: Upsert) {
         Users::new(&self.database).upsert(&user).await.expect("stored");
     }

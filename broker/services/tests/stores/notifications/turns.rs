@@ -1,16 +1,20 @@
 //! Deliveries: whose turn it is, what follows an attempt, and what is never sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use sampan_services::Moment;
 use sampan_services::notifications::model::{Channel, Kind, Trigger};
-use sampan_services::notifications::rules::provider::Class;
+use sampan_services::notifications::rules::provider::{Class, Provider};
 use sampan_services::notifications::rules::retry::ATTEMPTS_MAX;
-use sampan_services::notifications::send::Endpoint;
-use sampan_services::notifications::store::{Attempted, Lane};
-use sampan_services::notifications::{Marked, Replay};
+use sampan_services::notifications::send::{Endpoint, Outcome, Outgoing, Receipt, Sender};
+use sampan_services::notifications::store::{Attempted, Lane, Line};
+use sampan_services::notifications::{Dispatch, Marked, Replay, Senders};
+use sampan_services::store::Error;
 use sampan_services::users::Upsert;
 use serde_json::json;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::{because, came, each, line, order, payment, phone, state, user};
@@ -276,5 +280,107 @@ async fn what_is_taken_back_is_not_sent() {
         assert_eq!(place.store.cancel(&id).await, Ok(Some(())));
         assert_eq!(place.stands(&id).await, [state("cancelled")]);
         assert!(place.claim(Lane::Normal).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_delivery_ends_and_holds_up_no_other() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        let damaged = place.send(&order("cat")).await.expect("taken").notification_id;
+        place.change("UPDATE deliveries SET body = '{'").await;
+        let whole = place.send(&order("cat")).await.expect("taken").notification_id;
+        let claimed = place.claim(Lane::Normal).await;
+        assert_eq!(claimed.len(), 1);
+        assert_eq!(place.stands(&damaged).await, [because("failed", "damaged")]);
+        place.store.give_up(&claimed[0], &Error::Damaged("a test".to_owned())).await.expect("done");
+        assert_eq!(place.stands(&whole).await, [because("failed", "damaged")]);
+        assert_eq!(place.store.due().await, Ok(vec![]));
+    }
+}
+
+/// Somebody who sends as soon as a test says so.
+#[derive(Debug, Default)]
+struct Slow {
+    asked: Notify,
+    may_answer: Notify,
+}
+
+impl Sender for Slow {
+    fn provider(&self) -> Provider {
+        Provider::Fcm
+    }
+
+    fn send<'a>(&'a self, _: &'a Outgoing, _: Moment) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            self.asked.notify_one();
+            self.may_answer.notified().await;
+            let (code, message_id) = (String::new(), Some("m1".to_owned()));
+            let class = Class::Accepted;
+            Outcome { class, status: 200, code, message_id, retry_after: None, gone_since: None }
+        })
+    }
+}
+
+#[tokio::test]
+async fn who_is_told_to_stop_sees_what_is_under_way_to_its_end() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        let first = place.send(&order("cat")).await.expect("taken").notification_id;
+        let slow = Arc::new(Slow::default());
+        let senders = Senders::default().with(slow.clone());
+        let dispatch = Dispatch::new(&place.store, senders, &Arc::default());
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(dispatch.run(stopped));
+        slow.asked.notified().await;
+        stop.send_replace(true);
+        slow.may_answer.notify_one();
+        running.await.expect("it ends");
+        assert_eq!(place.stands(&first).await, [state("sent")]);
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_tells_later_what_has_become_of_a_message_once() {
+    for place in each().await {
+        let mut ids = Vec::new();
+        for (user, number, message) in
+            [("cat", "+66812345678", "SM1"), ("dog", "+66812345679", "SM2")]
+        {
+            let verified = Some(Moment::from_ms(1));
+            place
+                .told(Upsert {
+                    phone: Some(number.to_owned()),
+                    phone_verified_at: verified,
+                    ..super::user(user)
+                })
+                .await;
+            let wanted = Trigger { channels: Some(vec![Channel::Sms]), ..payment(user) };
+            ids.push(place.send(&wanted).await.expect("taken").notification_id);
+            let line = Line { lane: Lane::Urgent, provider: Provider::Sms };
+            let claimed = place.store.claim(line, 1).await.expect("claimed");
+            let mut sent = came(&claimed[0], Class::Accepted, "");
+            sent.outcome.message_id = Some(message.to_owned());
+            place.store.record(&[sent]).await.expect("recorded");
+        }
+        let receipt = |message: &str, lost: Option<(&str, Class)>| Receipt {
+            message_id: message.to_owned(),
+            lost: lost.map(|(code, class)| (code.to_owned(), class)),
+        };
+        let arrived = receipt("SM1", None);
+        assert_eq!(place.store.heard(&arrived).await, Ok(true));
+        assert_eq!(place.store.heard(&arrived).await, Ok(false), "it is no news");
+        let lost = receipt("SM1", Some(("30005", Class::Recipient)));
+        assert_eq!(place.store.heard(&lost).await, Ok(false), "what has arrived stays so");
+        assert_eq!(place.stands(&ids[0]).await, [state("delivered")]);
+        let lost = receipt("SM2", Some(("30005", Class::Recipient)));
+        assert_eq!(place.store.heard(&lost).await, Ok(true));
+        assert_eq!(place.stands(&ids[1]).await, [because("bounced", "30005")]);
+        assert_eq!(place.store.heard(&receipt("SM9", None)).await, Ok(false), "nobody's");
+        let listed = place.store.suppressed(Channel::Sms, "", 10).await.expect("read");
+        let listed: Vec<&str> = listed.iter().map(|one| one.address.as_str()).collect();
+        assert_eq!(listed, ["+66812345679"]);
+        assert_eq!(place.events("notification:delivered").await.len(), 2);
+        assert_eq!(place.events("notification:bounced").await.len(), 2);
     }
 }

@@ -103,9 +103,12 @@ pub(super) async fn search(store: &MongoStore, wanted: &Search) -> Answer<Vec<Me
         filter.insert("$and", places);
     }
     if let Some(id) = &wanted.before {
-        filter.insert("_id", doc! { "$lt": id });
+        let Some(before) = document(store, id).await? else { return Ok(Vec::new()) };
+        let at = before.number("updated_at")?;
+        let as_old = doc! { "updated_at": at, "_id": { "$lt": id } };
+        filter.insert("$or", vec![doc! { "updated_at": { "$lt": at } }, as_old]);
     }
-    let newest = doc! { "_id": -1 };
+    let newest = doc! { "updated_at": -1, "_id": -1 };
     let found = store.messages().all(filter, doc! { "body": 1 }, newest, wanted.max).await?;
     found.iter().map(read).collect()
 }

@@ -64,7 +64,8 @@ pub(super) async fn search(database: &Database, wanted: &Search) -> Answer<Vec<M
                 $found,
                 " AND ($2 = '' OR m.conversation_id = $2) AND ($3 = '' OR m.conversation_id IN \
                  (SELECT id FROM conversations WHERE customer_id = $3)) \
-                 AND ($4 = '' OR m.id < $4) ORDER BY m.id DESC LIMIT $5"
+                 AND ($4 = '' OR (m.updated_at, m.id) < (SELECT updated_at, id FROM messages \
+                 WHERE id = $4)) ORDER BY m.updated_at DESC, m.id DESC LIMIT $5"
             )
         };
     }

@@ -1,12 +1,10 @@
 //! A support agent.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::moment::Moment;
-
 /// Whether an agent takes chats.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Takes new chats.
@@ -34,8 +32,10 @@ impl Status {
 }
 
 /// A support agent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Agent {
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Agent"))]
+pub struct Agent<Time = String> {
     /// Id, as in the subject of the agent's tokens.
     pub id: String,
     /// The name that customers see.
@@ -62,17 +62,14 @@ pub struct Agent {
     #[serde(default)]
     pub satisfaction_rating: Option<f64>,
     /// When a chat was last given to the agent.
-    #[serde(default)]
-    pub last_assigned_at: Option<Moment>,
+    pub last_assigned_at: Option<Time>,
     /// Since when the agent is offline, by choice or because its last session ended.
-    #[serde(default)]
-    pub offline_since: Option<Moment>,
+    pub offline_since: Option<Time>,
     /// When a session of the agent was last seen to live.
-    #[serde(default)]
-    pub last_seen_at: Option<Moment>,
+    pub last_seen_at: Option<Time>,
 }
 
-impl Agent {
+impl<Time> Agent<Time> {
     /// Chats that the agent could still take.
     #[must_use]
     pub fn free_slots(&self) -> u32 {

@@ -1,10 +1,10 @@
 //! A file that belongs to a message.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is known about the harm a file may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ScanStatus {
     /// Nobody has looked.
@@ -19,7 +19,8 @@ pub enum ScanStatus {
 }
 
 /// A file that was uploaded, `FileAttachment` of the requirements.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Attachment {
     /// Id.
     pub id: String,

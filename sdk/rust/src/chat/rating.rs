@@ -1,12 +1,10 @@
 //! How content a customer was.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::moment::Moment;
-
 /// What a customer answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Answer {
     /// 1, the worst, to 5, the best.
     pub rating: u8,
@@ -16,8 +14,10 @@ pub struct Answer {
 }
 
 /// The rating of one resolution of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Rating {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Rating"))]
+pub struct Rating<Time = String> {
     /// Id.
     pub id: String,
     /// The conversation.
@@ -31,7 +31,7 @@ pub struct Rating {
     #[serde(flatten)]
     pub answer: Answer,
     /// When first.
-    pub created_at: Moment,
+    pub created_at: Time,
     /// When last.
-    pub updated_at: Moment,
+    pub updated_at: Time,
 }

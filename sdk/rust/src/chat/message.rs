@@ -1,16 +1,13 @@
 //! A message, as it is stored and sent, and as a client asks for one.
 
-use std::collections::BTreeMap;
-
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::attachment::Attachment;
-use crate::moment::Moment;
+use super::extra::Extra;
 
 /// As what a user takes part: `sender_type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Sender {
     /// The customer.
@@ -22,7 +19,8 @@ pub enum Sender {
 }
 
 /// What a message is: `message_type`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Text.
@@ -40,19 +38,9 @@ pub enum Kind {
 
 /// How far a message has come, derived from the cursors of those it is for: `status`.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    JsonSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Receipt {
     /// The shop has it.
@@ -65,7 +53,8 @@ pub enum Receipt {
 }
 
 /// One of the answers that a message offers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QuickReply {
     /// Id, once per message.
     pub id: String,
@@ -76,7 +65,8 @@ pub struct QuickReply {
 }
 
 /// What a message of the shop itself tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "line", rename_all = "snake_case")]
 pub enum SystemLine {
     /// An agent has the chat.
@@ -102,7 +92,8 @@ pub enum SystemLine {
 }
 
 /// What goes with a message, `MessageMetadata` of the requirements.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Metadata {
     /// Answers to choose from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -115,11 +106,12 @@ pub struct Metadata {
     pub system: Option<SystemLine>,
     /// What clients add for one another.
     #[serde(flatten)]
-    pub other: BTreeMap<String, Value>,
+    pub other: Extra,
 }
 
 /// What a message says.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Content {
     /// Text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,18 +124,11 @@ pub struct Content {
     pub metadata: Option<Metadata>,
 }
 
-/// What a message said before it was changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Revision {
-    /// What it said.
-    pub content: Content,
-    /// Until when.
-    pub until: Moment,
-}
-
 /// A message, `ChatMessage` of the requirements.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Message {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Message"))]
+pub struct Message<Time = String> {
     /// Id.
     pub id: String,
     /// Its conversation.
@@ -164,9 +149,9 @@ pub struct Message {
     #[serde(default)]
     pub status: Receipt,
     /// When it came.
-    pub created_at: Moment,
+    pub created_at: Time,
     /// When it was last changed.
-    pub updated_at: Moment,
+    pub updated_at: Time,
     /// Times its conversation had been given to an agent when it came.
     #[serde(default)]
     pub epoch: u64,
@@ -177,15 +162,16 @@ pub struct Message {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub private: bool,
     /// When it was edited last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edited_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edited_at: Option<Time>,
     /// When it was deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deleted_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Time>,
 }
 
 /// What a client asks to be said.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DraftContent {
     /// Text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,7 +186,8 @@ pub struct DraftContent {
 
 /// What a client sends, `MessagePayload` of `message:send`. What only the shop can know is no
 /// part of it, and is passed over if a client gives it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Draft {
     /// The conversation.
     pub conversation_id: String,

@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa};
 use serde_json::Value;
 
 /// A private key in PEM, and its public half.
@@ -31,6 +32,28 @@ impl Pair {
         let key = rsa::KeyPair::generate(KeySize::Rsa2048).expect("a key");
         let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&key).expect("DER");
         Pair { pem: pem(der.as_ref()), public: key.public_key().as_ref().to_vec() }
+    }
+}
+
+/// A certificate of `localhost`, its key, and the certificate of who vouches for it; all in PEM.
+pub(crate) struct Vouched {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+    pub(crate) root: String,
+}
+
+impl Vouched {
+    pub(crate) fn localhost() -> Self {
+        let mut root = CertificateParams::new(Vec::new()).expect("valid");
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // A name of its own, or OpenSSL takes what it signs for signed by itself.
+        root.distinguished_name.push(DnType::CommonName, "Who vouches here");
+        let own = rcgen::KeyPair::generate().expect("a key");
+        let root = CertifiedIssuer::self_signed(root, own).expect("made");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let own = CertificateParams::new(vec!["localhost".to_owned()]).expect("valid");
+        let own = own.signed_by(&key, &root).expect("signed");
+        Vouched { certificate: own.pem(), key: key.serialize_pem(), root: root.pem() }
     }
 }
 

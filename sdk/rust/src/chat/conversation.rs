@@ -1,13 +1,12 @@
 //! A conversation between a customer and the shop.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::waiting::{Reason, Wants};
-use crate::moment::Moment;
 
 /// Where a conversation stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// An agent has it.
@@ -40,19 +39,9 @@ impl Status {
 
 /// How urgent it is.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    JsonSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// It can wait.
@@ -67,7 +56,8 @@ pub enum Priority {
 }
 
 /// Where a customer writes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// A browser.
@@ -82,7 +72,8 @@ pub enum Source {
 }
 
 /// How a conversation began: its `metadata`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Origin {
     /// Where the customer writes from.
     pub source: Source,
@@ -96,19 +87,11 @@ pub struct Origin {
     pub language: String,
 }
 
-/// To whom a chat is handed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TransferTarget {
-    /// One agent, by id.
-    Agent(String),
-    /// Whoever has this skill.
-    Skill(String),
-}
-
 /// A chat that is being handed to somebody who has not answered yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Transfer {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Transfer"))]
+pub struct Transfer<Time = String> {
     /// Who hands it over.
     pub from: String,
     /// The agent who is asked.
@@ -117,15 +100,17 @@ pub struct Transfer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// When it was asked.
-    pub asked_at: Moment,
+    pub asked_at: Time,
     /// When it no longer holds.
-    pub expires_at: Moment,
+    pub expires_at: Time,
 }
 
 /// A conversation. Everything about who has it is here, so that one guarded update on `version`
 /// changes all of it or nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Conversation {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Conversation"))]
+pub struct Conversation<Time = String> {
     /// Id.
     pub id: String,
     /// Whose it is.
@@ -144,27 +129,27 @@ pub struct Conversation {
     /// How it began.
     pub metadata: Origin,
     /// When it began.
-    pub created_at: Moment,
+    pub created_at: Time,
     /// When the last message came.
-    pub last_message_at: Moment,
+    pub last_message_at: Time,
     /// When it was last resolved, while it is resolved or archived.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resolved_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved_at: Option<Time>,
     /// Since when the customer waits for an agent; kept while an agent has it who has not replied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waiting_since: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<Time>,
     /// Until when it is put aside.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snoozed_until: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snoozed_until: Option<Time>,
     /// When its agent was given it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub assigned_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assigned_at: Option<Time>,
     /// Why its agent was given it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned_reason: Option<Reason>,
     /// When the agent first replied since it last began to wait.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_reply_at: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_reply_at: Option<Time>,
     /// Who had it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_agent_id: Option<String>,
@@ -175,8 +160,8 @@ pub struct Conversation {
     #[serde(default)]
     pub excluded_agents: Vec<String>,
     /// A hand-over that waits for an answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transfer: Option<Transfer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer<Time>>,
     /// Times it was resolved.
     #[serde(default)]
     pub resolution_no: u32,
@@ -191,16 +176,16 @@ pub struct Conversation {
     pub version: u64,
 }
 
-impl Conversation {
+impl<Time: Clone + Default> Conversation<Time> {
     /// A conversation that begins, and waits.
     #[must_use]
-    pub fn new(id: &str, customer_id: &str, metadata: Origin, now: Moment) -> Self {
+    pub fn new(id: &str, customer_id: &str, metadata: Origin, now: Time) -> Self {
         Conversation {
             id: id.to_owned(),
             customer_id: customer_id.to_owned(),
             metadata,
-            created_at: now,
-            last_message_at: now,
+            created_at: now.clone(),
+            last_message_at: now.clone(),
             waiting_since: Some(now),
             next_seq: 1,
             version: 1,

@@ -1,0 +1,12 @@
+//! The figures that a shop is run by, of all its services, by day: engagement, response, conversion and
+//! content.
+
+mod asked;
+mod days;
+mod service;
+mod store;
+
+pub use asked::{Counts, Day, Figures, Shown, Wanted};
+pub use days::Days;
+pub use service::{FIGURES, serve};
+pub use store::Ledger;

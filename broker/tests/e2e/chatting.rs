@@ -1,0 +1,167 @@
+//! Chats by the client's typed module: a customer and two agents, and a link that is lost.
+
+use sampan::auth::Role;
+use sampan_client::chat::{
+    AgentStatus, AgentTold, Chat, HandOver, Message, News, Open, PageWanted, Rate, Room,
+    SearchWanted, Status, SystemLine,
+};
+use sampan_client::{Client, Code, Error};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::asking::topic;
+use crate::harness::{Broker, PATIENCE};
+
+/// An agent who takes chats.
+async fn agent(broker: &Broker, id: &str) -> (Client, Chat) {
+    let boss = broker.client("boss", Role::Admin).await.chat();
+    let told = AgentTold {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        email: format!("{id}@example.com"),
+        concurrent_limit: 3,
+        ..AgentTold::default()
+    };
+    let begun = Instant::now();
+    while let Err(error) = boss.put_agent(&told).await {
+        assert!(error.is_retryable() && begun.elapsed() < PATIENCE, "{error}");
+        sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let client = broker.client(id, Role::Agent).await;
+    client.presence(topic("agents")).enter().await.expect("present");
+    let chat = client.chat();
+    let agent = chat.available(AgentStatus::Online).await.expect("told");
+    assert_eq!((agent.status, agent.free_slots()), (AgentStatus::Online, 3));
+    (client, chat)
+}
+
+/// The next news that is wanted.
+async fn next<T>(room: &mut Room, mut wanted: impl FnMut(News) -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = wanted(room.next().await.expect("open")) {
+                return found;
+            }
+        }
+    };
+    timeout(PATIENCE, found).await.expect("in time")
+}
+
+/// The next message that a person has sent.
+async fn line(room: &mut Room) -> (u64, String) {
+    next(room, |news| match news {
+        News::Message(Message { seq, content, .. }) => content.text.map(|text| (seq, text)),
+        News::Lost(gap) => panic!("lost: {gap:?}"),
+        _ => None,
+    })
+    .await
+}
+
+fn code<T: std::fmt::Debug>(answer: Result<T, Error>) -> Option<Code> {
+    answer.expect_err("refused").code()
+}
+
+#[tokio::test]
+async fn a_chat_goes_from_opening_to_rating_and_nobody_misses_or_repeats_a_word() {
+    let mut broker = Broker::start();
+    let (_amy_client, amy) = agent(&broker, "amy").await;
+    let ann = broker.client("ann", Role::Customer).await.chat();
+    let wanted = Open { client_conversation_id: "help".to_owned(), ..Open::default() };
+    let id = ann.open(&wanted).await.expect("begun").id;
+    assert_eq!(ann.open(&wanted).await.expect("the same").id, id);
+    let mut hers = ann.enter(&id).await.expect("entered");
+    if hers.snapshot().conversation.agent_id.is_none() {
+        next(&mut hers, |news| matches!(news, News::Assigned(_)).then_some(())).await;
+    }
+    let mut its = amy.enter(&id).await.expect("entered");
+    assert!(its.snapshot().participants.iter().any(|who| who.user_id == "ann"));
+    amy.typing(&id, true).await.expect("told");
+    let who = next(&mut hers, |news| match news {
+        News::Typing(told) => Some((told.user_id, told.typing)),
+        _ => None,
+    });
+    assert_eq!(who.await, ("amy".to_owned(), true));
+    let first = ann.say(&id, "m1", "สวัสดี 🛶").await.expect("sent");
+    assert_eq!(ann.say(&id, "m1", "สวัสดี 🛶").await.expect("the same"), first);
+    assert_eq!(code(ann.say(&id, "m1", "else").await), Some(Code(910)));
+    assert_eq!(line(&mut its).await, (first.seq, "สวัสดี 🛶".to_owned()));
+    assert_eq!(line(&mut hers).await.0, first.seq, "the sender's other devices hear it too");
+    amy.read(&id, first.seq).await.expect("read");
+    let read = next(&mut hers, |news| match news {
+        News::Read(told) => Some((told.user_id, told.up_to_seq)),
+        _ => None,
+    });
+    assert_eq!(read.await, ("amy".to_owned(), first.seq));
+    let note = sampan_client::chat::Draft {
+        conversation_id: id.clone(),
+        client_message_id: "n1".to_owned(),
+        content: sampan_client::chat::DraftContent {
+            text: Some("a kind one".to_owned()),
+            ..Default::default()
+        },
+        private: true,
+        ..Default::default()
+    };
+    let note = amy.send(&note).await.expect("noted");
+    assert_eq!(line(&mut its).await, (note.seq, "a kind one".to_owned()));
+    // The broker dies: both go on where they were.
+    broker = broker.crash_and_restart();
+    let begun = Instant::now();
+    let second = loop {
+        match amy.say(&id, "r1", "hello").await {
+            Ok(message) => break message,
+            Err(error) => assert!(error.is_retryable() && begun.elapsed() < PATIENCE, "{error}"),
+        }
+    };
+    assert_eq!(
+        line(&mut hers).await,
+        (second.seq, "hello".to_owned()),
+        "no note, and nothing twice"
+    );
+    assert_eq!(line(&mut its).await.0, second.seq);
+    amy.edit(&second.id, "hello there").await.expect("edited");
+    let changed = next(&mut hers, |news| match news {
+        News::Changed(message) => message.content.text,
+        _ => None,
+    });
+    assert_eq!(changed.await, "hello there");
+    let (_kim_client, kim) = agent(&broker, "kim").await;
+    let over = HandOver {
+        conversation_id: id.clone(),
+        from_agent: None,
+        to_agent: Some("kim".to_owned()),
+        to_skill: None,
+        ask: true,
+        note: None,
+    };
+    amy.hand_over(&over).await.expect("asked");
+    let taken = kim.answer_hand_over(&id, true).await.expect("taken");
+    assert_eq!((taken.agent_id.as_deref(), taken.epoch), (Some("kim"), 2));
+    let moved = next(&mut hers, |news| match news {
+        News::Transferred(told) => Some((told.from_agent, told.to_agent)),
+        _ => None,
+    });
+    assert_eq!(moved.await, ("amy".to_owned(), "kim".to_owned()));
+    kim.resolve(&id).await.expect("resolved");
+    let stands = next(&mut hers, |news| match news {
+        News::Status(told) => Some(told.new),
+        _ => None,
+    });
+    assert_eq!(stands.await, Status::Resolved);
+    let rate = Rate { conversation_id: id.clone(), rating: 5, comment: None };
+    let rating = ann.rate(&rate).await.expect("rated");
+    assert_eq!((rating.agent_id.as_deref(), rating.answer.rating), (Some("kim"), 5));
+    let page = PageWanted { conversation_id: id.clone(), ..PageWanted::default() };
+    let history = ann.history(&page).await.expect("read");
+    let system = |message: &Message| {
+        message.content.metadata.as_ref().and_then(|metadata| metadata.system.clone())
+    };
+    assert_eq!(history.iter().filter_map(system).next_back(), Some(SystemLine::Resolved));
+    let sought = SearchWanted { text: "there".to_owned(), ..SearchWanted::default() };
+    let found = ann.search(&sought).await.expect("searched").messages;
+    assert_eq!(found.iter().map(|one| one.seq).collect::<Vec<_>>(), [second.seq]);
+    let own = ann.list(&sampan_client::chat::ListWanted::default()).await.expect("read");
+    assert_eq!(own.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), [id.as_str()]);
+    assert_eq!(code(ann.resolve(&id).await), Some(Code::NOT_GRANTED));
+    assert_eq!(code(ann.conversation("nobody's").await), Some(Code(904)));
+    ann.leave(&id).await.expect("left");
+}
