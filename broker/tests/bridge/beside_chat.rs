@@ -108,6 +108,18 @@ async fn a_message_has_its_senders_files_and_each_file_one_message() {
         let refused = send(draft(client_id, &id)).await;
         assert_eq!((refused.status, &refused.json()["code"]), (400, &105.into()), "{client_id}");
     }
+    // Who has written again waits; what an agent may not yet say keeps no file from being said later.
+    let amy = broker.token("amy", Role::Agent);
+    let begun = call(&broker, &amy, "POST", "/v1/chat/files", &wanted).await.json();
+    broker.call("PUT", begun["path"].as_str().expect("a path"), "", PNG).await;
+    let reply = async |id: &str| {
+        call(&broker, &amy, "POST", "/v1/chat/messages", &draft(id, &begun["id"])).await
+    };
+    assert_eq!(reply("r1").await.status, 409, "she does not have the chat");
+    let pick = json!({ "conversation_id": "c" });
+    assert_eq!(call(&broker, &amy, "POST", "/v1/chat/assign", &pick).await.status, 200);
+    let replied = reply("r2").await;
+    assert_eq!(replied.status, 200, "{}", replied.text());
 }
 
 #[tokio::test]

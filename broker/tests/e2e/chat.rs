@@ -139,7 +139,11 @@ async fn talk(house: House) {
         "conversation_id": id, "client_message_id": "n1", "private": true,
         "content": { "text": "a difficult one" },
     });
-    ask(&amy, "chat.send_message", &note).await.expect("noted");
+    let note = ask(&amy, "chat.send_message", &note).await.expect("noted");
+    // That she has read it says no more than that she has read what comes before it.
+    let read = json!({ "messageId": note["id"] });
+    ask(&amy, "chat.message_read", &read).await.expect("read");
+    assert_eq!(next(&mut events, "message:read").await["messageId"], reply["id"]);
     ask(&amy, "chat.resolve", &json!({ "conversation_id": id })).await.expect("resolved");
     assert_eq!(next(&mut events, "conversation:status").await["new"], "resolved");
     assert_eq!(next(&mut load, "agent:load").await["current"], 0);
@@ -420,4 +424,26 @@ async fn a_customer_does_not_fill_the_queue() {
     let boss = broker.client("boss", Role::Admin).await;
     ask(&boss, "chat.resolve", &json!({ "conversation_id": id })).await.expect("resolved");
     ask(&ann, "chat.open", &more).await.expect("there is room again");
+    assert_eq!(open(&ann, "c7").await, id, "it is no further one");
+}
+
+#[tokio::test]
+async fn an_agent_whose_last_session_has_ended_gets_no_chat() {
+    let broker = Broker::start();
+    let boss = broker.client("boss", Role::Admin).await;
+    drop(agent(&broker, "amy", 5).await);
+    let begun = Instant::now();
+    loop {
+        let all = ask(&boss, "chat.agents", &json!({})).await.expect("read");
+        if !all["agents"][0]["offline_since"].is_null() {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "she is not there: {all}");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let ann = broker.client("ann", Role::Customer).await;
+    let id = open(&ann, "c1").await;
+    let kim = agent(&broker, "kim", 5).await;
+    let chat = becomes(&kim, &id, |chat| chat["status"] == "active").await;
+    assert_eq!((&chat["agent_id"], &chat["epoch"]), (&"kim".into(), &1.into()));
 }

@@ -36,25 +36,28 @@ fn lines(of: &str) -> Vec<String> {
     (0..*count).map(|number| format!("{of} says {number} 🛶")).collect()
 }
 
-/// What a device shows: messages by their sequence.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Screen(BTreeMap<u64, (String, String)>);
+/// What a device shows: messages by their sequence, and the last one that came live.
+#[derive(Debug, Default)]
+struct Screen {
+    shown: BTreeMap<u64, (String, String)>,
+    live: Option<u64>,
+}
 
 impl Screen {
     /// A message has come, live. Whether it is the last one.
     fn hear(&mut self, message: &Value) -> bool {
         let seq = message["seq"].as_u64().expect("a sequence");
-        let newest = self.0.last_key_value().map_or(0, |(seq, _)| *seq);
-        assert_eq!(seq, newest + 1, "each once and in order: {message}");
+        let last = self.live.replace(seq);
+        assert!(last.is_none_or(|last| seq == last + 1), "after {last:?}, once each: {message}");
         self.show(message);
         message["content"]["text"] == END
     }
 
-    /// A message is there.
+    /// A message is there, live or from the snapshot, whichever comes first.
     fn show(&mut self, message: &Value) {
         let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
         let seq = message["seq"].as_u64().expect("a sequence");
-        self.0.insert(seq, (text(&message["id"]), text(&message["content"]["text"])));
+        self.shown.insert(seq, (text(&message["id"]), text(&message["content"]["text"])));
     }
 }
 
@@ -372,10 +375,10 @@ async fn four_devices_end_with_the_same_conversation_whatever_is_lost_and_killed
     for screen in screens {
         shown.push(timeout(LONG, screen).await.expect("in time").expect("shown"));
     }
-    let first = &shown[0];
-    assert!(shown.iter().all(|screen| screen == first), "all show the same");
-    assert!(first.0.keys().copied().eq(1..=last), "nothing is missing");
-    let texts = first.0.values().map(|(_, text)| text.clone());
+    let first = &shown[0].shown;
+    assert!(shown.iter().all(|screen| screen.shown == *first), "all show the same");
+    assert!(first.keys().copied().eq(1..=last), "nothing is missing");
+    let texts = first.values().map(|(_, text)| text.clone());
     let said: Vec<String> = texts.filter(|text| !text.is_empty() && text != END).collect();
     let wanted: BTreeSet<String> = LINES.iter().flat_map(|(name, _)| lines(name)).collect();
     assert_eq!(said.len(), 500, "none is there twice");

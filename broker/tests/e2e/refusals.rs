@@ -87,7 +87,10 @@ async fn state(boss: &Client, id: &str) -> Value {
     }
     // It is noted again and again that agents are there.
     let agents = state.last_mut().and_then(|all| all["agents"].as_array_mut()).expect("a list");
-    agents.iter_mut().for_each(|one| one["last_seen_at"] = Value::Null);
+    agents.iter_mut().for_each(|one| {
+        one["last_seen_at"] = Value::Null;
+        one["offline_since"] = Value::Null;
+    });
     json!(state)
 }
 

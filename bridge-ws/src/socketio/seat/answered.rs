@@ -9,7 +9,7 @@ use super::ack::{accept, members, refuse, told};
 use super::there::first;
 use super::{Pending, Seat, Stage};
 use crate::bridge::random;
-use crate::events::{follow, is_fleeting};
+use crate::events::is_fleeting;
 use crate::failure::Failure;
 use crate::session::{Answer, Event};
 use crate::socketio::seal::Begun;
@@ -61,19 +61,11 @@ impl Seat {
                 self.settled(shared, out)?;
             }
             (Pending::Join(topic, acks), Answer::Subscribed(subscribed)) => {
-                match follow(&topic) {
-                    Some(follow) => {
-                        let first = acks.is_empty().then_some(None);
-                        for ack in acks.into_iter().map(Some).chain(first) {
-                            let (asked, payload) = (follow.joined, &follow.payload);
-                            if let Err(failure) = self.look(asked, &topic, payload, ack, out) {
-                                refuse(ack, &failure, out);
-                            }
-                        }
-                    }
-                    None => {
-                        let accepted = json!({ "ok": true, "topic": topic });
-                        acks.into_iter().for_each(|ack| accept(Some(ack), &accepted, out));
+                // Who gives no ack has joined all the same.
+                let unasked = acks.is_empty().then_some(None);
+                for ack in acks.into_iter().map(Some).chain(unasked) {
+                    if let Err(failure) = self.joined(&topic, ack, out) {
+                        refuse(ack, &failure, out);
                     }
                 }
                 // Who has left meanwhile may have joined once more, under another number.

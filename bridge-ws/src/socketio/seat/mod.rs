@@ -184,7 +184,7 @@ impl Seat {
             match self.pending.get_mut(&room.number) {
                 // The answer is for all who ask meanwhile.
                 Some(Pending::Join(_, acks)) => acks.extend(ack),
-                _ => accept(ack, &json!({ "ok": true, "topic": topic }), out),
+                _ => return self.joined(&topic, ack, out),
             }
             return Ok(());
         }
@@ -232,6 +232,15 @@ impl Seat {
                 let _ = self.subscribe(topic.clone(), Start::Now, Pending::Beside(topic), out);
             }
         }
+    }
+
+    /// The client is in a room: how things stand there is told to who has asked to join it.
+    fn joined(&mut self, topic: &str, ack: Option<u64>, out: &mut Output) -> Result<(), Failure> {
+        if let Some(follow) = follow(topic) {
+            return self.look(follow.joined, topic, &follow.payload, ack, out);
+        }
+        accept(ack, &json!({ "ok": true, "topic": topic }), out);
+        Ok(())
     }
 
     /// Asks how things stand where the client has joined or left.

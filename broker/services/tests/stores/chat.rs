@@ -8,7 +8,7 @@ use sampan_services::chat::model::{
 };
 use sampan_services::chat::rules::lifecycle::{Event, step};
 use sampan_services::chat::rules::words::{OPEN, Sought};
-use sampan_services::chat::store::{Outcome, Page, Room, Search, SqlStore, Step, Store};
+use sampan_services::chat::store::{Choice, Outcome, Page, Room, Search, SqlStore, Step, Store};
 use sampan_services::outbox::{self, Source};
 use sampan_services::store::Error;
 use sampan_services::{Id, Moment};
@@ -234,7 +234,8 @@ async fn a_step_without_room_leaves_nothing_behind(store: impl Store, outbox: im
     assert!(matches!(store.apply(&claimed).await, Ok(Outcome::Done(_))));
     let amy = store.agent("amy").await.expect("read").expect("there");
     assert_eq!(amy.current_conversations, 2);
-    let offline = store.set_status("amy", AgentStatus::Offline, NOW, &[]).await.expect("set");
+    let off = Choice { status: AgentStatus::Offline, at: NOW, is_own: true };
+    let offline = store.set_status("amy", off, &[]).await.expect("set");
     assert_eq!(offline.map(|amy| amy.status), Some(AgentStatus::Offline));
     store.put_agent(&agent("amy", 9)).await.expect("told");
     created(&store, "c3").await;
@@ -249,11 +250,30 @@ async fn an_agent_that_is_seen_lives_and_one_that_is_offline_stays_gone(
     for id in &ids[..2] {
         store.put_agent(&agent(id, 1)).await.expect("told");
     }
-    store.set_status("kim", AgentStatus::Offline, NOW, &[]).await.expect("set");
-    let later = NOW.after(Duration::from_secs(15));
-    store.seen(&ids, later).await.expect("noted");
-    let seen = store.agents().await.expect("read").into_iter().map(|agent| agent.last_seen_at);
-    assert_eq!(seen.collect::<Vec<_>>(), [Some(later), Some(NOW)]);
+    let after = |seconds| NOW.after(Duration::from_secs(seconds));
+    let off = Choice { status: AgentStatus::Offline, at: NOW, is_own: true };
+    store.set_status("kim", off, &[]).await.expect("set");
+    // To say so again does not begin it anew.
+    store.set_status("kim", Choice { at: after(5), ..off }, &[]).await.expect("set");
+    store.seen(&ids, &[], after(15)).await.expect("noted");
+    let agents = store.agents().await.expect("read");
+    let [amy, kim] = &agents[..] else { panic!("{agents:?}") };
+    assert_eq!((amy.last_seen_at, amy.offline_since), (Some(after(15)), None));
+    assert_eq!((kim.last_seen_at, kim.offline_since), (Some(after(5)), Some(NOW)));
+
+    // Who has gone is gone since it went, until it is back.
+    store.seen(&[], &ids, after(20)).await.expect("noted");
+    store.seen(&[], &ids, after(25)).await.expect("noted");
+    let amy = store.agent("amy").await.expect("read").expect("there");
+    assert_eq!((amy.last_seen_at, amy.offline_since), (Some(after(15)), Some(after(20))));
+    store.seen(&ids, &[], after(30)).await.expect("noted");
+    let amy = store.agent("amy").await.expect("read").expect("there");
+    assert_eq!((amy.last_seen_at, amy.offline_since), (Some(after(30)), None));
+
+    // That another says that it takes chats does not show that it lives.
+    let on = Choice { status: AgentStatus::Online, at: after(40), is_own: false };
+    let kim = store.set_status("kim", on, &[]).await.expect("set").expect("there");
+    assert_eq!((kim.last_seen_at, kim.offline_since), (Some(after(5)), None));
 }
 
 /// Tasks that claim, resolve, hand back and reopen at random: no limit is passed, and in the end
@@ -384,12 +404,22 @@ async fn the_queue_goes_by_waiting_and_leaves_out_what_is_put_aside(
     let until = NOW.after(Duration::from_secs(60));
     happen(&store, "c4", Event::Snooze(until), &[]).await.expect("put aside");
     happen(&store, "c1", Event::Resolve, &[]).await.expect("resolved");
-    happen(&store, "c1", Event::Archive, &[]).await.expect("archived");
     let ids =
         |found: Vec<Conversation>| -> Vec<String> { found.into_iter().map(|it| it.id).collect() };
     assert_eq!(ids(store.waiting(10).await.expect("read")), ["c2", "c3"]);
     assert_eq!(ids(store.waiting(1).await.expect("read")), ["c2"]);
-    assert_eq!(ids(store.unarchived("c2", 10).await.expect("read")), ["c3", "c4"]);
+
+    // What has rested long enough is found, be it asleep or resolved; what is archived no longer.
+    let early = |at: Moment| at.before(Duration::from_millis(1));
+    let rested =
+        async |woken, resolved, max| ids(store.rested(woken, resolved, max).await.expect("read"));
+    assert_eq!(rested(until, NOW, 10).await, ["c4", "c1"]);
+    assert_eq!(rested(until, early(NOW), 10).await, ["c4"]);
+    assert_eq!(rested(early(until), NOW, 10).await, ["c1"]);
+    assert!(rested(until, NOW, 0).await.is_empty());
+    happen(&store, "c1", Event::Archive, &[]).await.expect("archived");
+    assert_eq!(rested(until, NOW, 10).await, ["c4"]);
+
     let mut own = ids(store.of_customer("cat", 10).await.expect("read"));
     own.sort();
     assert_eq!(own, ["c1", "c2", "c3", "c4"]);

@@ -1,9 +1,14 @@
 //! Migrations.
 
+use std::time::Duration;
+
 use sampan_services::SCHEMAS;
+use sampan_services::chat::model::{Conversation, Origin, Status};
+use sampan_services::chat::store::{SqlStore, Store};
 use sampan_services::store::{Error, Query, Schema, both, migrate};
 use tokio::task::JoinSet;
 
+use crate::chat::NOW;
 use crate::sites::Site;
 
 const ONE: Schema =
@@ -76,5 +81,34 @@ async fn processes_that_start_at_once_migrate_once() {
         for migrated in starting.join_all().await {
             migrated.expect(site.name);
         }
+    }
+}
+
+#[tokio::test]
+async fn chats_of_an_earlier_version_are_known_by_when_they_were_resolved() {
+    let chat = *SCHEMAS.iter().find(|schema| schema.name == "chat").expect("chats");
+    let earlier = Schema { steps: &chat.steps[..2], ..chat };
+    for site in Site::each() {
+        let database = site.open();
+        migrate(&database, &[earlier]).await.expect(site.name);
+        let chat = Conversation {
+            status: Status::Resolved,
+            resolved_at: Some(NOW),
+            ..Conversation::new("c", "cat", Origin::default(), NOW)
+        };
+        let body = serde_json::to_string(&chat).expect("JSON");
+        let query = Query::new(
+            "INSERT INTO conversations \
+             (id, customer_id, status, last_message_at, next_seq, version, body) \
+             VALUES ('c', 'cat', 'resolved', 0, 1, 0, $1)",
+        );
+        let mut work = database.begin().await.expect("begun");
+        work.execute(query.bind(body)).await.expect("added");
+        work.commit().await.expect("stored");
+        migrate(&database, SCHEMAS).await.expect(site.name);
+        let store = SqlStore::new(&database);
+        let second = Duration::from_secs(1);
+        assert_eq!(store.rested(NOW, NOW.before(second), 9).await, Ok(Vec::new()), "{}", site.name);
+        assert_eq!(store.rested(NOW, NOW, 9).await, Ok(vec![chat]), "{}", site.name);
     }
 }

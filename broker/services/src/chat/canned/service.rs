@@ -186,7 +186,8 @@ impl<S: Store> Canned<S> {
 
     async fn teams(&self, asker: &Asker) -> Result<Vec<String>, Problem> {
         let agent = self.chats.agent(&asker.user).await?;
-        Ok(agent.map(|agent| agent.skills).unwrap_or_default())
+        let skills = agent.map(|agent| agent.skills).unwrap_or_default();
+        Ok(skills.iter().map(|skill| canned::team(skill)).collect())
     }
 }
 

@@ -7,13 +7,14 @@ use sampan_client::Code;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use super::blobs::Blobs;
 use super::link::{self, FETCH_WITHIN, Purpose, UPLOAD_WITHIN};
-use super::store::{Shelf, Stored, User};
+use super::store::{Bytes, Shelf, Stored, User};
 use super::upload::{Upload, failed};
 use crate::chat::access::seen;
-use crate::chat::model::{Attachment, ScanStatus, Status};
+use crate::chat::model::{Attachment, Message, ScanStatus, Status};
 use crate::chat::rules::sniff::{FILE_BYTES_MAX, file_name};
 use crate::chat::store::Store;
 use crate::id::Id;
@@ -160,8 +161,7 @@ impl<S: Store, B: Blobs> Files<S, B> {
     /// # Errors
     /// A problem of the question, or of the database.
     pub async fn link(&self, asker: &Asker, asked: &Link) -> Result<Linked, Problem> {
-        let file = self.shelf.find(&asked.id).await?.filter(|file| file.bytes.is_some());
-        let file = file.ok_or_else(no_file)?;
+        let (file, _) = self.find(&asked.id).await?;
         seen(&self.chats, &file.conversation_id, asker).await.map_err(|_| no_file())?;
         let is_own = file.owner_id == asker.user;
         let is_seen = file.message_id.is_some() && (!file.private || asker.role != Role::Customer);
@@ -212,14 +212,47 @@ impl<S: Store, B: Blobs> Files<S, B> {
         Ok(Upload::new(shelf, blobs, file, blob, writing, place))
     }
 
-    /// A file for whoever has the link.
+    /// Notes that a message with files is stored, so that they stay.
+    ///
+    /// # Errors
+    /// Those of the database; the next sweep notes it then.
+    pub async fn keep(&self, message_id: &str) -> Result<(), store::Error> {
+        self.shelf.keep(message_id, true).await
+    }
+
+    /// Lets the next sweep look whether a message still needs its files.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn doubt(&self, message_id: &str) -> Result<(), store::Error> {
+        self.shelf.keep(message_id, false).await
+    }
+
+    /// The message that a file was given to, if it is stored.
+    async fn message(&self, file: &Stored) -> Result<Option<Message>, store::Error> {
+        match &file.message_id {
+            Some(id) => self.chats.message(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The file of this id with its bytes there, unless its message is deleted.
+    async fn find(&self, id: &str) -> Result<(Stored, Bytes), Problem> {
+        let file = self.shelf.find(id).await?.ok_or_else(no_file)?;
+        let bytes = file.bytes.clone().ok_or_else(no_file)?;
+        match self.message(&file).await? {
+            Some(message) if message.deleted_at.is_some() => Err(no_file()),
+            _ => Ok((file, bytes)),
+        }
+    }
+
+    /// A file for whoever has the link, until its message is deleted.
     ///
     /// # Errors
     /// A problem of the question, or of the database.
     pub async fn fetch(&self, id: &str, token: &str) -> Result<Fetched<B::Reading>, Problem> {
         link::check(&self.secret().await?, Purpose::Fetch, id, token, Moment::now())?;
-        let file = self.shelf.find(id).await?.ok_or_else(no_file)?;
-        let known = file.bytes.ok_or_else(no_file)?;
+        let (file, known) = self.find(id).await?;
         let bytes = self.blobs.read(&file.blob).await.map_err(failed)?;
         Ok(Fetched {
             name: file.file_name,
@@ -230,24 +263,25 @@ impl<S: Store, B: Blobs> Files<S, B> {
         })
     }
 
-    /// Removes files that no message has used in time.
+    /// Removes files that no message has used in time, and those of deleted messages.
     ///
     /// # Errors
-    /// Those of the database; `Unavailable` if the bytes cannot be removed.
+    /// Those of the database.
     pub async fn sweep(&self, now: Moment) -> Result<(), store::Error> {
         for file in self.shelf.doubtful(now.before(UNUSED_WITHIN), SWEEP_MAX).await? {
-            let message = match &file.message_id {
-                Some(id) => self.chats.message(id).await?,
-                None => None,
-            };
-            if message.is_some() {
-                self.shelf.keep(&file.id).await?;
+            let message = self.message(&file).await?;
+            if let Some(message) = message.filter(|message| message.deleted_at.is_none()) {
+                self.shelf.keep(&message.id, true).await?;
             } else if self.shelf.remove(&file).await? {
-                if !file.blob.is_empty() {
-                    let removed = self.blobs.remove(&file.blob).await;
-                    removed.map_err(|error| store::Error::Unavailable(error.to_string()))?;
+                let removed = match file.blob.is_empty() {
+                    true => Ok(()),
+                    false => self.blobs.remove(&file.blob).await,
+                };
+                match removed {
+                    Ok(()) => drop(self.shelf.forget(&file.id).await?),
+                    // One whose bytes cannot be removed holds up no other.
+                    Err(error) => warn!(%error, id = file.id, "a file could not be removed"),
                 }
-                self.shelf.forget(&file.id).await?;
             }
         }
         Ok(())

@@ -3,22 +3,25 @@
 use crate::moment::Moment;
 use crate::store::{Database, Error, Query, Row, Schema, both};
 
-/// Files of one owner that no message uses yet.
+/// Files of one owner of which it is not known that a message uses them.
 const UNUSED_MAX: i64 = 100;
 
 pub(crate) const SCHEMA: Schema = Schema {
     name: "files",
-    steps: &[&[
-        both(
-            "CREATE TABLE files (id TEXT PRIMARY KEY, conversation_id TEXT NOT NULL, \
+    steps: &[
+        &[
+            both(
+                "CREATE TABLE files (id TEXT PRIMARY KEY, conversation_id TEXT NOT NULL, \
              owner_id TEXT NOT NULL, file_name TEXT NOT NULL, declared_type TEXT NOT NULL, \
              size_bytes BIGINT NOT NULL, created_at BIGINT NOT NULL, blob TEXT NOT NULL, \
              mime_type TEXT, shown_inline BIGINT NOT NULL, sha256 TEXT, message_id TEXT, \
              private BIGINT NOT NULL, kept BIGINT NOT NULL, removed BIGINT NOT NULL)",
-        ),
-        both("CREATE INDEX files_owner ON files (owner_id, kept)"),
-        both("CREATE INDEX files_doubtful ON files (kept, created_at)"),
-    ]],
+            ),
+            both("CREATE INDEX files_owner ON files (owner_id, kept)"),
+            both("CREATE INDEX files_doubtful ON files (kept, created_at)"),
+        ],
+        &[both("CREATE INDEX files_message ON files (message_id)")],
+    ],
 };
 
 /// A file.
@@ -82,10 +85,8 @@ impl Shelf {
         let query = query.bind(&file.id).bind(&file.conversation_id).bind(&file.owner_id);
         let query = query.bind(&file.file_name).bind(&file.declared_type).bind(file.size_bytes);
         work.execute(query.bind(file.created_at.as_ms())).await?;
-        let query = Query::new(
-            "SELECT COUNT(*) AS unused FROM files \
-             WHERE owner_id = $1 AND kept = 0 AND message_id IS NULL",
-        );
+        let query =
+            Query::new("SELECT COUNT(*) AS unused FROM files WHERE owner_id = $1 AND kept = 0");
         let row = work.one(query.bind(&file.owner_id)).await?;
         let has_room = row.map_or(Ok(0), |row| row.get("unused"))? <= UNUSED_MAX;
         if has_room {
@@ -153,9 +154,10 @@ impl Shelf {
         rows.iter().map(read).collect()
     }
 
-    /// Notes that a file is needed for good.
-    pub(super) async fn keep(&self, id: &str) -> Result<bool, Error> {
-        self.changed(Query::new("UPDATE files SET kept = 1 WHERE id = $1").bind(id)).await
+    /// Notes whether the files of a message are known to be needed.
+    pub(super) async fn keep(&self, message_id: &str, is_kept: bool) -> Result<(), Error> {
+        let query = Query::new("UPDATE files SET kept = $2 WHERE message_id = $1 AND removed = 0");
+        self.changed(query.bind(message_id).bind(is_kept)).await.map(|_| ())
     }
 
     /// Notes that a file is on its way out; whether no other message has got it since.

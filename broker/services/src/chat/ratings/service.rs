@@ -117,7 +117,8 @@ impl<S: Store> Ratings<S> {
         self.change(&chat, answer, Moment::now()).await
     }
 
-    /// A link for whoever had the conversation's last resolution.
+    /// A link for whoever had the conversation's last resolution; the same one if it is asked for
+    /// again.
     ///
     /// # Errors
     /// A problem of the question, or of the database.
@@ -130,12 +131,13 @@ impl<S: Store> Ratings<S> {
         if self.answers.find(&chat.id, chat.resolution_no).await?.is_some() {
             return Err(Refusal::Conflict("the resolution is rated already").into());
         }
-        if !self.answers.ask(&chat.customer_id, now, now.before(rating::COOLDOWN)).await? {
-            return Err(Refusal::Conflict("the customer was asked less than a week ago").into());
-        }
-        let token = rating::token(&self.secret().await?, &chat.id, chat.resolution_no, now);
+        let (about, quiet) = ((chat.id.as_str(), chat.resolution_no), now.before(rating::COOLDOWN));
+        let asked_at = self.answers.ask(&chat.customer_id, about, now, quiet).await?;
+        let asked_at =
+            asked_at.ok_or(Refusal::Conflict("the customer was asked less than a week ago"))?;
+        let token = rating::token(&self.secret().await?, &chat.id, chat.resolution_no, asked_at);
         let path = format!("/v1/chat/ratings/{}/{token}", sampan_client::topic_token(&chat.id));
-        Ok(Asked { path, expires_at: now.after(rating::LINK_WITHIN) })
+        Ok(Asked { path, expires_at: asked_at.after(rating::LINK_WITHIN) })
     }
 
     /// Whoever has the link rates, or changes what was rated.

@@ -6,17 +6,25 @@ use crate::store::{Database, Error, Query, Row, Schema, Work, both};
 
 pub(crate) const SCHEMA: Schema = Schema {
     name: "ratings",
-    steps: &[&[
-        both(
-            "CREATE TABLE ratings (id TEXT PRIMARY KEY, conversation_id TEXT NOT NULL, \
+    steps: &[
+        &[
+            both(
+                "CREATE TABLE ratings (id TEXT PRIMARY KEY, conversation_id TEXT NOT NULL, \
              resolution_no BIGINT NOT NULL, customer_id TEXT NOT NULL, agent_id TEXT, \
              rating BIGINT NOT NULL CHECK (rating BETWEEN 1 AND 5), comment TEXT, \
              created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, \
              UNIQUE (conversation_id, resolution_no))",
-        ),
-        both("CREATE INDEX ratings_agent ON ratings (agent_id, created_at)"),
-        both("CREATE TABLE rating_asks (customer_id TEXT PRIMARY KEY, asked_at BIGINT NOT NULL)"),
-    ]],
+            ),
+            both("CREATE INDEX ratings_agent ON ratings (agent_id, created_at)"),
+            both(
+                "CREATE TABLE rating_asks (customer_id TEXT PRIMARY KEY, asked_at BIGINT NOT NULL)",
+            ),
+        ],
+        &[
+            both("ALTER TABLE rating_asks ADD COLUMN conversation_id TEXT"),
+            both("ALTER TABLE rating_asks ADD COLUMN resolution_no BIGINT"),
+        ],
+    ],
 };
 
 /// The ratings of a database.
@@ -48,7 +56,8 @@ impl Answers {
         if work.execute(query.bind(rating.updated_at.as_ms())).await? == 0 {
             return Ok(false);
         }
-        note(&mut work, customer, rating.created_at, None).await?;
+        let own = (rating.conversation_id.as_str(), rating.resolution_no);
+        note(&mut work, customer, own, rating.created_at, None).await?;
         work.commit().await?;
         Ok(true)
     }
@@ -111,33 +120,50 @@ impl Answers {
         self.0.all(query).await?.iter().map(read).collect()
     }
 
-    /// Notes that a customer is asked, unless one was asked or has answered after `quiet`; whether
-    /// it is noted.
+    /// Notes that a customer is asked about a resolution, unless one was asked or has answered
+    /// after `quiet`; when it was asked about this one, or none if it was about another.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn ask(&self, customer: &str, now: Moment, quiet: Moment) -> Result<bool, Error> {
+    pub async fn ask(
+        &self,
+        customer: &str,
+        about: (&str, u32),
+        now: Moment,
+        quiet: Moment,
+    ) -> Result<Option<Moment>, Error> {
         let mut work = self.0.begin().await?;
-        let is_noted = note(&mut work, customer, now, Some(quiet)).await?;
-        work.commit().await?;
-        Ok(is_noted)
+        if note(&mut work, customer, about, now, Some(quiet)).await? {
+            work.commit().await?;
+            return Ok(Some(now));
+        }
+        let query = Query::new(
+            "SELECT asked_at FROM rating_asks \
+             WHERE customer_id = $1 AND conversation_id = $2 AND resolution_no = $3",
+        );
+        let query = query.bind(customer).bind(about.0).bind(i64::from(about.1));
+        work.one(query).await?.map(|row| row.get("asked_at")).transpose()
     }
 }
 
-/// Notes when a customer was last asked or has answered, if that was not after `quiet`.
+/// Notes when a customer was last asked or has answered, and about which resolution of which
+/// conversation, if the time before was not after `quiet`.
 async fn note(
     work: &mut Work<'_>,
     customer: &str,
+    (conversation_id, resolution_no): (&str, u32),
     now: Moment,
     quiet: Option<Moment>,
 ) -> Result<bool, Error> {
     let query = Query::new(
-        "INSERT INTO rating_asks (customer_id, asked_at) VALUES ($1, $2) \
-         ON CONFLICT (customer_id) DO UPDATE SET asked_at = excluded.asked_at \
-         WHERE rating_asks.asked_at <= $3",
+        "INSERT INTO rating_asks (customer_id, asked_at, conversation_id, resolution_no) \
+         VALUES ($1, $2, $3, $4) ON CONFLICT (customer_id) DO UPDATE SET \
+         asked_at = excluded.asked_at, conversation_id = excluded.conversation_id, \
+         resolution_no = excluded.resolution_no WHERE rating_asks.asked_at <= $5",
     );
     let quiet = quiet.map_or(i64::MAX, Moment::as_ms);
-    Ok(work.execute(query.bind(customer).bind(now.as_ms()).bind(quiet)).await? == 1)
+    let query = query.bind(customer).bind(now).bind(conversation_id);
+    Ok(work.execute(query.bind(i64::from(resolution_no)).bind(quiet)).await? == 1)
 }
 
 fn read(row: &Row) -> Result<Rating, Error> {

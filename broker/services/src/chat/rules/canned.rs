@@ -26,12 +26,22 @@ pub fn check(response: CannedResponse) -> Result<CannedResponse, Refusal> {
     if (response.scope == Scope::Global) != response.owner.is_empty() {
         return Err(Refusal::field("owner", "an agent or a team; none for global ones"));
     }
+    let owner = match response.scope {
+        Scope::Team => team(&response.owner),
+        _ => response.owner,
+    };
     let text = text::clean(&response.text)?.ok_or(Refusal::field("text", "something to read"))?;
     names(&text)?;
-    Ok(CannedResponse { shortcut, text, ..response })
+    Ok(CannedResponse { owner, shortcut, text, ..response })
 }
 
-/// The response that an agent of these teams means: its own before its teams' before everybody's.
+/// A team as it is compared: skills are the same in capitals.
+#[must_use]
+pub fn team(name: &str) -> String {
+    name.to_lowercase()
+}
+
+/// The response that an agent of these [teams](team) means: its own before its teams' before everybody's.
 #[must_use]
 pub fn find<'a>(
     responses: &'a [CannedResponse],
@@ -105,7 +115,7 @@ mod tests {
     fn an_agents_own_response_comes_before_the_teams_and_everybodys() {
         let all: Vec<_> = [
             response("1", Scope::Global, ""),
-            response("2", Scope::Team, "sales"),
+            response("2", Scope::Team, "Sales"),
             response("3", Scope::Personal, "a"),
         ]
         .into_iter()

@@ -46,6 +46,14 @@ impl Default for Patience {
     }
 }
 
+impl Patience {
+    /// How long a resolved chat is kept before it is archived.
+    #[must_use]
+    pub fn archived(&self) -> Duration {
+        self.archive.max(REOPEN_WITHIN.saturating_add(Duration::from_millis(1)))
+    }
+}
+
 /// What is due for a conversation, whose agent is `agent` if it has one. An agent that is unknown
 /// counts as offline since it got the chat.
 #[must_use]
@@ -60,8 +68,7 @@ pub fn due(
     match chat.status {
         Status::Archived => None,
         Status::Resolved => {
-            let kept = patience.archive.max(REOPEN_WITHIN.saturating_add(Duration::from_millis(1)));
-            is_over(chat.resolved_at, kept).then_some(Event::Archive)
+            is_over(chat.resolved_at, patience.archived()).then_some(Event::Archive)
         }
         Status::Waiting => is_over(chat.snoozed_until, Duration::ZERO).then_some(Event::Wake),
         Status::Active => {

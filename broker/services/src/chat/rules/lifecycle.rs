@@ -108,15 +108,10 @@ pub enum Effect {
     },
     /// An agent is asked to take it.
     TransferAsked(Transfer),
-    /// An agent who was asked does not take it, or has not answered.
+    /// An agent who was asked does not take it, has not answered, or can no longer have it.
     TransferRefused(Transfer),
-    /// An agent has replied for the first time since the customer began to wait.
-    FirstReply {
-        /// Who replied.
-        agent_id: String,
-        /// How long the customer had waited.
-        waited: Duration,
-    },
+    /// The agent who has it has replied for the first time.
+    FirstReply,
     /// The customer is told.
     Line(SystemLine),
     /// The customer is asked how content it is with this resolution.
@@ -189,11 +184,11 @@ impl Work {
 
     fn agent_wrote(&mut self, agent: &str) -> Result<(), Refusal> {
         self.holder(agent)?;
-        self.after.first_reply_at.get_or_insert(self.now);
-        if let Some(since) = self.after.waiting_since.take() {
-            let waited = self.now.since(since);
-            self.effects.push(Effect::FirstReply { agent_id: agent.to_owned(), waited });
+        if self.after.first_reply_at.is_none() {
+            self.after.first_reply_at = Some(self.now);
+            self.effects.push(Effect::FirstReply);
         }
+        self.after.waiting_since = None;
         self.after.excluded_agents.clear();
         self.after.last_message_at = self.after.last_message_at.max(self.now);
         Ok(())
@@ -214,14 +209,11 @@ impl Work {
 
     fn requeue(&mut self, reason: EndReason) -> Result<(), Refusal> {
         let agent = self.release(reason)?;
-        if reason == EndReason::NoReply {
-            self.after.excluded_agents.retain(|other| *other != agent);
-            self.after.excluded_agents.push(agent);
-            let surplus = self.after.excluded_agents.len().saturating_sub(EXCLUDED_MAX);
-            self.after.excluded_agents.drain(..surplus);
+        // Who was offline may have it again.
+        if matches!(reason, EndReason::NoReply | EndReason::Unassigned) {
+            self.pass_over(agent);
         }
         self.wait();
-        self.effects.push(Effect::Line(SystemLine::Requeued));
         Ok(())
     }
 
@@ -253,10 +245,10 @@ impl Work {
             }
             TransferTarget::Agent(to) => self.hand_over(to),
             TransferTarget::Skill(skill) => {
-                self.release(EndReason::Transferred)?;
+                let agent = self.release(EndReason::Transferred)?;
+                self.pass_over(agent);
                 self.after.wants.required_skills = vec![skill];
                 self.wait();
-                self.effects.push(Effect::Line(SystemLine::Requeued));
                 Ok(())
             }
         }
@@ -267,6 +259,7 @@ impl Work {
         if self.now >= asked.expires_at {
             return Err(Refusal::Conflict("the hand-over no longer holds"));
         }
+        self.after.transfer = None;
         self.hand_over(asked.to)
     }
 
@@ -391,8 +384,10 @@ impl Work {
         let ended = Effect::Ended { agent_id: agent.clone(), epoch: chat.epoch, reason };
         chat.assigned_at = None;
         chat.assigned_reason = None;
-        chat.transfer = None;
         self.effects.push(ended);
+        if let Some(asked) = self.after.transfer.take() {
+            self.effects.push(Effect::TransferRefused(asked));
+        }
         Ok(agent)
     }
 
@@ -400,6 +395,16 @@ impl Work {
     fn wait(&mut self) {
         self.after.status = Status::Waiting;
         self.after.waiting_since.get_or_insert(self.now);
+        self.effects.push(Effect::Line(SystemLine::Requeued));
+    }
+
+    /// Another agent is to have it, until somebody replies or the customer has waited too long.
+    fn pass_over(&mut self, agent: String) {
+        let passed = &mut self.after.excluded_agents;
+        passed.retain(|other| *other != agent);
+        passed.push(agent);
+        let surplus = passed.len().saturating_sub(EXCLUDED_MAX);
+        passed.drain(..surplus);
     }
 
     fn finish(mut self, before: &Conversation) -> Result<Change, Refusal> {

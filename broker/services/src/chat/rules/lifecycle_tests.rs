@@ -103,13 +103,48 @@ fn an_agent_who_did_not_reply_is_passed_over_until_somebody_does() {
 }
 
 #[test]
-fn the_first_reply_counts_once_and_from_the_start_of_waiting() {
-    let replied = after(&[claim("a"), Event::AgentWrote("a".to_owned())]);
-    let waited = Duration::from_secs(2);
-    assert!(replied.effects.contains(&Effect::FirstReply { agent_id: "a".to_owned(), waited }));
-    let again = step(&replied.conversation, Event::AgentWrote("a".to_owned()), at(9)).unwrap();
-    assert!(!again.effects.iter().any(|effect| matches!(effect, Effect::FirstReply { .. })));
+fn the_first_reply_of_each_agent_counts_once() {
+    let wrote = |agent: &str| Event::AgentWrote(agent.to_owned());
+    let replied = after(&[claim("a"), wrote("a")]);
+    assert!(replied.effects.contains(&Effect::FirstReply));
+    let again = step(&replied.conversation, wrote("a"), at(9)).unwrap();
+    assert!(!again.effects.contains(&Effect::FirstReply));
     assert_eq!(again.conversation.first_reply_at, Some(at(2)));
+    // The customer was answered before; the next agent has a first reply of its own.
+    let handed = after(&[claim("a"), wrote("a"), transfer("a", "b", false), wrote("b")]);
+    assert!(handed.effects.contains(&Effect::FirstReply));
+    assert_eq!(handed.conversation.first_reply_at, Some(at(4)));
+}
+
+#[test]
+fn an_agent_who_gives_a_chat_away_does_not_get_it_back_until_somebody_replies() {
+    let to = TransferTarget::Skill("billing".to_owned());
+    let handed = Event::Transfer { from: "a".to_owned(), to, is_asked: false, note: None };
+    for given in [Event::Requeue(EndReason::Unassigned), handed] {
+        let waits = after(&[claim("a"), given.clone()]).conversation;
+        assert_eq!(waits.excluded_agents, ["a"], "{given:?}");
+        let replied = after(&[claim("a"), given, claim("b"), Event::AgentWrote("b".to_owned())]);
+        assert!(replied.conversation.excluded_agents.is_empty());
+    }
+}
+
+#[test]
+fn who_was_asked_to_take_a_chat_learns_that_it_is_gone() {
+    let asked = after(&[claim("a"), transfer("a", "b", true)]).conversation;
+    let ends = [
+        Event::Resolve,
+        Event::Requeue(EndReason::Unassigned),
+        Event::Snooze(at(60)),
+        transfer("a", "c", false),
+    ];
+    for end in ends {
+        let gone = step(&asked, end.clone(), at(3)).unwrap();
+        assert_eq!(gone.conversation.transfer, None);
+        let told = |effect: &Effect| matches!(effect, Effect::TransferRefused(_));
+        assert_eq!(gone.effects.iter().filter(|effect| told(effect)).count(), 1, "{end:?}");
+    }
+    let taken = step(&asked, Event::AcceptTransfer("b".to_owned()), at(3)).unwrap();
+    assert!(!taken.effects.iter().any(|effect| matches!(effect, Effect::TransferRefused(_))));
 }
 
 #[test]

@@ -18,7 +18,6 @@ use crate::chat::rules::queue::Board;
 use crate::chat::rules::routing::Policy;
 use crate::chat::store::{Outcome, Room, Step, Store};
 use crate::moment::Moment;
-use crate::outbox::Event as Told;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 use crate::users::Users;
@@ -173,28 +172,23 @@ impl<S: Store, B: Blobs> Desk<S, B> {
 
     /// Tells how many chats an agent has. Who misses it reads it with the agents.
     async fn look_at_load(&self, id: &str) {
-        let told = match self.store.agent(id).await {
+        match self.store.agent(id).await {
             Ok(Some(agent)) => self.tell_load(&agent).await,
-            Ok(None) => Ok(()),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(problem) = told {
-            warn!(%problem, agent_id = id, "it was not told how many chats an agent has");
+            Ok(None) => {}
+            Err(error) => warn!(%error, agent_id = id, "it was not told how many chats it has"),
         }
     }
 
-    pub(super) async fn tell_load(&self, agent: &Agent) -> Result<(), Problem> {
+    pub(super) async fn tell_load(&self, agent: &Agent) {
         let id = &agent.id;
         let (current, limit) = (agent.current_conversations, agent.concurrent_limit);
         let told = LoadEvent { agent_id: id.clone(), current, limit };
-        let name = Name::Load.text();
-        let event = Told::new(topic("agent", id)?, name, Moment::now(), &told)?;
-        let message = Published::new(event.topic, event.payload.into_bytes())
-            .event(name)
+        let (Ok(topic), Ok(json)) = (topic("agent", id), serde_json::to_vec(&told)) else { return };
+        let message = Published::new(topic, json)
+            .event(Name::Load.text())
             .content_type("application/json")
             .key(id);
         let _ = self.client.publish_unacked(message).await;
-        Ok(())
     }
 }
 

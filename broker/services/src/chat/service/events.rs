@@ -104,7 +104,7 @@ pub(super) fn follow(change: &Change, at: Moment) -> Result<(Vec<Event>, Vec<Mes
                 let told = json!({ "conversationId": id, "resolution_no": number });
                 tell(parse(&user(&chat.customer_id))?, "conversation:rate", told)?;
             }
-            Effect::Ended { .. } | Effect::FirstReply { .. } => {}
+            Effect::Ended { .. } | Effect::FirstReply => {}
         }
     }
     Ok((events, messages))

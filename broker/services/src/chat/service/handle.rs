@@ -11,7 +11,7 @@ use crate::chat::model::{
     Agent, AgentStatus, AvailableEvent, Conversation, EndReason, Name, Reason,
 };
 use crate::chat::rules::lifecycle::Event;
-use crate::chat::store::{Room, Store};
+use crate::chat::store::{Choice, Room, Store};
 use crate::id::check_id;
 use crate::moment::Moment;
 use crate::outbox::DASHBOARD;
@@ -129,7 +129,8 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         for topic in [topic("agent", id)?, parse(DASHBOARD)?] {
             events.push(event(topic, Name::Available.text(), id, at, &told)?);
         }
-        let agent = self.store.set_status(id, asked.status, at, &events).await?;
+        let choice = Choice { status: asked.status, at, is_own: *id == asker.user };
+        let agent = self.store.set_status(id, choice, &events).await?;
         self.moved.notify_one();
         agent.ok_or_else(no_agent)
     }
@@ -155,7 +156,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             Agent { id, name, email, skills, languages, concurrent_limit, ..Agent::default() };
         let stored = self.store.put_agent(&agent).await?;
         self.moved.notify_one();
-        self.tell_load(&stored).await?;
+        self.tell_load(&stored).await;
         Ok(stored)
     }
 

@@ -34,7 +34,8 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             }
         }
         let participants = self.store.participants(id).await?;
-        let messages = self.page(id, asker, Page::Last(SNAPSHOT), &participants).await?;
+        let messages =
+            self.page(id, sender(asker.role), Page::Last(SNAPSHOT), &participants).await?;
         // Read after the messages, so that nothing is missing between.
         let last_seq = messages.last().map_or(chat.next_seq.saturating_sub(1), |last| last.seq);
         Ok(Snapshot { conversation: shown(chat, asker), participants, messages, last_seq })
@@ -77,7 +78,8 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             (None, None) => Page::Last(max),
         };
         let participants = self.store.participants(id).await?;
-        Ok(Messages { messages: self.page(id, asker, page, &participants).await? })
+        let messages = self.page(id, sender(asker.role), page, &participants).await?;
+        Ok(Messages { messages })
     }
 
     /// Messages that have what is sought, of those that the asker may see.

@@ -6,7 +6,7 @@ use super::asked::{Come, Cursors};
 use super::desk::{Desk, participant, sender};
 use super::events::{event, topic};
 use crate::chat::files::Blobs;
-use crate::chat::model::{Conversation, Message, Name, Participant, ReceiptEvent};
+use crate::chat::model::{Conversation, Message, Name, Participant, ReceiptEvent, Sender};
 use crate::chat::rules::content::is_visible;
 use crate::chat::rules::receipts::{Mark, advance, status};
 use crate::chat::store::{Page, Store};
@@ -31,30 +31,34 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         mark: Mark,
     ) -> Result<Cursors, Problem> {
         check_self(asker, come.user_id.as_deref())?;
-        let (chat, seq, message_id) = self.place(asker, come).await?;
+        let (chat, message) = self.place(asker, come).await?;
+        let seq = message.seq;
         let who = self.participant(&chat, asker).await?;
         let last = chat.next_seq.saturating_sub(1);
         let Some(to) = advance(&who, mark, seq, last) else { return Ok(cursors(&who)) };
         let name = if mark == Mark::Read { Name::Read } else { Name::Delivered };
         let up_to_seq = if mark == Mark::Read { to.read_seq } else { to.delivered_seq };
-        let told = ReceiptEvent {
-            message_id,
-            user_id: asker.user.clone(),
-            conversation_id: chat.id.clone(),
-            up_to_seq,
+        // Customers are told of it too, and of notes they know nothing.
+        let open = match message.private {
+            true => {
+                let before = Page::Before(seq, 1);
+                self.page(&chat.id, Sender::Customer, before, &[]).await?.into_iter().next()
+            }
+            false => Some(message),
         };
-        let events =
-            [event(topic("conversation", &chat.id)?, name.text(), &chat.id, Moment::now(), &told)?];
+        let mut events = Vec::new();
+        if let Some(Message { id: message_id, .. }) = open {
+            let (user_id, conversation_id) = (asker.user.clone(), chat.id.clone());
+            let told = ReceiptEvent { message_id, user_id, conversation_id, up_to_seq };
+            let topic = topic("conversation", &chat.id)?;
+            events.push(event(topic, name.text(), &chat.id, Moment::now(), &told)?);
+        }
         self.store.advance(&to, &events).await?;
         Ok(cursors(&to))
     }
 
     /// Where the asker has come to: the conversation, the sequence and the message there.
-    async fn place(
-        &self,
-        asker: &Asker,
-        come: &Come,
-    ) -> Result<(Conversation, u64, String), Problem> {
+    async fn place(&self, asker: &Asker, come: &Come) -> Result<(Conversation, Message), Problem> {
         if let Some(id) = &come.message_id {
             let message = self.store.message(id).await?.ok_or_else(no_message)?;
             let chat = self.seen(&message.conversation_id, asker).await;
@@ -62,7 +66,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             if !is_visible(&message, sender(asker.role)) {
                 return Err(no_message());
             }
-            return Ok((chat, message.seq, message.id));
+            return Ok((chat, message));
         }
         let (Some(id), Some(seq)) = (&come.conversation_id, come.up_to_seq) else {
             return Err(Problem::field("messageId", "or conversation_id and up_to_seq"));
@@ -71,7 +75,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         let at = seq.min(chat.next_seq.saturating_sub(1));
         let page = self.store.messages(id, Page::Before(at.saturating_add(1), 1)).await?;
         let message = page.into_iter().next().ok_or_else(no_message)?;
-        Ok((chat, message.seq, message.id))
+        Ok((chat, message))
     }
 
     /// The asker as one who takes part: a customer in its own conversation, an agent in any.
@@ -93,16 +97,15 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         }
     }
 
-    /// A page of messages as the asker sees it: without what is not for it, each with how far it
+    /// A page of messages as users of this kind see it: without what is not for them, each with how far it
     /// has come.
     pub(super) async fn page(
         &self,
         id: &str,
-        asker: &Asker,
+        role: Sender,
         page: Page,
         participants: &[Participant],
     ) -> Result<Vec<Message>, Problem> {
-        let role = sender(asker.role);
         let max = page.max() as usize;
         let (mut seen, mut wanted) = (VecDeque::new(), page);
         // Notes between the messages that a customer sees make no page shorter.

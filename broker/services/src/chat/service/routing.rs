@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use sampan_client::{Change as Presence, Message as Published, Topic, Watch};
+use sampan_client::{Change as Presence, Member, Message as Published, Topic, Watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tracing::warn;
 
@@ -15,23 +15,21 @@ use crate::chat::model::{Agent, AgentStatus, Conversation, EndReason, Name, Reas
 use crate::chat::rules::due::due;
 use crate::chat::rules::lifecycle::Event;
 use crate::chat::rules::queue::{Customer, Waiting};
-use crate::chat::rules::routing::{Match, SWEEP, route};
+use crate::chat::rules::routing::{Match, SWEEP, is_available, route};
 use crate::chat::store::Store;
 use crate::moment::Moment;
 use crate::service::Problem;
 use crate::store::Error;
 use crate::users::User;
 
-/// What a service says that has failed.
-const FAULT: u16 = 999;
 /// Where agents are present.
 const AGENTS: &str = "agents";
 /// How often it is noted that agents live.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Chats that are looked at in one round, those that wait longest.
-const ROUND_MAX: u32 = 1_000;
-/// Chats that are read at once.
-const PAGE: u32 = 200;
+const ROUND_MAX: u32 = 10_000;
+/// Chats of a kind whose days are over that are looked at in one round.
+const RESTED_MAX: u32 = 1_000;
 
 impl<S: Store, B: Blobs> Desk<S, B> {
     /// Finds agents for those that wait, for ever: when something has happened, and every 5 s.
@@ -52,18 +50,18 @@ impl<S: Store, B: Blobs> Desk<S, B> {
     /// One round: every match that can be made is claimed; what somebody else was faster with is
     /// the next round's.
     pub(super) async fn route(&self) -> Result<(), Problem> {
-        let chats = self.store.waiting(ROUND_MAX).await?;
-        if chats.is_empty() {
+        let agents = self.store.agents().await?;
+        if !agents.iter().any(|agent| is_available(agent, Moment::now())) {
             return Ok(());
         }
-        let agents = self.store.agents().await?;
+        let chats = self.store.waiting(ROUND_MAX).await?;
         let customers = self.customers(&chats).await?;
         let waiting = wait(&chats, &customers);
         for found in route(&self.settings.policy, &waiting, &agents, Moment::now()) {
             match self.claim(&found).await {
                 Ok(()) => {}
                 // Whoever was faster has changed the conversation, or has the slot.
-                Err(problem) if is_answered(&problem) => {}
+                Err(problem) if !problem.is_ours() => {}
                 // One that cannot be claimed holds up no other.
                 Err(problem) => {
                     let conversation = found.conversation_id.as_str();
@@ -95,7 +93,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
     pub(super) async fn sweep_active(&self) -> Result<(), Error> {
         for agent in self.store.agents().await? {
             for chat in self.store.of_agent(&agent.id).await? {
-                self.time(&chat.id, Some(&agent)).await?;
+                self.time(&chat, Some(&agent)).await;
             }
         }
         Ok(())
@@ -103,40 +101,31 @@ impl<S: Store, B: Blobs> Desk<S, B> {
 
     /// What is due of all others, whose times are days: they wake up, and are archived.
     pub(super) async fn sweep_all(&self) -> Result<(), Error> {
-        let agents: BTreeMap<String, Agent> =
-            self.store.agents().await?.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
-        let mut after = String::new();
-        loop {
-            let page = self.store.unarchived(&after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after.clone_from(&last.id);
-            for chat in &page {
-                let agent = chat.agent_id.as_ref().and_then(|id| agents.get(id));
-                if due(chat, agent, &self.settings.patience, Moment::now()).is_some() {
-                    self.time(&chat.id, agent).await?;
-                }
-            }
+        let (now, patience) = (Moment::now(), &self.settings.patience);
+        let resolved = now.before(patience.archived());
+        for chat in self.store.rested(now, resolved, RESTED_MAX).await? {
+            self.time(&chat, None).await;
         }
+        Ok(())
     }
 
-    /// Does what is due of one conversation.
-    async fn time(&self, id: &str, agent: Option<&Agent>) -> Result<(), Error> {
-        let Some(chat) = self.store.conversation(id).await? else { return Ok(()) };
+    /// Does what is due of one conversation; one of which it cannot be done holds up no other.
+    async fn time(&self, chat: &Conversation, agent: Option<&Agent>) {
         let patience = &self.settings.patience;
-        if due(&chat, agent, patience, Moment::now()).is_none() {
-            return Ok(());
+        if due(chat, agent, patience, Moment::now()).is_none() {
+            return;
         }
-        let done = self.change(id, |chat, at| async move {
-            let event = due(&chat, agent, patience, at);
+        let done = self.change(&chat.id, |chat, at| async move {
+            // Who has got it meanwhile is another agent, of whom the next sweep knows.
+            let is_same = chat.agent_id.as_ref() == agent.map(|agent| &agent.id);
+            let event = due(&chat, agent, patience, at).filter(|_| is_same);
             let event = event.ok_or_else(|| Problem::conflict("nothing is due any more"))?;
             Ok(Wish::from(event))
         });
-        match done.await {
-            Err(problem) if !is_answered(&problem) => {
-                warn!(%problem, conversation = id, "what is due of a chat could not be done");
-                Ok(())
-            }
-            _ => Ok(()),
+        if let Err(problem) = done.await
+            && problem.is_ours()
+        {
+            warn!(%problem, conversation = chat.id, "what is due of a chat could not be done");
         }
     }
 
@@ -163,39 +152,45 @@ impl<S: Store, B: Blobs> Desk<S, B> {
                     None => std::future::pending().await,
                 }
             };
-            let came = tokio::select! {
+            let changed = tokio::select! {
                 change = change => match change {
-                    Some(Presence::Changed { joined, .. }) if joined.is_empty() => false,
-                    Some(_) => true,
-                    None => { watch = None; false }
+                    Some(Presence::Changed { joined, left, .. }) => (joined, left),
+                    Some(_) => Default::default(),
+                    None => { watch = None; Default::default() }
                 },
-                _ = beats.tick() => true,
+                _ = beats.tick() => Default::default(),
             };
             if watch.is_none() {
                 watch = presence.watch().await.ok();
             }
-            if came && let Err(why) = self.note_agents(&presence).await {
+            if let Err(why) = self.note_agents(&presence, changed).await {
                 warn!(why, "it could not be noted which agents live");
             }
         }
     }
 
-    async fn note_agents(&self, presence: &sampan_client::Presence) -> Result<(), String> {
-        let members = presence.read().await.map_err(|error| error.to_string())?;
-        let ids: Vec<String> = match members.members.is_empty() && members.count > 0 {
-            // There are too many to be named: who is known to have been there still is, until it says
-            // otherwise.
-            true => {
+    /// Notes who of those that have changed lives; who of all, if nothing is said of a change.
+    async fn note_agents(
+        &self,
+        presence: &sampan_client::Presence,
+        (mut members, mut gone): (Vec<Member>, Vec<String>),
+    ) -> Result<(), String> {
+        let mut live = Vec::new();
+        if members.is_empty() && gone.is_empty() {
+            let all = presence.read().await.map_err(|error| error.to_string())?;
+            if all.members.is_empty() && all.count > 0 {
+                // There are too many to be named: who is known to have been there still is, until
+                // it says otherwise.
                 let known = self.store.agents().await.map_err(|error| error.to_string())?;
                 let is_on = |agent: &Agent| agent.status != AgentStatus::Offline;
-                known.into_iter().filter(is_on).map(|agent| agent.id).collect()
+                live.extend(known.into_iter().filter(is_on).map(|agent| agent.id));
             }
-            false => {
-                let live = members.members.into_iter().filter(|member| member.sessions > 0);
-                live.map(|member| member.user).collect()
-            }
-        };
-        self.store.seen(&ids, Moment::now()).await.map_err(|error| error.to_string())?;
+            members = all.members;
+        }
+        for Member { user, sessions, .. } in members {
+            if sessions > 0 { live.push(user) } else { gone.push(user) }
+        }
+        self.store.seen(&live, &gone, Moment::now()).await.map_err(|error| error.to_string())?;
         self.moved.notify_one();
         Ok(())
     }
@@ -231,11 +226,6 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         });
         Ok(known.collect())
     }
-}
-
-/// Whether a refusal says how things stand, and not that something has failed.
-fn is_answered(problem: &Problem) -> bool {
-    problem.code.0 / 100 == 9 && problem.code.0 != FAULT
 }
 
 fn wait<'a>(chats: &'a [Conversation], customers: &BTreeMap<String, Customer>) -> Vec<Waiting<'a>> {

@@ -10,7 +10,7 @@ use crate::chat::model::{
     Content, Conversation, Draft, Message, Origin, Receipt, Revision, Sender, Status,
 };
 use crate::chat::rules::content::{check, choose, is_same, is_visible};
-use crate::chat::rules::lifecycle::Event;
+use crate::chat::rules::lifecycle::{Event, step};
 use crate::chat::rules::revision::{Editor, delete, edit};
 use crate::chat::store::{Page, Room, Store};
 use crate::id::check_id;
@@ -19,6 +19,7 @@ use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 use crate::signature::{digest, hex};
+use tracing::warn;
 
 /// Conversations of a customer that may be unanswered at once, so that one customer does not fill the queue.
 const OPEN_MAX: u32 = 50;
@@ -45,10 +46,9 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         }
         check_open(&asked, &customer)?;
         let id = id_of(&[&customer, &asked.client_conversation_id]);
-        if asker.role == Role::Customer {
+        if asker.role == Role::Customer && self.store.conversation(&id).await?.is_none() {
             let own = self.store.of_customer(&customer, OPEN_MAX * 2).await?;
-            let others = own.iter().filter(|chat| chat.is_open() && chat.id != id).count();
-            if others >= OPEN_MAX as usize {
+            if own.iter().filter(|chat| chat.is_open()).count() >= OPEN_MAX as usize {
                 return Err(Problem::full("you have as many conversations as may be open"));
             }
         }
@@ -84,6 +84,11 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             // What was sent before stays sent, however the conversation stands since.
             Err(problem) => self.sent_before(asker, &draft, &id).await?.ok_or(problem)?,
         };
+        if !message.content.attachments.is_empty()
+            && let Err(error) = self.files.keep(&message.id).await
+        {
+            warn!(%error, "the files of a message are noted by the next sweep");
+        }
         self.note_typing(&draft.conversation_id, &asker.user, false).await?;
         Ok(message)
     }
@@ -122,6 +127,10 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             Sender::Agent if !draft.private => Some(Event::AgentWrote(asker.user.clone())),
             Sender::Agent | Sender::System => None,
         };
+        // What is refused takes no files.
+        if let Some(event) = &event {
+            step(chat, event.clone(), at)?;
+        }
         let user = User {
             owner_id: &asker.user,
             conversation_id: &chat.id,
@@ -208,6 +217,8 @@ impl<S: Store, B: Blobs> Desk<S, B> {
 
     /// Takes from a message what it said.
     pub(super) async fn delete(&self, asker: &Asker, asked: &Delete) -> Result<Message, Problem> {
+        // If nothing is deleted after all, the next sweep finds that the message has its files.
+        self.files.doubt(&asked.message_id).await?;
         self.rewrite(asker, &asked.message_id, delete).await
     }
 

@@ -11,6 +11,8 @@ mod step;
 
 use std::future::Future;
 
+use tracing::error;
+
 pub use self::mongo::MongoStore;
 pub(crate) use self::sql::SCHEMA;
 pub use self::sql::SqlStore;
@@ -20,8 +22,31 @@ use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::Error;
 
+/// What is chosen for an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Whether it takes chats.
+    pub status: AgentStatus,
+    /// When.
+    pub at: Moment,
+    /// Whether the agent itself has said so, and so lives.
+    pub is_own: bool,
+}
+
 /// The answer of a store.
 type Answer<T> = Result<T, Error>;
+
+/// What can be read of a list: one row that is damaged takes no other with it.
+fn readable<T>(rows: impl IntoIterator<Item = Answer<T>>) -> Answer<Vec<T>> {
+    let is_kept = |row: &Answer<T>| match row {
+        Err(error @ Error::Damaged(_)) => {
+            error!(%error, "a row is damaged, and is left out");
+            false
+        }
+        _ => true,
+    };
+    rows.into_iter().filter(is_kept).collect()
+}
 
 /// A store of chats. Events that are given to it leave if and only if the change is stored.
 pub trait Store: Clone + Send + Sync + 'static {
@@ -48,10 +73,12 @@ pub trait Store: Clone + Send + Sync + 'static {
         max: u32,
     ) -> impl Future<Output = Answer<Vec<Conversation>>> + Send;
 
-    /// Conversations that time may still change, by id, from behind `after`.
-    fn unarchived(
+    /// Conversations that were put aside until `woken` or earlier, and those that were resolved at
+    /// `resolved` or earlier; of each the earliest first, at most `max`.
+    fn rested(
         &self,
-        after: &str,
+        woken: Moment,
+        resolved: Moment,
         max: u32,
     ) -> impl Future<Output = Answer<Vec<Conversation>>> + Send;
 
@@ -117,17 +144,22 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// All agents, by id.
     fn agents(&self) -> impl Future<Output = Answer<Vec<Agent>>> + Send;
 
-    /// Notes what an agent has chosen, and that it lives; none if there is no such agent.
+    /// Notes what an agent has chosen; none if there is no such agent.
     fn set_status(
         &self,
         id: &str,
-        status: AgentStatus,
-        seen_at: Moment,
+        choice: Choice,
         events: &[Event],
     ) -> impl Future<Output = Answer<Option<Agent>>> + Send;
 
-    /// Notes that these agents live. One that has chosen to be offline stays as it was seen last.
-    fn seen(&self, ids: &[String], at: Moment) -> impl Future<Output = Answer<()>> + Send;
+    /// Notes which agents live and which have gone. One that has chosen to be offline stays as it
+    /// was seen last, and one that had gone before is gone since then.
+    fn seen(
+        &self,
+        live: &[String],
+        gone: &[String],
+        at: Moment,
+    ) -> impl Future<Output = Answer<()>> + Send;
 
     /// Counts the chats of all agents again; how many counts were wrong.
     fn recount(&self) -> impl Future<Output = Answer<u64>> + Send;

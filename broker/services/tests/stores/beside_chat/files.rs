@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use sampan_services::chat::files::{Begin, Files, Folder, Link, Uploaded, User};
-use sampan_services::chat::store::SqlStore;
+use sampan_services::chat::model::{Content, Message, Revision};
+use sampan_services::chat::rules::lifecycle::{Event, step};
+use sampan_services::chat::store::{Outcome, SqlStore, Step, Store};
 use sampan_services::service::Problem;
 use sampan_services::{Moment, Role};
 use tempfile::TempDir;
@@ -176,6 +178,60 @@ async fn a_file_is_its_owners_of_one_conversation_and_of_notes_for_agents_only()
         let link = Link { id: id.to_owned() };
         assert_eq!(code(files.link(&asker("cat", Role::Customer), &link).await), 904);
         files.link(&asker("bob", Role::Agent), &link).await.expect("agents see notes");
+    }
+}
+
+#[tokio::test]
+async fn files_of_a_message_stay_until_it_is_deleted() {
+    for (files, folder, site) in each().await {
+        let chats = SqlStore::new(&site.open());
+        let uploaded = brought(&files, &announced(PNG.len(), ""), PNG).await.expect("brought");
+        let it = Message { id: "m".to_owned(), ..crate::chat::message("c", "cat", "m1", "look") };
+        let taken = files.take(std::slice::from_ref(&uploaded.id), &message("m", false)).await;
+        let taken = taken.expect("taken");
+        let chat = chats.conversation("c").await.expect("read").expect("there");
+        let change = step(&chat, Event::CustomerWrote, Moment::now()).expect("allowed");
+        let said = Step::new(change, Moment::now()).message(it);
+        let Ok(Outcome::Done(said)) = chats.apply(&said).await else { panic!("stored") };
+        let next_day = Moment::now().after(Duration::from_secs(86_401));
+        // Nobody may have noted that it is stored, and one may have meant to delete it.
+        for doubted in [false, true] {
+            if doubted {
+                files.doubt("m").await.expect("noted");
+            }
+            files.sweep(next_day).await.expect("swept");
+            assert_eq!(fetched(&files, &taken[0].url).await.expect("there"), PNG);
+        }
+        files.doubt("m").await.expect("noted");
+        let deleted = Message { deleted_at: Some(Moment::now()), ..said[0].clone() };
+        let revision = Revision { content: Content::default(), until: Moment::now() };
+        assert_eq!(chats.rewrite(&said[0], &deleted, &revision).await, Ok(true));
+        assert_eq!(code(fetched(&files, &taken[0].url).await), 904, "at once");
+        let link = Link { id: uploaded.id };
+        assert_eq!(code(files.link(&asker("cat", Role::Customer), &link).await), 904);
+        files.sweep(next_day).await.expect("swept");
+        assert_eq!(count(folder.path()), 0, "{}", site.name);
+    }
+}
+
+#[tokio::test]
+async fn an_owner_has_a_hundred_files_of_which_no_message_is_known() {
+    for (files, _folder, _site) in each().await {
+        let cat = asker("cat", Role::Customer);
+        let small = announced(9, "");
+        for number in 0..100 {
+            let begun = files.begin(&cat, &small).await.expect("room");
+            if number == 0 {
+                let (id, token) = parts(&begun.path);
+                let mut upload = files.upload(id, token).await.expect("begun");
+                upload.write(b"some text").await.expect("written");
+                upload.end().await.expect("brought");
+                files.take(&[id.to_owned()], &message("refused", false)).await.expect("taken");
+            }
+        }
+        assert_eq!(code(files.begin(&cat, &small).await), 912);
+        files.keep("refused").await.expect("noted");
+        files.begin(&cat, &small).await.expect("that one counts no longer");
     }
 }
 

@@ -84,7 +84,11 @@ async fn a_link_rates_its_resolution_without_a_login() {
         assert_eq!(code(ratings.ask(&ask).await), 909, "not resolved");
         let chat = resolved(&chats, &chat).await;
         let asked = ratings.ask(&ask).await.expect("a link");
-        assert_eq!(code(ratings.ask(&ask).await), 909, "asked already");
+        assert_eq!(ratings.ask(&ask).await.expect("asked again"), asked, "the same link");
+        let other = begun(&chats, "other").await;
+        resolved(&chats, &other).await;
+        let of_other = Ask { conversation_id: "other".to_owned() };
+        assert_eq!(code(ratings.ask(&of_other).await), 909, "one question a week");
         let token = asked.path.strip_prefix("/v1/chat/ratings/c/").expect("a path");
         let linked = |rating| Linked { rating, comment: None };
         let by_link = async |chat: &str, token: &str, rating| {

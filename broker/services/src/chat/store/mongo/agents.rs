@@ -2,7 +2,7 @@
 
 use super::{MongoStore, pending};
 use crate::chat::model::{Agent, AgentStatus};
-use crate::chat::store::{Answer, Room};
+use crate::chat::store::{Answer, Choice, Room};
 use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::Error;
@@ -60,15 +60,19 @@ pub(super) async fn all(store: &MongoStore) -> Answer<Vec<Agent>> {
 pub(super) async fn set_status(
     store: &MongoStore,
     id: &str,
-    status: AgentStatus,
-    seen_at: Moment,
+    Choice { status, at, is_own }: Choice,
     events: &[Event],
 ) -> Answer<Option<Agent>> {
     let with_room = doc! { "_id": id, pending::LAST: { "$exists": false } };
-    let change = doc! {
-        "$set": { "status": status.name(), "last_seen_at": seen_at.as_ms() },
-        "$push": pending::push(&[], events)?,
+    let mut chosen = doc! { "status": status.name() };
+    if is_own {
+        chosen.insert("last_seen_at", at.as_ms());
+    }
+    let mut change = match status {
+        AgentStatus::Offline => gone(at),
+        _ => doc! { "$unset": { "offline_since": "" } },
     };
+    change.extend(doc! { "$set": chosen, "$push": pending::push(&[], events)? });
     let Some(stored) = store.agents().changed(with_room, change).await? else {
         return match find(store, id).await? {
             Some(_) => Err(pending::full()),
@@ -81,14 +85,26 @@ pub(super) async fn set_status(
     read(&stored).map(Some)
 }
 
-/// Notes that agents live, but for those who have chosen to be offline.
-pub(super) async fn seen(store: &MongoStore, ids: &[String], at: Moment) -> Answer<()> {
-    for id in ids {
-        let there = doc! { "_id": id, "status": { "$ne": AgentStatus::Offline.name() } };
-        let change = doc! { "$set": { "last_seen_at": at.as_ms() } };
-        store.agents().update(there, change).await?;
+/// Notes which agents live and which have gone, but for those who have chosen to be offline.
+pub(super) async fn seen(
+    store: &MongoStore,
+    live: &[String],
+    absent: &[String],
+    at: Moment,
+) -> Answer<()> {
+    let lives = doc! { "$set": { "last_seen_at": at.as_ms() }, "$unset": { "offline_since": "" } };
+    for (ids, change) in [(live, lives), (absent, gone(at))] {
+        for id in ids {
+            let there = doc! { "_id": id, "status": { "$ne": AgentStatus::Offline.name() } };
+            store.agents().update(there, change.clone()).await?;
+        }
     }
     Ok(())
+}
+
+/// The change that an agent is gone, since it went first.
+fn gone(at: Moment) -> Document {
+    doc! { "$min": { "offline_since": at.as_ms() } }
 }
 
 /// Takes a slot of an agent for a conversation; whether it had one.
@@ -129,6 +145,7 @@ fn read(found: &Document) -> Answer<Agent> {
         current_conversations: u32::try_from(chats).unwrap_or(u32::MAX),
         last_assigned_at: found.maybe_moment("last_assigned_at")?,
         last_seen_at: found.maybe_moment("last_seen_at")?,
+        offline_since: found.maybe_moment("offline_since")?,
         ..body
     })
 }

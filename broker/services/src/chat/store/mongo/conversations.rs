@@ -3,7 +3,7 @@
 use super::duty::{Duty, settle};
 use super::{MongoStore, pending};
 use crate::chat::model::{Conversation, Status};
-use crate::chat::store::Answer;
+use crate::chat::store::{Answer, readable};
 use crate::id::Id;
 use crate::moment::Moment;
 use crate::outbox::Event;
@@ -87,6 +87,7 @@ pub(super) fn columns(it: &Conversation, slot: Option<String>) -> Answer<Documen
         "waiting_since": it.waiting_since.map(Moment::as_ms),
         "snoozed_until": it.snoozed_until.map(Moment::as_ms),
         "last_message_at": it.last_message_at.as_ms(),
+        "resolved_at": it.resolved_at.map(Moment::as_ms),
         "version": number(it.version),
         "slot": slot,
         "body": json(it)?,
@@ -117,13 +118,18 @@ pub(super) async fn of_customer(
     all(store, own, doc! { "last_message_at": -1, "_id": -1 }, max).await
 }
 
-pub(super) async fn unarchived(
+pub(super) async fn rested(
     store: &MongoStore,
-    after: &str,
+    woken: Moment,
+    resolved: Moment,
     max: u32,
 ) -> Answer<Vec<Conversation>> {
-    let open = doc! { "_id": { "$gt": after }, "status": { "$ne": Status::Archived.name() } };
-    all(store, open, doc! { "_id": 1 }, max).await
+    let until = |at: Moment| doc! { "$lte": at.as_ms() };
+    let asleep = doc! { "status": Status::Waiting.name(), "snoozed_until": until(woken) };
+    let mut found = all(store, asleep, doc! { "snoozed_until": 1 }, max).await?;
+    let over = doc! { "status": Status::Resolved.name(), "resolved_at": until(resolved) };
+    found.extend(all(store, over, doc! { "resolved_at": 1 }, max).await?);
+    Ok(found)
 }
 
 async fn all(
@@ -135,7 +141,7 @@ async fn all(
     if max == 0 {
         return Ok(Vec::new());
     }
-    store.conversations().all(filter, fields(), order, max).await?.iter().map(read).collect()
+    readable(store.conversations().all(filter, fields(), order, max).await?.iter().map(read))
 }
 
 fn fields() -> Document {

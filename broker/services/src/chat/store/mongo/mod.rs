@@ -21,10 +21,8 @@ mod recount;
 mod schema;
 mod steps;
 
-use super::{Answer, Outcome, Page, Search, Step, Store};
-use crate::chat::model::{
-    Agent, AgentStatus, Assignment, Conversation, Message, Participant, Revision,
-};
+use super::{Answer, Choice, Outcome, Page, Search, Step, Store};
+use crate::chat::model::{Agent, Assignment, Conversation, Message, Participant, Revision};
 use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::mongo::{Collection, Mongo, shape};
@@ -86,8 +84,8 @@ impl Store for MongoStore {
         conversations::of_customer(self, customer_id, max).await
     }
 
-    async fn unarchived(&self, after: &str, max: u32) -> Answer<Vec<Conversation>> {
-        conversations::unarchived(self, after, max).await
+    async fn rested(&self, woken: Moment, resolved: Moment, max: u32) -> Answer<Vec<Conversation>> {
+        conversations::rested(self, woken, resolved, max).await
     }
 
     async fn apply(&self, step: &Step) -> Answer<Outcome> {
@@ -150,15 +148,14 @@ impl Store for MongoStore {
     async fn set_status(
         &self,
         id: &str,
-        status: AgentStatus,
-        seen_at: Moment,
+        choice: Choice,
         events: &[Event],
     ) -> Answer<Option<Agent>> {
-        agents::set_status(self, id, status, seen_at, events).await
+        agents::set_status(self, id, choice, events).await
     }
 
-    async fn seen(&self, ids: &[String], at: Moment) -> Answer<()> {
-        agents::seen(self, ids, at).await
+    async fn seen(&self, live: &[String], gone: &[String], at: Moment) -> Answer<()> {
+        agents::seen(self, live, gone, at).await
     }
 
     async fn recount(&self) -> Answer<u64> {

@@ -52,16 +52,32 @@ async fn take_lost(store: &MongoStore) -> Answer<u64> {
 /// Gives back the slots that no conversation names.
 async fn free_kept(store: &MongoStore) -> Answer<u64> {
     let mut wrong = 0;
-    for Taken { agent_id, conversation_id, slot } in taken(store, doc! {}).await? {
-        let own = doc! { "_id": &conversation_id };
-        if let Some(head) = head(store, own).await?
-            && (head.slot.as_ref() == Some(&slot) || !fence(store, &conversation_id, &head).await?)
-        {
-            continue;
+    for page in taken(store, doc! {}).await?.chunks(PAGE as usize) {
+        let named = named(store, page).await?;
+        for Taken { agent_id, conversation_id, slot } in page {
+            if named.contains(slot) {
+                continue;
+            }
+            let own = doc! { "_id": conversation_id };
+            if let Some(head) = head(store, own).await?
+                && (head.slot.as_ref() == Some(slot)
+                    || !fence(store, conversation_id, &head).await?)
+            {
+                continue;
+            }
+            wrong += u64::from(agents::free_slot(store, agent_id, slot).await?);
         }
-        wrong += u64::from(agents::free_slot(store, &agent_id, &slot).await?);
     }
     Ok(wrong)
+}
+
+/// Those of these slots that conversations name.
+async fn named(store: &MongoStore, slots: &[Taken]) -> Answer<BTreeSet<String>> {
+    let ids: Vec<&str> = slots.iter().map(|it| it.conversation_id.as_str()).collect();
+    let (those, fields) = (doc! { "_id": { "$in": ids } }, doc! { "slot": 1 });
+    let found = store.conversations().all(those, fields, doc! { "_id": 1 }, u32::MAX).await?;
+    let named = found.iter().filter_map(|it| it.maybe_text("slot").transpose());
+    named.collect()
 }
 
 /// Lets the number of free slots be what the taken ones leave.

@@ -21,6 +21,8 @@ pub(super) const SHAPE: Shape = Shape {
         plain(CONVERSATIONS, "queue", &["status", "waiting_since", "_id"]),
         plain(CONVERSATIONS, "agent", &["agent_id", "status"]),
         plain(CONVERSATIONS, "customer", &["customer_id", "last_message_at"]),
+        plain(CONVERSATIONS, "snoozed", &["status", "snoozed_until"]),
+        plain(CONVERSATIONS, "resolved", &["status", "resolved_at"]),
         plain(CONVERSATIONS, "pending", &["pending.id"]),
         unique(MESSAGES, "place", &["conversation_id", "seq"]),
         unique(MESSAGES, "once", &["conversation_id", "sender_id", "client_message_id"]),

@@ -93,7 +93,7 @@ fn duties(step: &Step, head: &Head, messages: &[Message]) -> Vec<(String, Duty)>
             reason: *reason,
             at: step.at,
         }),
-        Effect::FirstReply { .. } => Some(Duty::Replied { epoch: conversation.epoch, at: step.at }),
+        Effect::FirstReply => Some(Duty::Replied { epoch: conversation.epoch, at: step.at }),
         _ => None,
     };
     // A message that is not yet at its place is found by its id.

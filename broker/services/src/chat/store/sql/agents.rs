@@ -2,7 +2,7 @@
 
 use super::{add_all, json, name};
 use crate::chat::model::{Agent, AgentStatus, Assignment, EndReason};
-use crate::chat::store::{Answer, Room};
+use crate::chat::store::{Answer, Choice, Room};
 use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::{Database, Error, Query, Row, Work};
@@ -34,27 +34,47 @@ pub(super) async fn all(database: &Database) -> Answer<Vec<Agent>> {
 pub(super) async fn set_status(
     database: &Database,
     id: &str,
-    status: AgentStatus,
-    seen_at: Moment,
+    Choice { status, at, is_own }: Choice,
     events: &[Event],
 ) -> Answer<Option<Agent>> {
     let mut work = database.begin().await?;
-    let query =
-        Query::new("UPDATE agents SET status = $2, last_seen_at = $3 WHERE id = $1 RETURNING *");
-    let query = query.bind(id).bind(status.name()).bind(seen_at);
+    let query = Query::new(
+        "UPDATE agents SET status = $2, last_seen_at = COALESCE($3, last_seen_at), \
+         offline_since = CASE WHEN $4 = 1 THEN COALESCE(offline_since, $5) END \
+         WHERE id = $1 RETURNING *",
+    );
+    let query = query.bind(id).bind(status.name()).bind(is_own.then_some(at));
+    let query = query.bind(status == AgentStatus::Offline).bind(at);
     let Some(agent) = one(&mut work, query).await? else { return Ok(None) };
     add_all(&mut work, events).await?;
     work.commit().await?;
     Ok(Some(agent))
 }
 
-/// Notes that agents live, but for those who have chosen to be offline.
-pub(super) async fn seen(database: &Database, ids: &[String], at: Moment) -> Answer<()> {
+/// Notes which agents live and which have gone, but for those who have chosen to be offline.
+pub(super) async fn seen(
+    database: &Database,
+    live: &[String],
+    gone: &[String],
+    at: Moment,
+) -> Answer<()> {
     let mut work = database.begin().await?;
-    for id in ids {
-        let query =
-            Query::new("UPDATE agents SET last_seen_at = $2 WHERE id = $1 AND status <> 'offline'");
-        work.execute(query.bind(id).bind(at)).await?;
+    let notes = [
+        (
+            live,
+            "UPDATE agents SET last_seen_at = $2, offline_since = NULL \
+             WHERE id = $1 AND status <> 'offline'",
+        ),
+        (
+            gone,
+            "UPDATE agents SET offline_since = COALESCE(offline_since, $2) \
+             WHERE id = $1 AND status <> 'offline'",
+        ),
+    ];
+    for (ids, query) in notes {
+        for id in ids {
+            work.execute(Query::new(query).bind(id).bind(at)).await?;
+        }
     }
     work.commit().await
 }
@@ -175,6 +195,7 @@ fn read(row: &Row) -> Answer<Agent> {
         current_conversations: u32::try_from(row.get::<u64>("chats")?).unwrap_or(u32::MAX),
         last_assigned_at: row.get("last_assigned_at")?,
         last_seen_at: row.get("last_seen_at")?,
+        offline_since: row.get("offline_since")?,
         ..body
     })
 }

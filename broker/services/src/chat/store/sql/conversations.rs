@@ -2,15 +2,16 @@
 
 use super::json;
 use crate::chat::model::Conversation;
-use crate::chat::store::Answer;
+use crate::chat::store::{Answer, readable};
+use crate::moment::Moment;
 use crate::store::{Database, Query, Row, Work};
 
 /// Adds one; whether there was none of its id.
 pub(super) async fn insert(work: &mut Work<'_>, it: &Conversation) -> Answer<bool> {
     let query = Query::new(
         "INSERT INTO conversations (id, customer_id, agent_id, status, waiting_since, \
-         snoozed_until, last_message_at, version, body, next_seq) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
+         snoozed_until, last_message_at, resolved_at, version, body, next_seq) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
     );
     let query = columns(query, it)?.bind(it.next_seq.max(1));
     Ok(work.execute(query).await? == 1)
@@ -25,8 +26,9 @@ pub(super) async fn replace(
 ) -> Answer<Option<u64>> {
     let query = Query::new(
         "UPDATE conversations SET customer_id = $2, agent_id = $3, status = $4, \
-         waiting_since = $5, snoozed_until = $6, last_message_at = $7, version = $8, body = $9, \
-         next_seq = next_seq + $10 WHERE id = $1 AND version = $11 RETURNING next_seq",
+         waiting_since = $5, snoozed_until = $6, last_message_at = $7, resolved_at = $8, \
+         version = $9, body = $10, next_seq = next_seq + $11 \
+         WHERE id = $1 AND version = $12 RETURNING next_seq",
     );
     let taken = taken as u64;
     let query = columns(query, it)?.bind(taken).bind(it.version.saturating_sub(1));
@@ -36,11 +38,11 @@ pub(super) async fn replace(
     }
 }
 
-/// The first nine values.
+/// The first ten values.
 fn columns(query: Query, it: &Conversation) -> Answer<Query> {
     let query = query.bind(&it.id).bind(&it.customer_id).bind(it.agent_id.clone());
     let query = query.bind(it.status.name()).bind(it.waiting_since).bind(it.snoozed_until);
-    let query = query.bind(it.last_message_at).bind(it.version);
+    let query = query.bind(it.last_message_at).bind(it.resolved_at).bind(it.version);
     Ok(query.bind(json(it)?))
 }
 
@@ -77,20 +79,33 @@ pub(super) async fn of_customer(
     all(database, query.bind(customer_id).bind(i64::from(max))).await
 }
 
-pub(super) async fn unarchived(
+pub(super) async fn rested(
     database: &Database,
-    after: &str,
+    woken: Moment,
+    resolved: Moment,
     max: u32,
 ) -> Answer<Vec<Conversation>> {
-    let query = Query::new(
-        "SELECT body, next_seq FROM conversations WHERE status <> 'archived' AND id > $1 \
-         ORDER BY id LIMIT $2",
-    );
-    all(database, query.bind(after).bind(i64::from(max))).await
+    let mut found = Vec::new();
+    for (until, query) in [
+        (
+            woken,
+            "SELECT body, next_seq FROM conversations \
+             WHERE status = 'waiting' AND snoozed_until <= $1 ORDER BY snoozed_until LIMIT $2",
+        ),
+        (
+            resolved,
+            "SELECT body, next_seq FROM conversations \
+             WHERE status = 'resolved' AND resolved_at <= $1 ORDER BY resolved_at LIMIT $2",
+        ),
+    ] {
+        let query = Query::new(query).bind(until).bind(i64::from(max));
+        found.extend(all(database, query).await?);
+    }
+    Ok(found)
 }
 
 async fn all(database: &Database, query: Query) -> Answer<Vec<Conversation>> {
-    database.all(query).await?.iter().map(read).collect()
+    readable(database.all(query).await?.iter().map(read))
 }
 
 fn read(row: &Row) -> Answer<Conversation> {

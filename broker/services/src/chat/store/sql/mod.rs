@@ -11,10 +11,8 @@ mod schema;
 mod steps;
 
 pub(crate) use self::schema::SCHEMA;
-use super::{Answer, Outcome, Page, Search, Step, Store};
-use crate::chat::model::{
-    Agent, AgentStatus, Assignment, Conversation, Message, Participant, Revision,
-};
+use super::{Answer, Choice, Outcome, Page, Search, Step, Store};
+use crate::chat::model::{Agent, Assignment, Conversation, Message, Participant, Revision};
 use crate::moment::Moment;
 use crate::outbox::{self, Event};
 use crate::store::encoding::{json, name};
@@ -59,8 +57,8 @@ impl Store for SqlStore {
         conversations::of_customer(&self.0, customer_id, max).await
     }
 
-    async fn unarchived(&self, after: &str, max: u32) -> Answer<Vec<Conversation>> {
-        conversations::unarchived(&self.0, after, max).await
+    async fn rested(&self, woken: Moment, resolved: Moment, max: u32) -> Answer<Vec<Conversation>> {
+        conversations::rested(&self.0, woken, resolved, max).await
     }
 
     async fn apply(&self, step: &Step) -> Answer<Outcome> {
@@ -123,15 +121,14 @@ impl Store for SqlStore {
     async fn set_status(
         &self,
         id: &str,
-        status: AgentStatus,
-        seen_at: Moment,
+        choice: Choice,
         events: &[Event],
     ) -> Answer<Option<Agent>> {
-        agents::set_status(&self.0, id, status, seen_at, events).await
+        agents::set_status(&self.0, id, choice, events).await
     }
 
-    async fn seen(&self, ids: &[String], at: Moment) -> Answer<()> {
-        agents::seen(&self.0, ids, at).await
+    async fn seen(&self, live: &[String], gone: &[String], at: Moment) -> Answer<()> {
+        agents::seen(&self.0, live, gone, at).await
     }
 
     async fn recount(&self) -> Answer<u64> {

@@ -63,7 +63,7 @@ async fn follow(work: &mut Work<'_>, step: &Step, effect: &Effect) -> Answer<boo
             agents::free_slot(work, agent_id).await?;
             agents::end(work, &conversation.id, *epoch, *reason, step.at).await?;
         }
-        Effect::FirstReply { .. } => {
+        Effect::FirstReply => {
             agents::first_reply(work, &conversation.id, conversation.epoch, step.at).await?;
         }
         _ => {}
