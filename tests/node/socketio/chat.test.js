@@ -76,6 +76,8 @@ it("goes from the first word to the last, with who is there, who types and who h
   const lines = { ann: heard(customer, "message:receive"), amy: heard(amy, "message:receive") };
   const joined = await customer.emitWithAck("chat:join_conversation", conversationId);
   assert.ok(joined.ok && joined.conversation.id === conversationId, JSON.stringify(joined));
+  const twice = await customer.emitWithAck("conversation:join", conversationId);
+  assert.equal(twice.conversation.id, conversationId, "who is there already is told how things stand");
   await until("amy has it", async () => {
     const again = await amy.emitWithAck("conversation:join", { conversationId });
     return again.conversation.agent_id === "amy";

@@ -26,7 +26,7 @@ pub(super) const SHAPE: Shape = Shape {
         plain(CONVERSATIONS, "pending", &["pending.id"]),
         unique(MESSAGES, "place", &["conversation_id", "seq"]),
         unique(MESSAGES, "once", &["conversation_id", "sender_id", "client_message_id"]),
-        plain(MESSAGES, "words", &["words", "_id"]),
+        plain(MESSAGES, "words_newest", &["words", "updated_at", "_id"]),
         unique(AGENTS, "email", &["email"]),
         plain(AGENTS, "pending", &["pending.id"]),
         unique(ASSIGNMENTS, "epoch", &["conversation_id", "epoch"]),
