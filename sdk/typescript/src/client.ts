@@ -11,7 +11,7 @@ import { Presence } from "./presence.js";
 import type { State } from "./session/output.js";
 import { type MessageListener, type SubscribeOptions, Subscription } from "./subscription.js";
 import { checkedTopic } from "./topic.js";
-import type { Fetch } from "./transport/http.js";
+import { type Fetch, Refused, answered } from "./transport/http.js";
 import { type WebSocketConstructor, httpBase } from "./transport/transport.js";
 import type { Via, WireAck, WireMessage, WirePage } from "./wire.js";
 
@@ -115,6 +115,8 @@ export class Sampan<Events extends EventMap = EventMap> {
   readonly #events = new Map<string, Listeners<(payload: never, message: never) => void>>();
   readonly #anyEvent = new Listeners<(event: string, payload: unknown, message: Message) => void>();
   readonly #gzips: boolean;
+  readonly #base: string;
+  readonly #fetch: Fetch | undefined;
   readonly #name = `ts-${randomName()}`;
   readonly #unacked = new Set<Promise<WireAck>>();
   #keys = 0;
@@ -134,13 +136,15 @@ export class Sampan<Events extends EventMap = EventMap> {
     const seed = options.seed ?? Math.floor(Math.random() * 2 ** 32);
     const setup = { token: isFixed ? token : undefined, renewable: !isFixed, client, inflates: canGzip(), ways, pendingMax, pendingBytesMax, seed };
     this.#gzips = (options.gzip ?? true) && canGzip();
+    this.#base = httpBase(options.url);
+    this.#fetch = fetch || undefined;
     this.#status = this.#statusNow(undefined, undefined, "idle");
     this.#driver = new Driver(
       {
         setup,
-        base: httpBase(options.url),
+        base: this.#base,
         WebSocket: WebSocket || undefined,
-        fetch: fetch || undefined,
+        fetch: this.#fetch,
         provider: isFixed ? undefined : token,
       },
       {
@@ -299,6 +303,26 @@ export class Sampan<Events extends EventMap = EventMap> {
     const body = { topic: checkedTopic(topic), event, payload };
     const wire = await this.#ask<{ event?: string; content_type?: string }>("request", body, timeoutMs);
     return { event: wire.event, contentType: wire.content_type, payload: payloadOf(wire) as T };
+  }
+
+  /** The address of a path at the broker, such as that of a signed link. */
+  address(path: string): string {
+    return new URL(path, `${this.#base}/`).href;
+  }
+
+  /**
+   * Calls a path that needs no token, such as a signed link, without the session.
+   *
+   * @throws {SampanError} `refused`; `lost` if no answer came; `unavailable` without a `fetch`.
+   */
+  async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    if (!this.#fetch) throw new SampanError("unavailable", "there is no fetch here: give one");
+    try {
+      return await answered(await this.#fetch(this.address(path), init));
+    } catch (error) {
+      if (error instanceof Refused) throw SampanError.refused(error.refusal);
+      throw new SampanError("lost", String(error), { mayHaveHappened: true });
+    }
   }
 
   /** Reads one page of kept messages. */

@@ -4,6 +4,6 @@
  * @module
  */
 
-export { Chat, type HandOver, type OpenOptions, type Questions } from "./chat.js";
+export { Chat, type HandOver, type OpenOptions, type Questions, type Rate } from "./chat.js";
 export type * from "./model.js";
 export { Room, type RoomState, type Saying } from "./room.js";

@@ -134,3 +134,116 @@ export interface ChatEvents {
   "agent:transfer": { fromAgent: string; toAgent: string; epoch: number };
   "queue:position": QueuePlace;
 }
+
+/** What is found, the newest first. */
+export interface Found {
+  messages: ChatMessage[];
+  /** What `before` is for the next page, if there may be more. */
+  next?: string;
+}
+
+/** What a customer has said of a resolution. */
+export interface Rating {
+  id: string;
+  conversation_id: string;
+  /** Which of its resolutions. */
+  resolution_no: number;
+  /** Who had it when it was resolved. */
+  agent_id?: string;
+  /** 1, the worst, to 5, the best. */
+  rating: number;
+  comment?: string;
+  created_at: string;
+  updated_at: string;
+}
+
+/** A signed path at the broker, for whoever has it. */
+export interface SignedLink {
+  path: string;
+  /** When it no longer holds. */
+  expires_at: string;
+}
+
+/** A file that was brought. */
+export interface Uploaded {
+  /** What a message names it by. */
+  id: string;
+  file_name: string;
+  /** The type that its bytes have. */
+  mime_type: string;
+  size_bytes: number;
+  /** SHA-256 of the bytes in hexadecimal. */
+  sha256: string;
+}
+
+/** A text that agents call up by a shortcut. */
+export interface CannedResponse {
+  id: string;
+  scope: "personal" | "team" | "global";
+  /** Agent or team. */
+  owner: string;
+  shortcut: string;
+  /** `{{name}}` stands for a variable. */
+  text: string;
+}
+
+/** A number of times, milliseconds. */
+export interface Times {
+  count: number;
+  sum_ms: number;
+  max_ms: number;
+}
+
+/** Figures of chats, with what follows from them; null where there is nothing to divide by. */
+export interface FiguresShown {
+  conversations: number;
+  customer_messages: number;
+  first_response: Times;
+  /** Within two minutes. */
+  first_response_in_goal: number;
+  reply: Times;
+  resolution: Times;
+  /** Ratings of one to five. */
+  ratings: [number, number, number, number, number];
+  /** Mean seconds. */
+  first_response_s: number | null;
+  /** The share within two minutes. */
+  first_response_goal: number | null;
+  /** Mean seconds. */
+  resolution_s: number | null;
+  /** Messages of customers for each conversation. */
+  engagement: number | null;
+  /** Mean rating. */
+  satisfaction: number | null;
+}
+
+/** Figures of some days. */
+export interface ChatFigures {
+  total: FiguresShown;
+  /** By day of UTC and agent, in this order. */
+  days: (FiguresShown & { day: string; agent_id?: string })[];
+}
+
+/** A promise of how fast customers are answered, in seconds. */
+export interface ServicePolicy {
+  /** That of the id `default` is made to each conversation that begins. */
+  id: string;
+  first_response_s?: number | null;
+  next_response_s?: number | null;
+  resolution_s?: number | null;
+  /** The hours that count: spans of minutes for Monday to Sunday. All, if nothing is said. */
+  hours?: { time_zone: string; days: { from: number; to: number }[][]; holidays?: string[] } | null;
+}
+
+/** The promise to a conversation, and how it was kept. */
+export interface Promised {
+  conversation_id: string;
+  /** None was made without one. */
+  policy_id: string | null;
+  applied: {
+    state: "active" | "active_with_misses" | "hit" | "missed";
+    missed: { target: "first_response" | "next_response" | "resolution"; since: string; due: string }[];
+  };
+  /** When it is due next, if it is. */
+  due_at: string | null;
+}

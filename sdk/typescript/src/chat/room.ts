@@ -21,7 +21,7 @@ export interface RoomState {
   readonly conversation: Conversation | undefined;
   /** Messages in order, each with how far it has come. */
   readonly messages: readonly ChatMessage[];
-  /** What waits to be sent, in order. */
+  /** What is on its way, in order: each until it is among the messages. */
   readonly outgoing: readonly Draft[];
   /** Others who type. */
   readonly typing: readonly string[];
@@ -51,6 +51,8 @@ export class Room {
   readonly #outbox: Outbox;
   readonly #listeners = new Listeners<(state: RoomState) => void>();
   readonly #subscriptions: Subscription[] = [];
+  /** What the shop has but has not yet told, by the ids of its messages. */
+  readonly #answered = new Map<string, Draft>();
   #state: RoomState = {
     ready: false, error: undefined, conversation: undefined, messages: [], outgoing: [], typing: [], place: undefined,
   };
@@ -66,7 +68,7 @@ export class Room {
   /** @internal */
   constructor(client: Sampan, chat: Chat, id: string) {
     [this.id, this.#client, this.#chat] = [id, client, chat];
-    this.#outbox = new Outbox((draft) => chat.ask("send_message", draft), () => this.#changed());
+    this.#outbox = new Outbox((draft) => this.#say(draft), () => this.#changed());
     this.ready = this.#join();
     this.ready.catch((error: unknown) => this.#failed(error));
   }
@@ -162,6 +164,12 @@ export class Room {
     return subscription;
   }
 
+  async #say(draft: Draft): Promise<ChatMessage> {
+    const message = await this.#chat.ask("send_message", draft);
+    this.#answered.set(message.id, draft);
+    return message;
+  }
+
   /** How the conversation stands. */
   async #look(): Promise<void> {
     this.#transcript.snapshot(await this.#persist(() => this.#chat.join(this.id)));
@@ -224,12 +232,15 @@ export class Room {
 
   #changed(): void {
     const [known, now] = [this.#transcript, performance.now()];
+    for (const id of this.#answered.keys()) if (known.has(id)) this.#answered.delete(id);
+    // An answer may be here before its draft is taken from the outbox.
+    const outgoing = new Set([...this.#answered.values(), ...this.#outbox.drafts]);
     this.#state = {
       ready: this.#isReady,
       error: this.#error,
       conversation: known.conversation,
       messages: known.messages(),
-      outgoing: this.#outbox.drafts,
+      outgoing: [...outgoing],
       typing: known.typing(now),
       place: known.place,
     };

@@ -11,6 +11,8 @@ const ORDER: readonly Receipt[] = ["sent", "delivered", "read"];
 /** One conversation. */
 export class Transcript {
   #conversation: Conversation | undefined;
+  /** What was told of it before anything was known: the last of each kind. */
+  readonly #early = new Map<string, () => void>();
   #place: QueuePlace | undefined;
   #keep = KEEP;
   readonly #messages = new Map<string, ChatMessage>();
@@ -30,6 +32,11 @@ export class Transcript {
   /** Sequence of the last message that is known. */
   get last(): number {
     return Math.max(0, ...[...this.#messages.values()].map(({ seq }) => seq));
+  }
+
+  /** Whether a message is known. */
+  has(id: string): boolean {
+    return this.#messages.has(id);
   }
 
   /** Messages by sequence, each with how far it is known to have come. */
@@ -56,6 +63,9 @@ export class Transcript {
   /** The conversation as it stood when somebody came to look. */
   snapshot({ conversation, participants, messages }: Snapshot): void {
     if (conversation.version >= (this.#conversation?.version ?? 0)) this.#conversation = conversation;
+    // A status says whether anybody has it at all.
+    for (const kind of ["agent", "status"]) this.#early.get(kind)?.();
+    this.#early.clear();
     for (const { user_id, delivered_seq, read_seq } of participants) this.#come(user_id, delivered_seq, read_seq);
     for (const message of messages) this.add(message);
   }
@@ -107,6 +117,7 @@ export class Transcript {
 
   #change(version: number, change: Partial<Conversation>): void {
     const before = this.#conversation;
+    if (!before) this.#early.set("status", () => this.#change(version, change));
     if (!before || version <= before.version) return;
     this.#conversation = { ...before, ...change, ...(version === Infinity ? {} : { version }) };
     if (this.#conversation.status !== "active") this.#conversation.agent_id = undefined;
@@ -114,6 +125,7 @@ export class Transcript {
 
   #given(agent_id: string, epoch: number): void {
     const before = this.#conversation;
+    if (!before) this.#early.set("agent", () => this.#given(agent_id, epoch));
     if (before && epoch > before.epoch) this.#conversation = { ...before, agent_id, epoch };
   }
 

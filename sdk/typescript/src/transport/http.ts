@@ -32,9 +32,7 @@ export class Http {
   /** The answer of a call. @throws {Refused} for a problem, or what `fetch` throws. */
   async call(path: string, init: RequestInit & { headers?: Record<string, string> }): Promise<Response> {
     const headers = { authorization: `Bearer ${this.token}`, ...init.headers };
-    const response = await this.#fetch(`${this.#base}${path}`, { cache: "no-store", ...init, headers });
-    if (response.ok) return response;
-    throw await refused(response);
+    return answered(await this.#fetch(`${this.#base}${path}`, { cache: "no-store", ...init, headers }));
   }
 
   /** The JSON that a call with a JSON body answers. */
@@ -47,6 +45,12 @@ export class Http {
   async get(path: string, signal: AbortSignal): Promise<unknown> {
     return (await this.call(path, { signal })).json();
   }
+}
+
+/** The answer, if it is one. @throws {Refused} for a problem, or an error that says the status. */
+export async function answered(response: Response): Promise<Response> {
+  if (response.ok) return response;
+  throw await refused(response);
 }
 
 async function refused(response: Response): Promise<Error> {

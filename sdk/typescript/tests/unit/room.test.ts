@@ -93,3 +93,24 @@ test("a conversation that is refused says why, and one that is closed first take
   await assert.rejects(closed.ready, { kind: "closed" });
   assert.equal(asked.length, 1);
 });
+
+test("what is said is shown all the time, and once: as outgoing until it is among the messages", async () => {
+  const { chat, subscriptions } = fake((topic) => {
+    if (topic === "chat.join_conversation") return { conversation, participants: [], messages: [said(1)], last_seq: 1 };
+    return topic === "chat.send_message" ? said(3, "ann") : {};
+  });
+  const room = chat.room("c");
+  await room.ready;
+  const shown: string[] = [];
+  room.onChange(({ messages, outgoing }) => {
+    shown.push([...messages.map(({ seq }) => `${seq}`), ...outgoing.map(({ content }) => `(${content.text})`)].join(" "));
+  });
+  await room.send("3");
+  assert.equal(shown.at(-1), "1 (3)", "it has been answered, and not been told");
+  const [main] = subscriptions;
+  for (const seq of [2, 3]) main?.tell({ event: "message:receive", payload: said(seq, "ann"), timeMs: 0 } as unknown as Message);
+  await turn();
+  assert.ok(shown.every((line) => ["1 (3)", "1 2 (3)", "1 2 3"].includes(line)), shown.join(" | "));
+  assert.equal(shown.at(-1), "1 2 3");
+  room.close();
+});

@@ -47,6 +47,18 @@ test("a snapshot and the events around it give the same, in whatever order they 
   assert.deepEqual(lines(late), lines(early));
 });
 
+test("what is told while the snapshot is on its way is not lost", () => {
+  const transcript = new Transcript();
+  const told = (name: "conversation:status" | "agent:assigned", payload: object) =>
+    transcript.event(name, payload as never, "ann", 0, 0);
+  told("agent:assigned", { agentId: "bob", epoch: 1, reason: "auto" });
+  told("conversation:status", { old: "waiting", new: "active", version: 2 });
+  transcript.snapshot({ conversation: { ...conversation(1), status: "waiting", epoch: 0 }, participants: [], messages: [], last_seq: 0 });
+  assert.deepEqual([transcript.conversation?.status, transcript.conversation?.agent_id], ["active", "bob"]);
+  told("agent:assigned", { agentId: "old", epoch: 1, reason: "auto" });
+  assert.equal(transcript.conversation?.agent_id, "bob");
+});
+
 test("a receipt is that of others, and never goes back", () => {
   const transcript = new Transcript();
   transcript.add(said(1));
