@@ -207,6 +207,10 @@ impl<S: Store, B: Blobs> Files<S, B> {
         if !self.shelf.begin(&file, &blob).await? {
             return Err(Refusal::Conflict("the file is being uploaded").into());
         }
+        if !file.blob.is_empty() {
+            // What an upload that was cut off has left, perhaps with its process.
+            self.blobs.remove(&file.blob).await.map_err(failed)?;
+        }
         let writing = self.blobs.create(&blob).await.map_err(failed)?;
         let (shelf, blobs) = (self.shelf.clone(), self.blobs.clone());
         Ok(Upload::new(shelf, blobs, file, blob, writing, place))

@@ -91,16 +91,16 @@ impl<B: Blobs> Upload<B> {
         }
         let (mime_type, shown) = sniff(&self.head, &self.file.declared_type)?;
         let writing = self.writing.take().ok_or_else(|| Problem::fault("the file has ended"))?;
+        let known = self.shelf.find(&self.file.id).await?;
+        if known.is_none_or(|known| known.blob != self.blob) {
+            return Err(begun_again());
+        }
         writing.end().await.map_err(failed)?;
         let sha256 = hex(&std::mem::take(&mut self.digest).end());
         let is_inline = shown == Shown::Inline;
         let bytes = Bytes { mime_type: mime_type.to_owned(), is_inline, sha256: sha256.clone() };
         if !self.shelf.end(&self.file.id, &self.blob, &bytes).await? {
-            return Err(Refusal::Conflict("the file was uploaded meanwhile").into());
-        }
-        if !self.file.blob.is_empty() {
-            // What an upload that was cut off has left.
-            self.blobs.remove(&self.file.blob).await.map_err(failed)?;
+            return Err(begun_again());
         }
         Ok(Uploaded {
             id: self.file.id.clone(),
@@ -123,6 +123,10 @@ impl<B: Blobs> Upload<B> {
     fn announced(&self) -> u64 {
         u64::try_from(self.file.size_bytes).unwrap_or(0)
     }
+}
+
+fn begun_again() -> Problem {
+    Refusal::Conflict("the file was uploaded meanwhile").into()
 }
 
 fn wrong_size() -> Problem {
