@@ -76,7 +76,7 @@ real-stock: setup ## a shop of every Debian package: a thousand viewers, fifty c
 real-orders: setup ## five thousand orders, a carrier that tells in any order or not at all, and five kills
 	SAMPAN_ORDERS=5000 $(CARGO) test --package sampan --test e2e $(LOCKED) orders:: -- --nocapture
 
-real-bulk: setup ## a hundred thousand notifications, a provider that fails now and then, and two kills
+real-bulk: setup setup-stores ## a hundred thousand notifications, a provider that fails now and then, and two kills
 	SAMPAN_BULK=100000 $(CARGO) test --package sampan --test e2e $(LOCKED) notifications::a_bulk -- --nocapture
 
 real-chat: setup setup-stores ## ten thousand lines of real prose through chats, on each store, and a crash

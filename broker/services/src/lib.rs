@@ -5,6 +5,7 @@
 //! frame are the shell around them.
 
 pub mod chat;
+mod days;
 pub mod figures;
 pub mod http;
 mod id;

@@ -26,13 +26,13 @@ where
 
 /// What shards are told of these groups. The services of the process work in those that ship.
 pub(super) fn rules(groups: &[Group], has_services: bool) -> Result<Vec<GroupRule>, Error> {
+    let shipped = GroupRule::shipped();
     let mut rules: Vec<GroupRule> = Vec::with_capacity(groups.len());
     for group in groups {
         let rule = group.rule()?;
         if rules.iter().any(|known| known.name == rule.name) {
             return Err(refused(&group.name, "is there twice".to_owned()));
         }
-        let shipped = GroupRule::shipped();
         let other = shipped.iter().find(|own| own.name == rule.name && **own != rule);
         if let (Some(own), true) = (other, has_services) {
             let why = format!(

@@ -2,11 +2,10 @@
 //! content.
 
 mod asked;
-mod days;
 mod service;
 mod store;
 
+pub use crate::days::Days;
 pub use asked::{Counts, Day, Figures, Shown, Wanted};
-pub use days::Days;
 pub use service::{FIGURES, serve};
 pub use store::Ledger;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::asked::{Counts, Day, Figures, Shown, Wanted};
-use super::days::Days;
 use super::store::Ledger;
 use crate::chat::course::Courses;
 use crate::chat::rules::figures::Figures as OfChat;
+use crate::days::Days;
 use crate::role::Role;
 use crate::service::{Host, Problem};
 

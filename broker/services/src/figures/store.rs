@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::asked::Counts;
-use super::days::Days;
+use crate::days::{self, Days};
 use crate::store::{Database, Error, Query, Row, both};
 
 /// What the tables of all services tell by day.
@@ -68,7 +68,7 @@ impl Ledger {
         for (text, read) in COUNTED {
             let query = Query::new(both(text)).bind(from).bind(until);
             for row in self.0.all(query).await? {
-                read(&row, all.entry(Days::name(row.get("day")?)).or_default())?;
+                read(&row, all.entry(days::numbered(row.get("day")?)).or_default())?;
             }
         }
         Ok(all)

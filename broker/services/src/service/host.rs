@@ -160,25 +160,16 @@ impl Host {
         let (database, counters) = (self.database.clone(), self.counters.clone());
         let state = state.clone();
         let work = move || work(state.clone());
-        let mut stop = self.stop.subscribe();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = sweep::run(database, name, every, counters, work) => {}
-                _ = stop.wait_for(|stop| *stop) => {}
-            }
-            format!("the sweep {name} has ended")
-        });
+        self.beside(name, sweep::run(database, name, every, counters, work));
     }
 
     /// Runs something beside the services until they stop.
     pub fn beside(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
-        let mut stop = self.stop.subscribe();
-        self.tasks.spawn(async move {
+        self.beside_to_its_end(name, |mut stop| async move {
             tokio::select! {
                 () = work => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
-            format!("{name} has ended")
         });
     }
 

@@ -14,7 +14,7 @@ use crate::chat::rules::course::Heard;
 use crate::chat::rules::figures::Figures;
 use crate::chat::service::Nothing;
 use crate::chat::store::Store;
-use crate::figures::Days;
+use crate::days::Days;
 use crate::moment::Moment;
 use crate::role::Role;
 use crate::service::{Asker, Host, Problem};

@@ -8,6 +8,7 @@ use crate::chat::rules::averages::{RATINGS, RATINGS_MIN, REPLIES};
 use crate::chat::rules::course::{Counted, Course};
 use crate::chat::rules::figures::{Book, Fact, Figures, Times};
 use crate::chat::rules::sla::Applied;
+use crate::days;
 use crate::moment::Moment;
 use crate::store::encoding::json;
 use crate::store::{Database, Error, Query, Row, Schema, Work, both, each};
@@ -156,7 +157,7 @@ impl Courses {
              CAST(SUM(replies_ms) AS BIGINT) AS ms FROM chat_figures \
              WHERE day > $1 AND agent_id <> '' GROUP BY agent_id HAVING SUM(replies) > 0",
         );
-        for row in self.0.all(query.bind(day(now.before(REPLIES)))).await? {
+        for row in self.0.all(query.bind(days::of(now.before(REPLIES)))).await? {
             let times = Times { count: row.get("n")?, sum_ms: row.get("ms")?, max_ms: 0 };
             all.entry(row.get("agent_id")?).or_default().response_s = times.mean_s();
         }
@@ -238,11 +239,6 @@ fn figures(row: &Row) -> Result<Figures, Error> {
     })
 }
 
-/// The day of a moment, of UTC.
-pub(super) fn day(at: Moment) -> String {
-    at.to_string().chars().take(10).collect()
-}
-
 /// The course of a conversation, which nobody else changes until the transaction ends.
 pub(super) async fn lock(work: &mut Work<'_>, id: &str) -> Result<Option<Kept>, Error> {
     let text = each(
@@ -294,7 +290,7 @@ pub(super) async fn count(work: &mut Work<'_>, all: &[Counted]) -> Result<(), Er
     let mut book = Book::default();
     for (agent, fact, at) in all {
         if !matches!(fact, Fact::Rated(_)) {
-            book.add(&day(*at), agent.as_deref(), *fact);
+            book.add(&days::of(*at), agent.as_deref(), *fact);
         }
     }
     for (day, agent, figures) in book.rows() {

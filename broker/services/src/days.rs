@@ -4,7 +4,7 @@ use crate::moment::Moment;
 use crate::service::Problem;
 
 /// Milliseconds of a day.
-pub(super) const DAY_MS: i64 = 86_400_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;
 /// Days of one answer.
 const MAX: i64 = 400;
 
@@ -38,11 +38,16 @@ impl Days {
     pub fn moments(&self) -> (Moment, Moment) {
         (Moment::from_ms(self.first * DAY_MS), Moment::from_ms((self.last + 1) * DAY_MS))
     }
+}
 
-    /// The name of a day by its number since 1970.
-    pub(super) fn name(day: i64) -> String {
-        Moment::from_ms(day * DAY_MS).to_string().chars().take(10).collect()
-    }
+/// The name of the day of a moment.
+pub(crate) fn of(at: Moment) -> String {
+    at.to_string().chars().take(10).collect()
+}
+
+/// The name of a day by its number since 1970.
+pub(crate) fn numbered(day: i64) -> String {
+    of(Moment::from_ms(day * DAY_MS))
 }
 
 #[cfg(test)]
@@ -54,7 +59,10 @@ mod tests {
         let (from, to) = Days::parse("2026-02-28", "2026-03-01").unwrap().moments();
         assert_eq!(from.to_string(), "2026-02-28T00:00:00.000Z");
         assert_eq!(to.to_string(), "2026-03-02T00:00:00.000Z");
-        assert_eq!(Days::name(from.day()), "2026-02-28");
+        assert_eq!(
+            (numbered(from.day()), of(from)),
+            ("2026-02-28".to_owned(), "2026-02-28".to_owned())
+        );
         for (from, to, field) in [
             ("yesterday", "2026-03-01", "from"),
             ("2026-02-30", "2026-03-01", "from"),
