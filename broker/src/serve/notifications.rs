@@ -5,7 +5,7 @@ use sampan_services::notifications::model::{Template, Trigger};
 use sampan_services::notifications::{
     Accepted, BULK, BULK_CANCEL, BULK_GET, BULK_REFUSED, BULK_RESUME, BulkPart, BulkWanted, CANCEL,
     DEVICE_PUT, DEVICE_REMOVE, DEVICES, DeliveryOf, Device, DeviceGone, DevicePut, Devices, FAILED,
-    Failed, GET_SENT, INBOX, Inbox, MARK, Mark, PREFERENCES, PREFERENCES_PUT, PREVIEW, Preferences,
+    Failed, GET, INBOX, Inbox, MARK, Mark, PREFERENCES, PREFERENCES_PUT, PREVIEW, Preferences,
     Preview, PreviewWanted, Progress, REPLAY, RefusedItems, Replay, Report, SEND, SUPPRESS,
     SUPPRESSIONS, Suppress, Suppressions, TEMPLATE_PUT, TEMPLATES, TemplatePut, Templates,
     UNSUPPRESS, Updated, WEBPUSH_KEY, Wanted, WebPushKey,
@@ -51,7 +51,7 @@ fn sending() -> Vec<Forward> {
         ),
         Forward::get::<Report>(
             "/v1/notifications/{notification_id}",
-            GET_SENT,
+            GET,
             "A notification with all that came of it",
         )
         .with(&[ID]),

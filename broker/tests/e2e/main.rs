@@ -25,4 +25,5 @@ mod prose;
 mod refusals;
 mod routing;
 mod services;
+mod telling;
 mod tokens;

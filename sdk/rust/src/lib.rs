@@ -42,6 +42,7 @@ pub mod inventory;
 mod job;
 mod link;
 mod message;
+pub mod notifications;
 mod options;
 pub mod orders;
 mod presence;

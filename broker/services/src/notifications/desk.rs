@@ -7,7 +7,7 @@ use super::counters::Counters;
 use super::model::{Channel, Template, Trigger};
 use super::rules::sms;
 use super::rules::template::{choose, render};
-use super::store::{Notifications, Sent};
+use super::store::{Notifications, Sent, quiet};
 use crate::id::check_id;
 use crate::outbound::Reach;
 use crate::role::Role;
@@ -139,7 +139,7 @@ impl Desk {
     ) -> Result<Preferences, Problem> {
         let user = whose(&asker, told.user_id.as_ref())?;
         if let Some(hours) = &told.quiet_hours {
-            hours.check(hours.tz.as_deref().unwrap_or("UTC"))?;
+            quiet(hours, hours.tz.as_deref().unwrap_or("UTC"))?;
         }
         self.store.choose(&user, &told).await?;
         Ok(self.store.preferences(&user).await?)
@@ -171,7 +171,7 @@ impl Desk {
         let templates = self.store.templates().await?;
         let template = choose(&templates, asked.kind, asked.channel, &asked.locale)
             .map_err(|why| Problem::field("channel", &why.to_string()))?;
-        let said = render(template, &asked.data, 0)
+        let said = render(template, asked.data.as_ref(), 0)
             .map_err(|why| Problem::field("data", &why.to_string()))?;
         let sms_parts = (asked.channel == Channel::Sms).then(|| sms::parts(&said.body).count);
         let template_id = template.id.clone();

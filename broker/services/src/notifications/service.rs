@@ -3,6 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use sampan_client::notifications::{
+    BULK, BULK_CANCEL, BULK_GET, BULK_REFUSED, BULK_RESUME, CANCEL, DEVICE_PUT, DEVICE_REMOVE,
+    DEVICES, FAILED, GET, INBOX, MARK, PREFERENCES, PREFERENCES_PUT, PREVIEW, REPLAY, SEND,
+    SUPPRESS, SUPPRESSIONS, TEMPLATE_PUT, TEMPLATES, TRIGGER, UNSUPPRESS, WEBPUSH_KEY,
+};
 use sampan_client::{Error, Failure, Job, Pattern};
 
 use super::counters::Counters;
@@ -13,44 +18,8 @@ use super::store::{Notifications, Sent};
 use crate::role::Role;
 use crate::service::{Host, Problem};
 
-/// The topic on which a service asks for a notification, and the group that works on it.
-pub const TRIGGER: &str = "notify.trigger";
 /// The group of those who work on what is asked for on [`TRIGGER`].
 pub const GROUP: &str = "notifications";
-
-macro_rules! topics {
-    ($($name:ident = $topic:literal, $text:literal;)*) => {
-        $(#[doc = $text]
-        pub const $name: &str = $topic;)*
-    };
-}
-
-topics! {
-    SEND = "notify.send", "The topic on which a notification is sent.";
-    GET_SENT = "notify.get", "The topic on which it is asked what came of one.";
-    CANCEL = "notify.cancel", "The topic on which one is taken back.";
-    REPLAY = "notify.replay", "The topic on which a delivery is tried anew.";
-    FAILED = "notify.failed", "The topic on which deliveries are asked for that were given up.";
-    INBOX = "notify.inbox", "The topic on which a user reads its inbox.";
-    MARK = "notify.mark", "The topic on which a user says what it has seen and read.";
-    DEVICE_PUT = "notify.device_put", "The topic on which a device registers.";
-    DEVICE_REMOVE = "notify.device_remove", "The topic on which a device is forgotten.";
-    DEVICES = "notify.devices", "The topic on which a user's devices are asked for.";
-    PREFERENCES = "notify.preferences", "The topic on which it is asked what a user has chosen.";
-    PREFERENCES_PUT = "notify.preferences_put", "The topic on which a user chooses.";
-    TEMPLATES = "notify.templates", "The topic on which the templates are asked for.";
-    TEMPLATE_PUT = "notify.template_put", "The topic on which a template is written.";
-    PREVIEW = "notify.preview", "The topic on which a template is tried.";
-    SUPPRESS = "notify.suppress", "The topic on which an address gets nothing more.";
-    UNSUPPRESS = "notify.unsuppress", "The topic on which it gets something again.";
-    SUPPRESSIONS = "notify.suppressions", "The topic on which such addresses are asked for.";
-    WEBPUSH_KEY = "notify.webpush_key", "The topic on which a browser asks whom it subscribes for.";
-    BULK = "notify.bulk_part", "The topic on which a part of a bulk job is told.";
-    BULK_GET = "notify.bulk_get", "The topic on which it is asked how far a job is.";
-    BULK_REFUSED = "notify.bulk_refused", "The topic on which its refused items are asked for.";
-    BULK_CANCEL = "notify.bulk_cancel", "The topic on which a job is stopped.";
-    BULK_RESUME = "notify.bulk_resume", "The topic on which a stopped job goes on.";
-}
 
 /// Jobs of the group that are asked for at once.
 const BATCH: u32 = 100;
@@ -75,7 +44,7 @@ pub async fn serve(
     let desk = Desk { store: store.clone(), counters: counters.clone(), reach };
     let (all, shop) = (Role::ALL, Role::OPERATORS);
     host.answer(&desk, SEND, shop, Desk::send).await?;
-    host.answer(&desk, GET_SENT, all, Desk::get).await?;
+    host.answer(&desk, GET, all, Desk::get).await?;
     host.answer(&desk, CANCEL, shop, Desk::cancel).await?;
     host.answer(&desk, REPLAY, shop, Desk::replay).await?;
     host.answer(&desk, FAILED, shop, Desk::failed).await?;

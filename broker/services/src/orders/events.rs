@@ -29,7 +29,7 @@ pub(super) fn changed(update: &OrderStatusUpdate) -> Result<Vec<Event>, Error> {
     let trigger = Trigger {
         user_id: update.customer_id.clone(),
         kind: Kind::OrderStatusUpdate,
-        data: json!(update),
+        data: json!(update).into(),
         channels: Some(vec![Channel::Push]),
         priority: None,
         ttl: None,

@@ -108,12 +108,16 @@ impl Fake {
 
     /// Tells one topic's subscribers of offsets that nobody gets.
     pub(crate) fn gap(&self, topic: &str, from: u64, to: u64) {
-        let mut state = self.state();
-        let id = state.logs[&Topic::parse(topic).expect("valid")].id;
+        let (mut state, topic) = (self.state(), Topic::parse(topic).expect("valid"));
+        let id = state.logs[&topic].id;
         let body = control::Gap { epoch: 1, from, to, reason: GapReason::Retention.number() };
         let header = Header { topic_id: id, ..Header::new(Kind::Gap) };
         let frame = control::encode_with(header, &body).expect("small");
-        state.sessions.values_mut().for_each(|session| session.offer(frame.clone()));
+        let hears = |session: &&mut Session| {
+            session.subscriptions.values().any(|pattern| pattern.matches(&topic))
+        };
+        let sessions = state.sessions.values_mut().filter(hears);
+        sessions.for_each(|session| session.offer(frame.clone()));
     }
 
     fn flush(&self, session: u64) {

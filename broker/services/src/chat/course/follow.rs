@@ -109,7 +109,8 @@ async fn notify(
         data: json!({
             "conversation_id": id, "message_id": message.id,
             "sender_name": context.sender_name, "text": said,
-        }),
+        })
+        .into(),
         channels: Some(vec![Channel::Push]),
         priority: None,
         ttl: None,

@@ -89,10 +89,7 @@ pub(super) async fn live(
         "SELECT id, provider FROM devices WHERE user_id = $1 AND disabled_at IS NULL ORDER BY id",
     );
     let rows = work.all(query.bind(user)).await?;
-    let one = |row: &Row| {
-        let provider: DeviceProvider = row.named("provider")?;
-        Ok((row.get("id")?, provider.sender()))
-    };
+    let one = |row: &Row| Ok((row.get("id")?, sender(row.named("provider")?)));
     rows.iter().map(one).collect()
 }
 
@@ -145,14 +142,12 @@ pub(super) async fn retire_silent(work: &mut Work<'_>, now: Moment) -> Result<u6
     work.execute(query.bind(now).bind(now.before(SILENT_MAX))).await
 }
 
-impl DeviceProvider {
-    /// Who sends there, as deliveries name it.
-    const fn sender(self) -> &'static str {
-        match self {
-            DeviceProvider::Firebase => "fcm",
-            DeviceProvider::Apn => "apns",
-            DeviceProvider::WebPush => "webpush",
-        }
+/// Who sends to a device, as deliveries name it.
+const fn sender(provider: DeviceProvider) -> &'static str {
+    match provider {
+        DeviceProvider::Firebase => "fcm",
+        DeviceProvider::Apn => "apns",
+        DeviceProvider::WebPush => "webpush",
     }
 }
 

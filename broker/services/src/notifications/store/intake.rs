@@ -88,7 +88,7 @@ pub(super) async fn accept(
     for channel in channels {
         let template = choose(&stored, trigger.kind, channel, &locale).map_err(unsaid)?;
         let badge = u32::try_from(unread).unwrap_or(u32::MAX).saturating_add(1);
-        let said = render(template, &trigger.data, badge).map_err(unsaid)?;
+        let said = render(template, trigger.data.as_ref(), badge).map_err(unsaid)?;
         let content = Content {
             kind: trigger.kind,
             title: said.title,
@@ -97,7 +97,7 @@ pub(super) async fn accept(
             icon_url: template.icon_url.clone(),
             sound: template.sound.clone(),
             badge: Some(said.badge),
-            data: trigger.data.clone(),
+            data: trigger.data.as_ref().clone(),
             locale: locale.clone(),
         };
         if channel == Channel::Push && json(&content)?.len() > PUSH_BYTES_MAX {
@@ -170,7 +170,7 @@ fn checked(trigger: &Trigger) -> Result<Vec<Channel>, Problem> {
             return Err(Problem::field(field, "1 to 255 bytes without control characters"));
         }
     }
-    if !trigger.data.is_object() || json(&trigger.data)?.len() > DATA_BYTES_MAX {
+    if !trigger.data.as_ref().is_object() || json(&trigger.data)?.len() > DATA_BYTES_MAX {
         return Err(Problem::field("data", "an object of at most 16 KiB"));
     }
     let mut channels = trigger.channels.clone().unwrap_or_else(|| Channel::DEFAULT.to_vec());
@@ -318,7 +318,7 @@ async fn show(
         body,
         action_url,
         icon_url,
-        data,
+        data: data.into(),
         priority: parcel.priority,
         created_at: now,
         seen_at: None,
@@ -333,10 +333,20 @@ async fn show(
 
 /// What takes the place of an older one on a device: all of one type about the same thing.
 fn collapse(trigger: &Trigger) -> Option<String> {
-    let about = trigger.data.get(trigger.kind.subject()?)?.as_str()?;
+    let about: String = trigger.data.get(subject(trigger.kind)?)?;
     let kind = name(&trigger.kind).ok()?;
     let hash = digest(&SHA256, format!("{kind}:{about}").as_bytes());
     hash.as_ref().get(..16).map(hex)
+}
+
+/// The member of its data that names what it is about.
+const fn subject(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::OrderStatusUpdate | Kind::PaymentConfirmation => Some("order_id"),
+        Kind::InventoryAlert => Some("product_id"),
+        Kind::ChatMessage => Some("conversation_id"),
+        Kind::PromotionAlert => None,
+    }
 }
 
 fn unsaid(why: Unsaid) -> Problem {

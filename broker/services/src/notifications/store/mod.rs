@@ -17,6 +17,7 @@ mod upkeep;
 pub(crate) use self::bulk::PART_MAX;
 pub use self::claim::{Claimed, Lane, Line};
 pub use self::intake::Sent;
+pub(super) use self::preferences::quiet;
 pub use self::record::Attempted;
 pub(crate) use self::schema::SCHEMA;
 use super::asked::Outcome;

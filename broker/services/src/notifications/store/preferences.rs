@@ -32,20 +32,18 @@ impl Choices {
         // A zone that is not known any more leaves nobody without quiet hours.
         let quiet = chosen.quiet_hours.as_ref().and_then(|hours| {
             let theirs = hours.tz.as_deref().or(user.time_zone.as_deref()).unwrap_or(ZONE);
-            [theirs, ZONE].iter().find_map(|zone| hours.check(zone).ok())
+            [theirs, ZONE].iter().find_map(|zone| quiet(hours, zone).ok())
         });
         Ok(Choices { preferences, quiet })
     }
 }
 
-impl asked::QuietHours {
-    /// These hours in a time zone.
-    ///
-    /// # Errors
-    /// A refusal of the field that is not valid.
-    pub(in super::super) fn check(&self, zone: &str) -> Result<Quiet, Refusal> {
-        Quiet::new(zone, self.from, self.to, self.days)
-    }
+/// A user's hours in a time zone.
+///
+/// # Errors
+/// A refusal of the field that is not valid.
+pub(in super::super) fn quiet(hours: &asked::QuietHours, zone: &str) -> Result<Quiet, Refusal> {
+    Quiet::new(zone, hours.from, hours.to, hours.days)
 }
 
 impl Notifications {

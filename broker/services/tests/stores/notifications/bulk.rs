@@ -15,9 +15,9 @@ fn item(n: u32) -> BulkItem {
         kind: Kind::OrderStatusUpdate,
         // Every tenth lacks what its template needs.
         data: if n % 10 == 9 {
-            json!({})
+            json!({}).into()
         } else {
-            json!({ "order_id": "o", "current_status": "x" })
+            json!({ "order_id": "o", "current_status": "x" }).into()
         },
         channels: Some(vec![Channel::Push]),
     }

@@ -41,7 +41,7 @@ fn payment(user: &str) -> Trigger {
     Trigger {
         user_id: user.to_owned(),
         kind: Kind::PaymentConfirmation,
-        data: json!({ "order_id": "o1", "amount": "1,290.00", "currency": "THB" }),
+        data: json!({ "order_id": "o1", "amount": "1,290.00", "currency": "THB" }).into(),
         channels: Some(vec![Channel::Push]),
         priority: None,
         ttl: None,
@@ -54,7 +54,7 @@ fn payment(user: &str) -> Trigger {
 fn order(user: &str) -> Trigger {
     Trigger {
         kind: Kind::OrderStatusUpdate,
-        data: json!({ "order_id": "o1", "current_status": "shipped" }),
+        data: json!({ "order_id": "o1", "current_status": "shipped" }).into(),
         ..payment(user)
     }
 }

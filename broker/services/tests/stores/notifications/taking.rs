@@ -20,7 +20,7 @@ async fn the_same_key_and_content_is_the_same_notification_and_another_content_i
         let first = place.send(&keyed).await.expect("taken");
         assert_eq!(place.send(&keyed).await.as_ref(), Ok(&first));
         let other = Trigger {
-            data: json!({ "order_id": "o2", "current_status": "shipped" }),
+            data: json!({ "order_id": "o2", "current_status": "shipped" }).into(),
             ..keyed.clone()
         };
         assert_eq!(place.send(&other).await.map_err(|problem| problem.code), Err(DIFFERS));
@@ -129,7 +129,7 @@ async fn what_a_user_does_not_want_is_left_out_but_never_a_payment() {
         assert_eq!(place.stands(&taken.notification_id).await, [state("queued")]);
         let offer = Trigger {
             kind: Kind::PromotionAlert,
-            data: json!({ "title": "ลด", "text": "50 %" }),
+            data: json!({ "title": "ลด", "text": "50 %" }).into(),
             ..order("dog")
         };
         place.store.register("dog", &phone("t2")).await.expect("registered");
@@ -178,12 +178,14 @@ async fn quiet_hours_put_off_what_can_wait_and_end_what_cannot() {
 async fn what_cannot_be_said_is_refused_and_nothing_is_stored() {
     for place in each().await {
         place.store.register("cat", &phone("t1")).await.expect("registered");
-        let missing = Trigger { data: json!({ "order_id": "o1" }), ..order("cat") };
+        let missing = Trigger { data: json!({ "order_id": "o1" }).into(), ..order("cat") };
         let long = Trigger {
-            data: json!({ "order_id": "o1", "current_status": "shipped", "notes": "x".repeat(5_000) }),
+            data:
+                json!({ "order_id": "o1", "current_status": "shipped", "notes": "x".repeat(5_000) })
+                    .into(),
             ..order("cat")
         };
-        let no_object = Trigger { data: json!("text"), ..order("cat") };
+        let no_object = Trigger { data: json!("text").into(), ..order("cat") };
         let no_way = Trigger { channels: Some(vec![]), ..order("cat") };
         let no_user = Trigger { user_id: " ".to_owned(), ..order("cat") };
         let keyed = |trigger: Trigger| Trigger { idempotency_key: Some("k".to_owned()), ..trigger };

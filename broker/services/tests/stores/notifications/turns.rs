@@ -183,7 +183,7 @@ async fn what_was_on_its_way_when_its_process_ended_is_sent_again_but_no_offer_i
         let id = place.send(&payment("cat")).await.expect("taken").notification_id;
         let offer = Trigger {
             kind: Kind::ChatMessage,
-            data: json!({ "conversation_id": "c", "sender_name": "a", "text": "b" }),
+            data: json!({ "conversation_id": "c", "sender_name": "a", "text": "b" }).into(),
             priority: Some(sampan_services::notifications::model::Priority::Low),
             ..order("cat")
         };
