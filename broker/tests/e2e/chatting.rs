@@ -2,7 +2,8 @@
 
 use sampan::auth::Role;
 use sampan_client::chat::{
-    AgentStatus, AgentTold, Chat, HandOver, Message, News, Open, PageWanted, Rate, Room,
+    AgentStatus, AgentTold, CannedListWanted, CannedPut, CannedUse, Chat, FiguresWanted, FileBegin,
+    HandOver, Message, News, Open, PageWanted, PolicyPut, Rate, RatingsWanted, Room, Scope,
     SearchWanted, Status, SystemLine,
 };
 use sampan_client::{Client, Code, Error};
@@ -164,4 +165,91 @@ async fn a_chat_goes_from_opening_to_rating_and_nobody_misses_or_repeats_a_word(
     assert_eq!(code(ann.resolve(&id).await), Some(Code::NOT_GRANTED));
     assert_eq!(code(ann.conversation("nobody's").await), Some(Code(904)));
     ann.leave(&id).await.expect("left");
+}
+
+#[tokio::test]
+async fn what_goes_with_chats_is_asked_for_by_typed_methods_too() {
+    let broker = Broker::start();
+    let (_amy, amys) = agent(&broker, "amy").await;
+    let ann = broker.client("ann", Role::Customer).await.chat();
+    let boss = broker.client("boss", Role::Admin).await.chat();
+    let wanted = Open { client_conversation_id: "c1".to_owned(), ..Open::default() };
+    let id = ann.open(&wanted).await.expect("begun").id;
+    ann.say(&id, "m1", "hello").await.expect("said");
+
+    let png = FileBegin {
+        conversation_id: id.clone(),
+        file_name: "a.png".to_owned(),
+        size_bytes: 9,
+        mime_type: "image/png".to_owned(),
+    };
+    let file = ann.begin_file(&png).await.expect("announced");
+    assert!(file.path.starts_with(&format!("/v1/chat/files/{}/", file.id)), "{}", file.path);
+    assert_eq!(code(ann.file_link(&file.id).await), Some(Code(904)), "it has no bytes yet");
+    let huge = FileBegin { size_bytes: 1 << 40, ..png };
+    assert_eq!(code(ann.begin_file(&huge).await), Some(Code::BAD_FIELD));
+
+    let told = CannedPut {
+        scope: Scope::Global,
+        owner: String::new(),
+        shortcut: "hi".to_owned(),
+        text: "สวัสดี {{name}}".to_owned(),
+    };
+    let kept = boss.put_canned(&told).await.expect("kept");
+    let mut called = CannedUse { shortcut: "hi".to_owned(), variables: [].into() };
+    assert_eq!(code(amys.fill_canned(&called).await), Some(Code::BAD_FIELD), "no gap is read");
+    called.variables.insert("name".to_owned(), "Ann".to_owned());
+    assert_eq!(amys.fill_canned(&called).await.expect("filled"), "สวัสดี Ann");
+    let all = amys.canned(&CannedListWanted::default()).await.expect("read");
+    assert_eq!((all.responses, all.next), (vec![kept.clone()], None));
+    assert_eq!(code(ann.canned(&CannedListWanted::default()).await), Some(Code::NOT_GRANTED));
+    assert!(boss.delete_canned(&kept.id).await.expect("gone"));
+    assert!(!boss.delete_canned(&kept.id).await.expect("gone before"));
+
+    let gold =
+        PolicyPut { id: "gold".to_owned(), first_response_s: Some(60), ..PolicyPut::default() };
+    assert_eq!(boss.put_policy(&gold).await.expect("made"), gold);
+    assert_eq!(amys.policies().await.expect("read"), [gold]);
+    assert_eq!(code(amys.apply_policy(&id, "iron").await), Some(Code(904)));
+    let begun = Instant::now();
+    let promise = loop {
+        match amys.apply_policy(&id, "gold").await {
+            Ok(promise) => break promise,
+            // The group has not come to it yet.
+            Err(error) if error.code() == Some(Code(904)) && begun.elapsed() < PATIENCE => {
+                sleep(std::time::Duration::from_millis(20)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(promise.policy_id.as_deref(), Some("gold"));
+    assert_eq!(amys.promise(&id).await.expect("read").policy_id, promise.policy_id);
+
+    while ann.conversation(&id).await.expect("there").agent_id.is_none() {
+        assert!(begun.elapsed() < PATIENCE, "she gets it");
+        sleep(std::time::Duration::from_millis(20)).await;
+    }
+    amys.say(&id, "r1", "hello").await.expect("said");
+    amys.resolve(&id).await.expect("resolved");
+    let link = amys.rating_link(&id).await.expect("a link");
+    assert_eq!(amys.rating_link(&id).await.expect("the same").path, link.path);
+    let rate = Rate { conversation_id: id.clone(), rating: 4, comment: None };
+    ann.rate(&rate).await.expect("rated");
+    let of = RatingsWanted { conversation_id: Some(id.clone()), agent_id: None };
+    let ratings = ann.ratings(&of).await.expect("read");
+    assert_eq!(ratings.ratings.iter().map(|one| one.answer.rating).collect::<Vec<_>>(), [4]);
+    let today = ratings.ratings[0].created_at[..10].to_owned();
+    let days = FiguresWanted { from: today.clone(), to: today, agent_id: None };
+    let begun = Instant::now();
+    let told = loop {
+        let told = amys.figures(&days).await.expect("read");
+        if told.total.figures.resolution.count == 1 {
+            break told;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it is counted: {told:?}");
+        sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!((told.total.satisfaction, told.total.first_response_goal), (Some(4.0), Some(1.0)));
+    assert!(told.days.iter().all(|day| day.agent_id.as_deref() == Some("amy")), "her own");
+    assert_eq!(code(ann.figures(&days).await), Some(Code::NOT_GRANTED));
 }

@@ -10,11 +10,15 @@ use serde_json::Value;
 use super::room::Room;
 use super::{
     AGENTS, ARCHIVE, ASSIGN, AVAILABLE, Agent, AgentStatus, AgentTold, Agents, Assign, Available,
-    Come, Conversation, Cursors, DELETE, DELIVERED, Delete, Draft, EDIT, Edit, Found, GET, HISTORY,
-    HandOver, HandOverAnswer, JOIN, LEAVE, LIST, List, ListWanted, Message, Messages, Nothing,
-    OPEN, Of, Open, PUT_AGENT, PageWanted, RATE, RATING_EDIT, READ, REQUEUE, RESOLVE, Rate, Rating,
-    SEARCH, SEND, SNOOZE, SearchWanted, Snapshot, Snooze, TRANSFER, TRANSFER_ANSWER, TYPING,
-    Typing,
+    CANNED_DELETE, CANNED_LIST, CANNED_PUT, CANNED_USE, CannedDeleted, CannedFilled, CannedList,
+    CannedListWanted, CannedOf, CannedPut, CannedResponse, CannedUse, Come, Conversation, Cursors,
+    DELETE, DELIVERED, Delete, Draft, EDIT, Edit, FIGURES, FILE_BEGIN, FILE_LINK, FiguresTold,
+    FiguresWanted, FileBegin, FileBegun, FileLink, FileOf, Found, GET, HISTORY, HandOver,
+    HandOverAnswer, JOIN, LEAVE, LIST, List, ListWanted, Message, Messages, Nothing, OPEN, Of,
+    Open, PUT_AGENT, PageWanted, Policies, PolicyApply, PolicyPut, Promise, PromiseWanted, RATE,
+    RATING_ASK, RATING_EDIT, RATINGS, READ, REQUEUE, RESOLVE, Rate, Rating, RatingAsk, RatingLink,
+    Ratings, RatingsWanted, SEARCH, SEND, SLA_APPLY, SLA_GET, SLA_POLICIES, SLA_PUT, SNOOZE,
+    SearchWanted, Snapshot, Snooze, TRANSFER, TRANSFER_ANSWER, TYPING, Typing,
 };
 use crate::error::invalid;
 use crate::{Client, Error, Subscription};
@@ -266,6 +270,119 @@ impl Chat {
     /// See [`Chat`].
     pub async fn rate_otherwise(&self, rate: &Rate) -> Result<Rating, Error> {
         self.ask(RATING_EDIT, rate).await
+    }
+
+    /// A link by which the customer rates the last resolution without a login; the same one if it
+    /// is asked for again. For agents and the shop.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn rating_link(&self, conversation_id: &str) -> Result<RatingLink, Error> {
+        let conversation_id = conversation_id.to_owned();
+        self.ask(RATING_ASK, &RatingAsk { conversation_id }).await
+    }
+
+    /// Ratings of a conversation, or of an agent, with the mean of these.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn ratings(&self, wanted: &RatingsWanted) -> Result<Ratings, Error> {
+        self.ask(RATINGS, wanted).await
+    }
+
+    /// Announces a file, whose bytes go by HTTP PUT to the `path` of the answer within 15 minutes.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn begin_file(&self, file: &FileBegin) -> Result<FileBegun, Error> {
+        self.ask(FILE_BEGIN, file).await
+    }
+
+    /// A link to a file, which gives it by HTTP GET for 7 days.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn file_link(&self, id: &str) -> Result<FileLink, Error> {
+        self.ask(FILE_LINK, &FileOf { id: id.to_owned() }).await
+    }
+
+    /// Keeps a canned response, in the place of its owner's with the same shortcut.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn put_canned(&self, told: &CannedPut) -> Result<CannedResponse, Error> {
+        self.ask(CANNED_PUT, told).await
+    }
+
+    /// Removes a canned response; whether it was there.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn delete_canned(&self, id: &str) -> Result<bool, Error> {
+        let gone: CannedDeleted = self.ask(CANNED_DELETE, &CannedOf { id: id.to_owned() }).await?;
+        Ok(gone.deleted)
+    }
+
+    /// A page of the canned responses that the asker may use.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn canned(&self, wanted: &CannedListWanted) -> Result<CannedList, Error> {
+        self.ask(CANNED_LIST, wanted).await
+    }
+
+    /// The text of a canned response, filled in.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn fill_canned(&self, wanted: &CannedUse) -> Result<String, Error> {
+        Ok(self.ask::<CannedFilled>(CANNED_USE, wanted).await?.text)
+    }
+
+    /// What was answered, how fast and how well, by day and agent; an agent's own, or all.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn figures(&self, wanted: &FiguresWanted) -> Result<FiguresTold, Error> {
+        self.ask(FIGURES, wanted).await
+    }
+
+    /// Promises customers an answer in time; for the shop.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn put_policy(&self, told: &PolicyPut) -> Result<PolicyPut, Error> {
+        self.ask(SLA_PUT, told).await
+    }
+
+    /// All promises, by id.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn policies(&self) -> Result<Vec<PolicyPut>, Error> {
+        Ok(self.ask::<Policies>(SLA_POLICIES, &Nothing::default()).await?.policies)
+    }
+
+    /// Makes another promise to a conversation whose customer has written.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn apply_policy(
+        &self,
+        conversation_id: &str,
+        policy_id: &str,
+    ) -> Result<Promise, Error> {
+        let (conversation_id, policy_id) = (conversation_id.to_owned(), policy_id.to_owned());
+        self.ask(SLA_APPLY, &PolicyApply { conversation_id, policy_id }).await
+    }
+
+    /// The promise to a conversation, and how it was kept.
+    ///
+    /// # Errors
+    /// See [`Chat`].
+    pub async fn promise(&self, conversation_id: &str) -> Result<Promise, Error> {
+        let conversation_id = conversation_id.to_owned();
+        self.ask(SLA_GET, &PromiseWanted { conversation_id }).await
     }
 
     /// Comes to look at a conversation: how it stands, and then all that is told of it, without a

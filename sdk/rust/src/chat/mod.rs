@@ -6,12 +6,16 @@
 
 mod agent;
 mod attachment;
+mod canned;
 mod conversation;
 mod event;
 mod extra;
+mod figures;
+mod file;
 mod handle;
 mod message;
 mod participant;
+mod promise;
 mod question;
 mod rating;
 mod room;
@@ -19,23 +23,33 @@ mod waiting;
 
 pub use agent::{Agent, Status as AgentStatus};
 pub use attachment::{Attachment, ScanStatus};
+pub use canned::{
+    CannedDeleted, CannedFilled, CannedList, CannedListWanted, CannedOf, CannedPut, CannedResponse,
+    CannedUse, Scope,
+};
 pub use conversation::{Conversation, Origin, Priority, Source, Status, Transfer};
 pub use event::{
     ArchivedEvent, AssignedEvent, AvailableEvent, JoinEvent, LoadEvent, PositionEvent,
     ReceiptEvent, StatusEvent, TransferEvent, TypingEvent,
 };
 pub use extra::Extra;
+pub use figures::{Figures, FiguresDay, FiguresShown, FiguresTold, FiguresWanted, Times};
+pub use file::{FileBegin, FileBegun, FileLink, FileOf};
 pub use handle::Chat;
 pub use message::{
     Content, Draft, DraftContent, Kind, Message, Metadata, QuickReply, Receipt, Sender, SystemLine,
 };
 pub use participant::Participant;
+pub use promise::{
+    Applied, Miss, Policies, PolicyApply, PolicyPut, Promise, PromiseState, PromiseWanted, Span,
+    Target, Week,
+};
 pub use question::{
     AgentTold, Agents, Assign, Available, Come, Cursors, Delete, Edit, Found, HandOver,
     HandOverAnswer, List, ListWanted, Messages, Nothing, Of, Open, PageWanted, Rate, SearchWanted,
     Snapshot, Snooze, Typing,
 };
-pub use rating::{Answer, Rating};
+pub use rating::{Answer, Rating, RatingAsk, RatingLink, Ratings, RatingsWanted};
 pub use room::{News, Room};
 pub use waiting::{Reason, Wants};
 
@@ -90,3 +104,29 @@ pub const AGENTS: &str = "chat.agents";
 pub const RATE: &str = "chat.rate";
 /// A customer rates otherwise than before: [`Rate`], answered by [`Rating`].
 pub const RATING_EDIT: &str = "chat.rating_edit";
+/// A link by which a customer rates without a login: [`RatingAsk`], answered by [`RatingLink`].
+pub const RATING_ASK: &str = "chat.rating_ask";
+/// Ratings of a conversation or an agent: [`RatingsWanted`], answered by [`Ratings`].
+pub const RATINGS: &str = "chat.ratings";
+/// Announces a file: [`FileBegin`], answered by [`FileBegun`].
+pub const FILE_BEGIN: &str = "chat.file_begin";
+/// A link to a file: [`FileOf`], answered by [`FileLink`].
+pub const FILE_LINK: &str = "chat.file_link";
+/// Keeps a canned response: [`CannedPut`], answered by [`CannedResponse`].
+pub const CANNED_PUT: &str = "chat.canned_put";
+/// Removes a canned response: [`CannedOf`], answered by [`CannedDeleted`].
+pub const CANNED_DELETE: &str = "chat.canned_delete";
+/// Canned responses that the asker may use: [`CannedListWanted`], answered by [`CannedList`].
+pub const CANNED_LIST: &str = "chat.canned_list";
+/// Fills a canned response in: [`CannedUse`], answered by [`CannedFilled`].
+pub const CANNED_USE: &str = "chat.canned_use";
+/// Figures by day and agent: [`FiguresWanted`], answered by [`FiguresTold`].
+pub const FIGURES: &str = "chat.figures";
+/// The shop makes a promise: [`PolicyPut`], answered by the same.
+pub const SLA_PUT: &str = "chat.sla_put";
+/// All promises: [`Nothing`], answered by [`Policies`].
+pub const SLA_POLICIES: &str = "chat.sla_policies";
+/// Makes another promise to a conversation: [`PolicyApply`], answered by [`Promise`].
+pub const SLA_APPLY: &str = "chat.sla_apply";
+/// The promise to a conversation: [`PromiseWanted`], answered by [`Promise`].
+pub const SLA_GET: &str = "chat.sla_get";

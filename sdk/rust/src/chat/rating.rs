@@ -35,3 +35,50 @@ pub struct Rating<Time = String> {
     /// When last.
     pub updated_at: Time,
 }
+
+/// Which conversation a customer is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Ask"))]
+#[serde(deny_unknown_fields)]
+pub struct RatingAsk {
+    /// The conversation.
+    pub conversation_id: String,
+}
+
+/// A link that rates one resolution without a login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Asked"))]
+pub struct RatingLink<Time = String> {
+    /// Where the answer is sent by POST: a path on the services' HTTP listener.
+    pub path: String,
+    /// When it no longer holds.
+    pub expires_at: Time,
+}
+
+/// Which ratings: of a conversation, or of an agent in the last 90 days.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ListWanted"))]
+#[serde(deny_unknown_fields)]
+pub struct RatingsWanted {
+    /// The conversation.
+    #[serde(default)]
+    pub conversation_id: Option<String>,
+    /// The agent.
+    #[serde(default)]
+    pub agent_id: Option<String>,
+}
+
+/// Ratings, the newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "List"))]
+pub struct Ratings<Time = String> {
+    /// The ratings, at most 100.
+    pub ratings: Vec<Rating<Time>>,
+    /// The mean of an agent's; null below five.
+    #[serde(default)]
+    pub satisfaction: Option<f64>,
+}

@@ -1,25 +1,12 @@
 //! What agents ask about canned responses.
 
-use std::collections::BTreeMap;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::store::{Reader, Shelf};
+use super::{DELETE, Deleted, Filled, LIST, List, ListWanted, PUT, Put, USE, Use, Wanted};
 use crate::chat::model::{CannedResponse, Scope};
 use crate::chat::rules::canned;
 use crate::chat::store::Store;
 use crate::role::Role;
 use crate::service::{Asker, Host, Problem};
-
-/// The topic on which a response is kept.
-pub const PUT: &str = "chat.canned_put";
-/// The topic on which a response is removed.
-pub const DELETE: &str = "chat.canned_delete";
-/// The topic on which responses are asked for.
-pub const LIST: &str = "chat.canned_list";
-/// The topic on which a response is filled in.
-pub const USE: &str = "chat.canned_use";
 
 /// Rows of a page.
 const PAGE_MAX: u32 = 100;
@@ -29,78 +16,6 @@ const NAMESAKES_MAX: u32 = 1_000;
 const PAGE_BYTES: usize = 256 * 1024;
 /// Bytes of an owner's name.
 const OWNER_BYTES_MAX: usize = 128;
-
-/// A response to keep. It takes the place of its owner's with the same shortcut.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Put {
-    /// Who may use it.
-    pub scope: Scope,
-    /// Agent or team; the asker, if it is personal and nothing is said.
-    #[serde(default)]
-    pub owner: String,
-    /// What is typed to call it up.
-    pub shortcut: String,
-    /// The text. `{{name}}` stands for a variable.
-    pub text: String,
-}
-
-/// Which response.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Wanted {
-    /// Id.
-    pub id: String,
-}
-
-/// Whether a response was there, and is no longer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Deleted {
-    /// Whether it was there.
-    pub deleted: bool,
-}
-
-/// Which responses; those that the asker may use.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListWanted {
-    /// Those behind this id: `next` of the page before.
-    #[serde(default)]
-    pub after: Option<String>,
-    /// How many at most, up to 100.
-    #[serde(default)]
-    pub limit: Option<u32>,
-}
-
-/// A page of responses, the oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct List {
-    /// The responses.
-    pub responses: Vec<CannedResponse>,
-    /// What the next page is asked with, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-}
-
-/// A response to fill in: the asker's own before its teams' before everybody's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Use {
-    /// What it is called.
-    pub shortcut: String,
-    /// A value for each of its variables.
-    #[serde(default)]
-    pub variables: BTreeMap<String, String>,
-}
-
-/// A response with its variables filled in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Filled {
-    /// The response.
-    pub id: String,
-    /// What is to be sent.
-    pub text: String,
-}
 
 /// Canned responses, and the chats' store that says which teams an agent is of.
 #[derive(Clone, Debug)]

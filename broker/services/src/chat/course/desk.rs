@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use sampan_client::chat::{FIGURES, SLA_APPLY, SLA_GET, SLA_POLICIES as SLA_LIST, SLA_PUT};
 use sampan_client::{Error, Failure, Job, Pattern};
 use serde_json::Value;
 
@@ -19,17 +20,6 @@ use crate::moment::Moment;
 use crate::role::Role;
 use crate::service::{Asker, Host, Problem};
 use crate::store;
-
-/// Figures by day and agent.
-pub const FIGURES: &str = "chat.figures";
-/// A promise is written.
-pub const SLA_PUT: &str = "chat.sla_put";
-/// All promises.
-pub const SLA_LIST: &str = "chat.sla_policies";
-/// A promise is made to one conversation.
-pub const SLA_APPLY: &str = "chat.sla_apply";
-/// The promise to a conversation.
-pub const SLA_GET: &str = "chat.sla_get";
 
 /// The group of those who follow conversations.
 const GROUP: &str = "chat";
@@ -142,7 +132,7 @@ impl<S: Store> Follower<S> {
         if !is_name {
             return Err(Problem::field("id", "1 to 64 bytes without control characters"));
         }
-        told.open()?;
+        open(&told)?;
         self.courses.put_policy(&told).await?;
         Ok(told)
     }

@@ -1,6 +1,6 @@
 //! Promises: which one a conversation has, and when it is missed. Each miss is told once.
 
-use super::asked::{PolicyPut, Promise};
+use super::asked::{PolicyPut, Promise, open, policy as promised};
 use super::store::{Courses, Kept, kept, lock, put};
 use crate::chat::rules::sla::{Applied, Miss, look};
 use crate::moment::Moment;
@@ -106,8 +106,8 @@ pub(super) async fn measure(work: &mut Work<'_>, before: Kept, now: Moment) -> R
         return Ok(Kept { due_at: None, ..before });
     };
     // Hours that are not known any more measure by all hours.
-    let hours = policy.open().ok().flatten();
-    let (applied, fresh) = look(&before.applied, &policy.policy(), facts, hours.as_ref(), now);
+    let hours = open(&policy).ok().flatten();
+    let (applied, fresh) = look(&before.applied, &promised(&policy), facts, hours.as_ref(), now);
     for miss in &fresh {
         tell(work, &before, &id, miss, now).await?;
     }

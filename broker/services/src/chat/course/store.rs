@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::chat::rules::averages::{RATINGS, RATINGS_MIN, REPLIES};
 use crate::chat::rules::course::{Counted, Course};
-use crate::chat::rules::figures::{Book, Fact, Figures, Times};
+use crate::chat::rules::figures::{Book, Fact, Figures, Times, add};
 use crate::chat::rules::sla::Applied;
 use crate::days;
 use crate::moment::Moment;
@@ -91,7 +91,7 @@ impl Counters {
     pub(super) fn count(&self, all: &[Counted]) {
         let mut sum = Figures::default();
         for (_, fact, _) in all {
-            sum.add(*fact);
+            add(&mut sum, *fact);
         }
         for (count, more) in [
             (&self.conversations, sum.conversations),

@@ -10,7 +10,10 @@ mod upload;
 pub use blobs::{Blobs, Writing};
 pub use folder::Folder;
 pub use link::{FETCH_WITHIN, UPLOAD_WITHIN};
-pub use service::{BEGIN, Begin, Begun, Fetched, Files, LINK, Link, Linked, serve};
+pub use sampan_client::chat::{
+    FILE_BEGIN as BEGIN, FILE_LINK as LINK, FileBegin as Begin, FileOf as Link,
+};
+pub use service::{Begun, Fetched, Files, Linked, serve};
 pub(crate) use store::SCHEMA;
 pub use store::User;
 pub use upload::{Upload, Uploaded};

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sampan_client::Code;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use sampan_client::chat::{self as told, FileBegin as Begin, FileOf as Link};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
@@ -26,11 +25,6 @@ use crate::service::{Asker, Host, Problem};
 use crate::signature::Secret;
 use crate::store::{self, Database};
 
-/// The topic on which a file is announced.
-pub const BEGIN: &str = "chat.file_begin";
-/// The topic on which a link to a file is asked for.
-pub const LINK: &str = "chat.file_link";
-
 /// Bytes of a declared type.
 const TYPE_BYTES_MAX: usize = 128;
 /// Uploads at the same time; more are told that it is busy.
@@ -42,48 +36,10 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// How long a file may wait for its message.
 const UNUSED_WITHIN: Duration = Duration::from_secs(86_400);
 
-/// A file that is to be uploaded for a message of this conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Begin {
-    /// The conversation.
-    pub conversation_id: String,
-    /// Its name; a path before it is dropped.
-    pub file_name: String,
-    /// Its bytes, exactly, up to 25 MiB.
-    pub size_bytes: u64,
-    /// What it is taken for; its bytes decide.
-    #[serde(default)]
-    pub mime_type: String,
-}
-
 /// Where a file is uploaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Begun {
-    /// Id, which a message names.
-    pub id: String,
-    /// Where the bytes go by PUT: a path on the services' HTTP listener.
-    pub path: String,
-    /// When it no longer holds.
-    pub expires_at: Moment,
-}
-
-/// Which file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Link {
-    /// Id.
-    pub id: String,
-}
-
+pub type Begun = told::FileBegun<Moment>;
 /// A link to a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Linked {
-    /// Where it is fetched: a path on the services' HTTP listener.
-    pub path: String,
-    /// When it no longer holds.
-    pub expires_at: Moment,
-}
+pub type Linked = told::FileLink<Moment>;
 
 /// A file to be given out.
 #[derive(Debug)]
@@ -327,11 +283,11 @@ pub async fn serve<S: Store, B: Blobs>(
     host: &mut Host,
     files: &Files<S, B>,
 ) -> Result<(), sampan_client::Error> {
-    host.answer(files, BEGIN, Role::ALL, |its, asker, asked: Begin| async move {
+    host.answer(files, told::FILE_BEGIN, Role::ALL, |its, asker, asked: Begin| async move {
         its.begin(&asker, &asked).await
     })
     .await?;
-    host.answer(files, LINK, Role::ALL, |its, asker, asked: Link| async move {
+    host.answer(files, told::FILE_LINK, Role::ALL, |its, asker, asked: Link| async move {
         its.link(&asker, &asked).await
     })
     .await?;

@@ -2,21 +2,19 @@
 //! services' own sort of time, and what only the services know.
 
 mod assignment;
-mod canned;
 mod event;
 mod revision;
 mod target;
 
 use sampan_client::chat as told;
 pub use sampan_client::chat::{
-    AgentStatus, Answer, ArchivedEvent, AssignedEvent, Attachment, AvailableEvent, Content, Draft,
-    DraftContent, JoinEvent, Kind, LoadEvent, Metadata, Origin, PositionEvent, Priority,
-    QuickReply, Reason, Receipt, ReceiptEvent, ScanStatus, Sender, Source, Status, StatusEvent,
-    SystemLine, TransferEvent, Wants,
+    AgentStatus, Answer, ArchivedEvent, AssignedEvent, Attachment, AvailableEvent, CannedResponse,
+    Content, Draft, DraftContent, JoinEvent, Kind, LoadEvent, Metadata, Origin, PositionEvent,
+    Priority, QuickReply, Reason, Receipt, ReceiptEvent, ScanStatus, Scope, Sender, Source, Status,
+    StatusEvent, SystemLine, TransferEvent, Wants,
 };
 
 pub use assignment::{Assignment, EndReason};
-pub use canned::{CannedResponse, Scope};
 pub use event::Name;
 pub use revision::Revision;
 pub use target::TransferTarget;

@@ -1,12 +1,14 @@
 //! What is asked about ratings, with a login or by a signed link.
 
-pub use sampan_client::chat::{RATE, RATING_EDIT as EDIT};
+use sampan_client::chat as told;
+pub use sampan_client::chat::{
+    RATE, RATING_ASK as ASK, RATING_EDIT as EDIT, RATINGS as LIST, Rate, RatingAsk as Ask,
+    RatingsWanted as ListWanted,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::store::Answers;
-pub use sampan_client::chat::Rate;
-
 use crate::chat::access::{find, seen, unknown};
 use crate::chat::model::{Answer, Conversation, Rating};
 use crate::chat::rules::{averages, rating};
@@ -20,11 +22,6 @@ use crate::service::{Asker, Host, Problem};
 use crate::signature::Secret;
 use crate::store::{self, Database};
 
-/// The topic on which a link is asked for, by which a customer rates without a login.
-pub const ASK: &str = "chat.rating_ask";
-/// The topic on which ratings are asked for.
-pub const LIST: &str = "chat.ratings";
-
 /// Ratings of a page.
 const PAGE_MAX: u32 = 100;
 /// Ratings of one agent that a mean is made of.
@@ -32,22 +29,10 @@ const MEAN_MAX: u32 = 10_000;
 /// Times that a change is tried while others are faster.
 const TRIES: u32 = 5;
 
-/// Which conversation a customer is asked about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Ask {
-    /// The conversation.
-    pub conversation_id: String,
-}
-
 /// A link that rates one resolution without a login.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Asked {
-    /// Where the answer is sent by POST: a path on the services' HTTP listener.
-    pub path: String,
-    /// When it no longer holds.
-    pub expires_at: Moment,
-}
+pub type Asked = told::RatingLink<Moment>;
+/// Ratings, the newest first.
+pub type List = told::Ratings<Moment>;
 
 /// What is answered by a link; it may be answered again for a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -58,28 +43,6 @@ pub struct Linked {
     /// In the customer's words.
     #[serde(default)]
     pub comment: Option<String>,
-}
-
-/// Which ratings: of a conversation, or of an agent in the last 90 days.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListWanted {
-    /// The conversation.
-    #[serde(default)]
-    pub conversation_id: Option<String>,
-    /// The agent.
-    #[serde(default)]
-    pub agent_id: Option<String>,
-}
-
-/// Ratings, the newest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct List {
-    /// The ratings, at most 100.
-    pub ratings: Vec<Rating>,
-    /// The mean of an agent's; null below five.
-    #[serde(default)]
-    pub satisfaction: Option<f64>,
 }
 
 /// Ratings, and the chats that they are about.

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use sampan_client::chat::{Figures, Times};
 
 /// The goal of the first response.
 pub const FIRST_RESPONSE_GOAL: Duration = Duration::from_secs(120);
@@ -27,107 +26,29 @@ pub enum Fact {
     Rated(u8),
 }
 
-/// A sum with its number and what was slowest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Times {
-    /// How many.
-    pub count: u64,
-    /// Milliseconds in all.
-    pub sum_ms: u64,
-    /// Milliseconds of the slowest.
-    pub max_ms: u64,
-}
-
-impl Times {
-    fn add(&mut self, took: Duration) {
-        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        self.join(&Times { count: 1, sum_ms: ms, max_ms: ms });
-    }
-
-    fn join(&mut self, other: &Times) {
-        self.count += other.count;
-        self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
-        self.max_ms = self.max_ms.max(other.max_ms);
-    }
-
-    /// Mean seconds; `None` of nothing.
-    #[must_use]
-    pub fn mean_s(&self) -> Option<f64> {
-        ratio(self.sum_ms, self.count).map(|ms| ms / 1_000.0)
-    }
-}
-
-/// The figures of a day, an agent, or both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Figures {
-    /// Conversations that customers began or came back to.
-    pub conversations: u64,
-    /// Messages of customers.
-    pub customer_messages: u64,
-    /// First responses.
-    pub first_response: Times,
-    /// Of these within two minutes.
-    pub first_response_in_goal: u64,
-    /// All replies.
-    pub reply: Times,
-    /// Resolutions.
-    pub resolution: Times,
-    /// Ratings of one to five.
-    pub ratings: [u64; 5],
-}
-
-impl Figures {
-    /// Counts a fact.
-    pub fn add(&mut self, fact: Fact) {
-        match fact {
-            Fact::Began => self.conversations += 1,
-            Fact::CustomerWrote => self.customer_messages += 1,
-            Fact::FirstReply(took) => {
-                self.first_response.add(took);
-                self.first_response_in_goal += u64::from(took <= FIRST_RESPONSE_GOAL);
-            }
-            Fact::Reply(took) => self.reply.add(took),
-            Fact::Resolved(took) => self.resolution.add(took),
-            Fact::Rated(rating) => {
-                let at = usize::from(rating).wrapping_sub(1);
-                if let Some(count) = self.ratings.get_mut(at) {
-                    *count += 1;
-                }
+/// Counts a fact.
+pub fn add(figures: &mut Figures, fact: Fact) {
+    match fact {
+        Fact::Began => figures.conversations += 1,
+        Fact::CustomerWrote => figures.customer_messages += 1,
+        Fact::FirstReply(took) => {
+            figures.first_response.join(&once(took));
+            figures.first_response_in_goal += u64::from(took <= FIRST_RESPONSE_GOAL);
+        }
+        Fact::Reply(took) => figures.reply.join(&once(took)),
+        Fact::Resolved(took) => figures.resolution.join(&once(took)),
+        Fact::Rated(rating) => {
+            let at = usize::from(rating).wrapping_sub(1);
+            if let Some(count) = figures.ratings.get_mut(at) {
+                *count += 1;
             }
         }
     }
+}
 
-    /// Counts all that another has counted.
-    pub fn join(&mut self, other: &Figures) {
-        self.conversations += other.conversations;
-        self.customer_messages += other.customer_messages;
-        self.first_response.join(&other.first_response);
-        self.first_response_in_goal += other.first_response_in_goal;
-        self.reply.join(&other.reply);
-        self.resolution.join(&other.resolution);
-        for (count, more) in self.ratings.iter_mut().zip(other.ratings) {
-            *count += more;
-        }
-    }
-
-    /// Mean rating; `None` without any.
-    #[must_use]
-    pub fn satisfaction(&self) -> Option<f64> {
-        let sum = (1..).zip(self.ratings).map(|(rating, count): (u64, u64)| rating * count).sum();
-        ratio(sum, self.ratings.iter().sum())
-    }
-
-    /// Messages of customers per conversation; `None` without any.
-    #[must_use]
-    pub fn engagement(&self) -> Option<f64> {
-        ratio(self.customer_messages, self.conversations)
-    }
-
-    /// Share of first responses within the goal; `None` without any.
-    #[must_use]
-    pub fn in_goal(&self) -> Option<f64> {
-        ratio(self.first_response_in_goal, self.first_response.count)
-    }
+fn once(took: Duration) -> Times {
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    Times { count: 1, sum_ms: ms, max_ms: ms }
 }
 
 /// A part of a whole; `None` of nothing.
@@ -144,7 +65,7 @@ impl Book {
     /// Counts a fact of a day, such as `2026-11-23`.
     pub fn add(&mut self, day: &str, agent: Option<&str>, fact: Fact) {
         let key = (day.to_owned(), agent.unwrap_or("").to_owned());
-        self.0.entry(key).or_default().add(fact);
+        add(self.0.entry(key).or_default(), fact);
     }
 
     /// Counts figures of a day and an agent, the empty name for none.

@@ -5,8 +5,7 @@ use std::time::Duration;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use sampan_client::chat::{Span, Week};
 
 use crate::moment::Moment;
 use crate::refusal::Refusal;
@@ -15,27 +14,6 @@ use crate::refusal::Refusal;
 const DAYS_MAX: usize = 732;
 /// Spans of one day.
 const SPANS_MAX: usize = 8;
-
-/// A span of a day in minutes since midnight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Span {
-    /// The first minute.
-    pub from: u16,
-    /// The minute after the last; 1,440 is midnight.
-    pub to: u16,
-}
-
-/// When the shop answers, as it is configured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Week {
-    /// Name of the time zone, such as `Asia/Bangkok`.
-    pub time_zone: String,
-    /// Spans of Monday to Sunday.
-    pub days: [Vec<Span>; 7],
-    /// Days without any, such as `2026-04-13`.
-    #[serde(default)]
-    pub holidays: Vec<String>,
-}
 
 /// When the shop answers.
 #[derive(Clone, Debug)]

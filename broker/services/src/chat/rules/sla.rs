@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sampan_client::chat as told;
+pub use sampan_client::chat::{PromiseState as State, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,34 +11,10 @@ use crate::moment::Moment;
 
 use super::hours::Hours;
 
-/// What is promised.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    /// The first reply.
-    FirstResponse,
-    /// Every reply after it.
-    NextResponse,
-    /// The end of it.
-    Resolution,
-}
-
-/// How well it was kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// The conversation goes on and nothing was missed.
-    #[default]
-    Active,
-    /// It goes on and something was missed.
-    ActiveWithMisses,
-    /// It has ended and nothing was missed.
-    Hit,
-    /// It has ended and something was missed.
-    Missed,
-}
+/// A promise to one conversation, and what was missed of it.
+pub type Applied = told::Applied<Moment>;
+/// A promise that was not kept.
+pub type Miss = told::Miss<Moment>;
 
 /// What is promised, in seconds; nothing where there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,36 +43,6 @@ pub struct Facts {
     pub unanswered_since: Option<Moment>,
     /// When it was resolved.
     pub resolved: Option<Moment>,
-}
-
-/// A promise to one conversation, and what was missed of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Applied {
-    /// How well it was kept.
-    pub state: State,
-    /// When the first reply is due, while it is.
-    #[serde(default)]
-    pub frt_due: Option<Moment>,
-    /// When the next reply is due, while one is.
-    #[serde(default)]
-    pub nrt_due: Option<Moment>,
-    /// When the resolution is due, while it is.
-    #[serde(default)]
-    pub rt_due: Option<Moment>,
-    /// The last moment from which each target was missed: a miss counts once.
-    #[serde(default)]
-    pub missed: Vec<Miss>,
-}
-
-/// A promise that was not kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Miss {
-    /// Which.
-    pub target: Target,
-    /// Since when the customer waited.
-    pub since: Moment,
-    /// When it was due.
-    pub due: Moment,
 }
 
 /// The promise as it stands, and what was missed since it was looked at last. Time outside the
