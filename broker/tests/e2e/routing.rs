@@ -21,8 +21,10 @@ use crate::houses::{House, on_each_store};
 const AGENTS: usize = 10;
 const TASKS: usize = 8;
 const CHATS: usize = 200;
-/// How long an agent may be free while chats wait: a sweep, and the next.
-const WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long an agent may be free while chats wait. That it is no longer than a sweep is shown in
+/// virtual time; here a round has a loaded machine and its databases to wait for, and the recount,
+/// which would hide a lost slot, comes later still.
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 on_each_store! { routing_keeps_every_limit: route_all; }
 
