@@ -64,7 +64,7 @@ const BROKER: Subject = Subject {
 const CUTS: &str = "CRASH_CUTS";
 const CONTROL_CUTS: u64 = 3;
 /// Disks that are never synced, at most.
-const CONTROLS: u64 = 20;
+const CONTROLS: u64 = 5;
 const DISK_BYTES: u64 = 128 << 20;
 /// How long a machine may take for anything.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -7,6 +7,12 @@ mount -t tmpfs none /mnt
 mkdir /mnt/disk /mnt/none /mnt/careless
 mount -t ext4 /dev/ubda /mnt/disk || echo "damaged the disk cannot be mounted"
 
+# The kernel writes nothing of its own accord, however long the machine takes: files of which it had
+# written the names alone would be damaged, not lost.
+keep_nothing() {
+    mount -o remount,commit=3600 /mnt/disk && echo 0 >/proc/sys/vm/dirty_writeback_centisecs
+}
+
 # A directory of the disk on which syncs do nothing.
 careless() {
     python3 -S "${0%/*}/load.py" "${KERNEL%/bin/*}/lib/uml/modules/$(uname -r)/kernel/fs/overlayfs/overlay.ko" &&
@@ -28,6 +34,9 @@ serve() {
     cp "$1/dev-certificate.pem" /mnt
 }
 
+case $ROLE in
+*-careless) keep_nothing || echo "damaged the kernel cannot be kept from writing" ;;
+esac
 case $ROLE in
 use-careless) mkdir -p /mnt/disk/data; careless && serve /mnt/careless && set -- /mnt ;;
 use | consume) mkdir -p /mnt/disk/data; serve /mnt/disk/data && set -- /mnt ;;
