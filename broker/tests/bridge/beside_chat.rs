@@ -127,7 +127,9 @@ async fn a_customer_rates_by_link_and_with_a_login() {
     let broker = begun().await;
     let (cat, amy) = (broker.token("cat", Role::Customer), broker.token("amy", Role::Agent));
     let about = json!({ "conversation_id": "c" });
-    let link = call(&broker, &amy, "POST", "/v1/chat/rating-link", &about).await.json();
+    assert_eq!(call(&broker, &amy, "POST", "/v1/chat/rating-link", &about).await.status, 403);
+    let boss = broker.token("boss", Role::Admin);
+    let link = call(&broker, &boss, "POST", "/v1/chat/rating-link", &about).await.json();
     let path = link["path"].as_str().expect("a path");
     let bad = broker.call("POST", path, "", b"{\"rating\":6}").await;
     assert_eq!((bad.status, &bad.json()["code"]), (400, &105.into()));

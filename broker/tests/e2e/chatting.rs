@@ -132,6 +132,7 @@ async fn a_chat_goes_from_opening_to_rating_and_nobody_misses_or_repeats_a_word(
         to_agent: Some("kim".to_owned()),
         to_skill: None,
         ask: true,
+        force: false,
         note: None,
     };
     amy.hand_over(&over).await.expect("asked");
@@ -165,6 +166,51 @@ async fn a_chat_goes_from_opening_to_rating_and_nobody_misses_or_repeats_a_word(
     assert_eq!(code(ann.resolve(&id).await), Some(Code::NOT_GRANTED));
     assert_eq!(code(ann.conversation("nobody's").await), Some(Code(904)));
     ann.leave(&id).await.expect("left");
+}
+
+/// More than an answer may have: who reads it asks on.
+#[tokio::test]
+async fn long_messages_keep_nobody_from_a_chat() {
+    let broker = Broker::start();
+    let (_client, amy) = agent(&broker, "amy").await;
+    let ann = broker.client("ann", Role::Customer).await.chat();
+    let wanted = Open { client_conversation_id: "c1".to_owned(), ..Open::default() };
+    let id = ann.open(&wanted).await.expect("begun").id;
+    let text = "😀 ".repeat(5_000);
+    for number in 0..40 {
+        ann.say(&id, &format!("m{number}"), &text).await.expect("sent");
+    }
+    let room = amy.enter(&id).await.expect("she sees it");
+    let (snapshot, last) = (room.snapshot(), room.snapshot().last_seq);
+    assert!((1..40).contains(&snapshot.messages.len()), "{}", snapshot.messages.len());
+    assert_eq!(snapshot.messages.last().map(|message| message.seq), Some(last));
+    let mut seqs = Vec::new();
+    loop {
+        let after = Some(seqs.last().copied().unwrap_or(0));
+        let page = PageWanted { conversation_id: id.clone(), after, ..PageWanted::default() };
+        let messages = amy.history(&page).await.expect("read");
+        if messages.is_empty() {
+            break;
+        }
+        seqs.extend(messages.iter().map(|message| message.seq));
+    }
+    assert_eq!(seqs, (1..=last).collect::<Vec<_>>());
+    let before = snapshot.messages.first().map(|message| message.seq);
+    let page = PageWanted { conversation_id: id.clone(), before, ..PageWanted::default() };
+    let earlier = amy.history(&page).await.expect("read");
+    assert_eq!(earlier.last().map(|message| message.seq + 1), before, "without a hole");
+    let (mut sought, mut found) =
+        (SearchWanted { text: "😀".to_owned(), ..SearchWanted::default() }, 0);
+    loop {
+        let page = amy.search(&sought).await.expect("searched");
+        found += page.messages.len();
+        sought.before = page.next;
+        if sought.before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, 40);
+    assert_eq!(amy.list(&sampan_client::chat::ListWanted::default()).await.expect("read").len(), 1);
 }
 
 #[tokio::test]
@@ -231,8 +277,9 @@ async fn what_goes_with_chats_is_asked_for_by_typed_methods_too() {
     }
     amys.say(&id, "r1", "hello").await.expect("said");
     amys.resolve(&id).await.expect("resolved");
-    let link = amys.rating_link(&id).await.expect("a link");
-    assert_eq!(amys.rating_link(&id).await.expect("the same").path, link.path);
+    assert_eq!(code(amys.rating_link(&id).await), Some(Code::NOT_GRANTED), "it is about her");
+    let link = boss.rating_link(&id).await.expect("a link");
+    assert_eq!(boss.rating_link(&id).await.expect("the same").path, link.path);
     let rate = Rate { conversation_id: id.clone(), rating: 4, comment: None };
     ann.rate(&rate).await.expect("rated");
     let of = RatingsWanted { conversation_id: Some(id.clone()), agent_id: None };

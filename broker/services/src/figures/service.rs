@@ -32,7 +32,7 @@ pub async fn serve(
 async fn show(ledger: &Ledger, courses: &Courses, wanted: &Wanted) -> Result<Shown, Problem> {
     let days = Days::parse(&wanted.from, &wanted.to)?;
     let counts = ledger.counts(&days).await?;
-    let book = courses.figures(&wanted.from, &wanted.to, None).await?;
+    let book = courses.figures(days, None).await?;
     let mut chats: BTreeMap<&str, OfChat> = BTreeMap::new();
     for (day, _, figures) in book.rows() {
         chats.entry(day).or_default().join(figures);

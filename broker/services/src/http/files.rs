@@ -20,8 +20,9 @@ use crate::chat::files::{Blobs, Files, Upload};
 use crate::chat::store::Store;
 use crate::service::Problem;
 
-/// How long an upload may bring nothing.
+/// How long an upload may bring nothing, and how long it may take.
 const SILENCE: Duration = Duration::from_secs(30);
+const WHOLE: Duration = Duration::from_secs(15 * 60);
 
 pub(super) fn routes<S: Store, B: Blobs>(files: &Files<S, B>) -> Router {
     Router::new()
@@ -38,7 +39,8 @@ async fn upload<S: Store, B: Blobs>(
         Ok(upload) => upload,
         Err(problem) => return failure(&problem),
     };
-    let taken = match take(&mut upload, body.into_data_stream()).await {
+    let whole = timeout(WHOLE, take(&mut upload, body.into_data_stream())).await;
+    let taken = match whole.unwrap_or_else(|_| Err(cut_off())) {
         Ok(()) => upload.end().await,
         Err(problem) => Err(problem),
     };
@@ -54,12 +56,15 @@ async fn upload<S: Store, B: Blobs>(
 async fn take<B: Blobs>(upload: &mut Upload<B>, mut body: BodyDataStream) -> Result<(), Problem> {
     loop {
         let next = poll_fn(|context| Pin::new(&mut body).poll_next(context));
-        let cut_off = || Problem::new(Code::BUSY, "the upload was cut off; begin it again");
         match timeout(SILENCE, next).await.map_err(|_| cut_off())? {
             Some(piece) => upload.write(&piece.map_err(|_| cut_off())?).await?,
             None => return Ok(()),
         }
     }
+}
+
+fn cut_off() -> Problem {
+    Problem::new(Code::BUSY, "the upload was cut off; begin it again")
 }
 
 async fn fetch<S: Store, B: Blobs>(

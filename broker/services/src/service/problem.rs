@@ -95,6 +95,7 @@ impl From<store::Error> for Problem {
                 ..Problem::new(Code::BUSY, "others change the same at this moment; try again")
             },
             E::Conflict(_) => Problem::conflict("the stored data do not allow it"),
+            E::Unkept => Problem::new(Code::BAD_FIELD, "a text has a NUL character"),
             E::Damaged(_) | E::Program(_) => {
                 tracing::error!(%error, "a request has failed");
                 Problem::fault("the service has failed on it")

@@ -22,6 +22,8 @@ pub enum Error {
         /// The newest that this program knows.
         known: i64,
     },
+    /// A text has a character that no database keeps: NUL.
+    Unkept,
     /// What is stored cannot be read as what it should be.
     Damaged(String),
     /// A statement that the database does not take.
@@ -52,7 +54,7 @@ impl Error {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Error::Conflict(_) => Fault::Caller,
+            Error::Conflict(_) | Error::Unkept => Fault::Caller,
             Error::Unavailable(_) | Error::Contended(_) | Error::Damaged(_) => Fault::Database,
             Error::Setup(_) | Error::Newer { .. } => Fault::Operator,
             Error::Program(_) => Fault::Program,
@@ -72,6 +74,7 @@ impl std::fmt::Display for Error {
                 "the database holds version {found} of the {schema} tables, and this program knows \
                  {known}: start the newer program, or give this one another database"
             ),
+            Error::Unkept => f.write_str("a text has a NUL character"),
             Error::Damaged(why) => write!(f, "what is stored cannot be read: {why}"),
             Error::Program(why) => write!(f, "the database does not take a statement: {why}"),
         }

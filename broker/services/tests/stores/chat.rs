@@ -266,9 +266,12 @@ async fn an_agent_that_is_seen_lives_and_one_that_is_offline_stays_gone(
     store.seen(&[], &ids, after(25)).await.expect("noted");
     let amy = store.agent("amy").await.expect("read").expect("there");
     assert_eq!((amy.last_seen_at, amy.offline_since), (Some(after(15)), Some(after(20))));
+    created(&store, "c1").await;
+    assert_eq!(happen(&store, "c1", claim("amy"), &[]).await, Some(Outcome::Full), "she is gone");
     store.seen(&ids, &[], after(30)).await.expect("noted");
     let amy = store.agent("amy").await.expect("read").expect("there");
     assert_eq!((amy.last_seen_at, amy.offline_since), (Some(after(30)), None));
+    assert!(matches!(happen(&store, "c1", claim("amy"), &[]).await, Some(Outcome::Done(_))));
 
     // That another says that it takes chats does not show that it lives.
     let on = Choice { status: AgentStatus::Online, at: after(40), is_own: false };

@@ -32,6 +32,9 @@ async fn every_error_says_whose_fault_it_is() {
         let none = "INSERT INTO leases (name, until) VALUES ('c', 0)";
         let none = execute(&database, none).await.expect_err("not null");
         assert_eq!(none.fault(), Fault::Caller, "{none}");
+        let nul = Query::new("SELECT name FROM leases WHERE name = $1").bind("a\0");
+        let nul = database.all(nul).await.expect_err("no text");
+        assert_eq!((nul.fault(), nul.is_retryable()), (Fault::Caller, false), "{nul}");
         let wrong = execute(&database, "SELEC 1").await.expect_err("no SQL");
         assert_eq!((wrong.fault(), wrong.is_retryable()), (Fault::Program, false), "{wrong}");
     }

@@ -91,10 +91,12 @@ async fn chats_of_an_earlier_version_are_known_by_when_they_were_resolved() {
     for site in Site::each() {
         let database = site.open();
         migrate(&database, &[earlier]).await.expect(site.name);
+        // What JSON takes and a text of PostgreSQL does not.
+        let origin = Origin { user_agent: Some("a\0b".to_owned()), ..Origin::default() };
         let chat = Conversation {
             status: Status::Resolved,
             resolved_at: Some(NOW),
-            ..Conversation::new("c", "cat", Origin::default(), NOW)
+            ..Conversation::new("c", "cat", origin, NOW)
         };
         let body = serde_json::to_string(&chat).expect("JSON");
         let query = Query::new(

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
-use sampan_services::chat::model::{EndReason, Message, Status, TransferTarget};
+use sampan_services::chat::model::{Content, EndReason, Message, Revision, Status, TransferTarget};
 use sampan_services::chat::rules::lifecycle::{Event, step};
 use sampan_services::chat::store::{MongoStore, Outcome, Page, Room, Step, Store};
 use sampan_services::outbox::{Done, Open, Source};
@@ -92,6 +92,53 @@ async fn what_is_no_event_is_told_as_such_and_set_aside_before_others() {
     assert!(store.open(&[]).await.expect("read").is_empty());
     let refused = documents(&database, "refused");
     assert_eq!(refused.count_documents(doc! {}).await.expect("counted"), 2);
+}
+
+#[tokio::test]
+async fn what_has_no_room_in_a_document_is_set_aside_before_others() {
+    let address = mongo_address();
+    let store = opened(&address).await;
+    for id in ["c1", "c2"] {
+        created(&store, id).await;
+    }
+    let long = message("c1", "cat", "k1", "first");
+    sent(&store, "c1", std::slice::from_ref(&long)).await.expect("sent");
+    publish_all(&store).await;
+    let database = raw(&address).await;
+    let full = doc! { "$push": { "revisions": "x".repeat((16 << 20) - 2_000) } };
+    let messages = documents(&database, "messages");
+    messages.update_one(doc! { "_id": &long.id }, full).await.expect("filled");
+    let before = store.message(&long.id).await.expect("read").expect("there");
+    let text = Some("y".repeat(5_000));
+    let after = Message {
+        content: Content { text, ..before.content.clone() },
+        edited_at: Some(NOW),
+        ..before.clone()
+    };
+    let revision = Revision { content: before.content.clone(), until: NOW };
+    assert_eq!(store.rewrite(&before, &after, &revision).await, Ok(true), "it is on its way");
+    sent(&store, "c2", &[message("c2", "cat", "k2", "hello")]).await.expect("sent");
+    let open = store.open(&[]).await.expect("others go on");
+    let (bad, good): (Vec<_>, Vec<_>) = open.into_iter().partition(|it| it.event.is_err());
+    assert_eq!((bad.len(), good.len()), (1, 2));
+    let set_aside = |it: Open<_>| Done { key: it.key, failure: Some("too large".to_owned()) };
+    store.mark(bad.into_iter().map(set_aside).collect()).await.expect("marked");
+    assert_eq!(store.messages("c1", Page::Last(9)).await, Ok(vec![before]), "as it was");
+}
+
+#[tokio::test]
+async fn conversations_of_an_earlier_version_are_known_by_when_they_were_resolved() {
+    let address = mongo_address();
+    let store = opened(&address).await;
+    created(&store, "c1").await;
+    happen(&store, "c1", Event::Resolve, &[]).await.expect("resolved");
+    let database = raw(&address).await;
+    let forget = doc! { "$unset": { "resolved_at": "" } };
+    let conversations = documents(&database, "conversations");
+    conversations.update_one(doc! { "_id": "c1" }, forget).await.expect("updated");
+    assert_eq!(store.rested(NOW, NOW, 9).await, Ok(Vec::new()));
+    store.prepare().await.expect("prepared");
+    assert_eq!(store.rested(NOW, NOW, 9).await.expect("read").len(), 1);
 }
 
 #[tokio::test]

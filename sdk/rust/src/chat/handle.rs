@@ -273,7 +273,7 @@ impl Chat {
     }
 
     /// A link by which the customer rates the last resolution without a login; the same one if it
-    /// is asked for again. For agents and the shop.
+    /// is asked for again. For the shop: agents do not ask about themselves.
     ///
     /// # Errors
     /// See [`Chat`].

@@ -37,6 +37,7 @@ pub struct Open {
 /// One conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Of {
     /// The conversation.
     #[serde(alias = "conversationId", alias = "id")]
@@ -120,6 +121,7 @@ pub struct Messages<Time = String> {
 /// How far the asker has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Come {
     /// A message; all before it are meant too.
     #[serde(default, alias = "messageId")]
@@ -150,6 +152,7 @@ pub struct Cursors {
 /// The asker types.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Typing {
     /// Where.
     #[serde(alias = "conversationId")]
@@ -213,6 +216,7 @@ pub struct List<Time = String> {
 /// An agent hands a conversation over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct HandOver {
     /// The conversation.
     #[serde(alias = "conversationId")]
@@ -229,6 +233,9 @@ pub struct HandOver {
     /// Whether the agent is asked first, and has 60 s to answer.
     #[serde(default)]
     pub ask: bool,
+    /// Whether it goes also to an agent who is offline or has no free slot; for admins.
+    #[serde(default)]
+    pub force: bool,
     /// For the one who gets it; customers do not see it.
     #[serde(default)]
     pub note: Option<String>,
@@ -237,6 +244,7 @@ pub struct HandOver {
 /// The answer to a hand-over that the asker was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct HandOverAnswer {
     /// The conversation.
     #[serde(alias = "conversationId")]
@@ -248,6 +256,7 @@ pub struct HandOverAnswer {
 /// A conversation is given to an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Assign {
     /// The conversation.
     #[serde(alias = "conversationId")]
@@ -255,7 +264,7 @@ pub struct Assign {
     /// To whom; the asker, if nobody is named.
     #[serde(default, alias = "agentId")]
     pub agent_id: Option<String>,
-    /// Whether it is given also to one who has no free slot; for admins.
+    /// Whether it is given also to one who is offline or has no free slot; for admins.
     #[serde(default)]
     pub force: bool,
 }
@@ -264,6 +273,7 @@ pub struct Assign {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Snooze"))]
+#[serde(deny_unknown_fields)]
 pub struct Snooze<Time = String> {
     /// The conversation.
     #[serde(alias = "conversationId")]
@@ -275,6 +285,7 @@ pub struct Snooze<Time = String> {
 /// Whether an agent takes chats.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Available {
     /// The agent; the asker, if nobody is named.
     #[serde(default, alias = "agentId")]

@@ -184,7 +184,8 @@ export class Room {
       const messages = await this.#persist(() => this.#chat.history(this.id, { after, limit: PAGE }));
       for (const message of messages) this.#transcript.add(message);
       const last = messages.at(-1)?.seq;
-      if (last === undefined || messages.length < PAGE) break;
+      // A page of long messages ends early: only one without any is the last.
+      if (last === undefined) break;
       after = last;
     }
     await this.#look();

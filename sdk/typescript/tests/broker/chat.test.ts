@@ -168,7 +168,7 @@ test("a resolved chat is found, rated once and changed, and its figures are told
   assert.equal((await customer.changeRating(id, 5)).rating, 5);
   const { ratings, satisfaction } = await sue.ask("ratings", { agent_id: "sue" });
   assert.deepEqual([ratings.map(({ rating }) => rating), satisfaction], [[5], null]);
-  await assert.rejects(sue.ask("rating_ask", { conversation_id: id }), { code: 909 }, "it is rated");
+  await assert.rejects(shop.ask("rating_ask", { conversation_id: id }), { code: 909 }, "it is rated");
 
   const today = new Date().toISOString().slice(0, 10);
   const figures = () => shop.figures(today, today, "sue");

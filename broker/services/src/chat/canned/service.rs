@@ -4,6 +4,7 @@ use super::store::{Reader, Shelf};
 use super::{DELETE, Deleted, Filled, LIST, List, ListWanted, PUT, Put, USE, Use, Wanted};
 use crate::chat::model::{CannedResponse, Scope};
 use crate::chat::rules::canned;
+use crate::chat::rules::page::fit;
 use crate::chat::store::Store;
 use crate::role::Role;
 use crate::service::{Asker, Host, Problem};
@@ -12,8 +13,6 @@ use crate::service::{Asker, Host, Problem};
 const PAGE_MAX: u32 = 100;
 /// Responses of one name that an agent may have: its own, its teams' and everybody's.
 const NAMESAKES_MAX: u32 = 1_000;
-/// Bytes of text from which on a page ends.
-const PAGE_BYTES: usize = 256 * 1024;
 /// Bytes of an owner's name.
 const OWNER_BYTES_MAX: usize = 128;
 
@@ -71,7 +70,7 @@ impl<S: Store> Canned<S> {
         let reader = self.reader(asker).await?;
         // One more shows whether there is a next page.
         let mut responses = self.shelf.list(&reader, None, after, max.saturating_add(1)).await?;
-        let fits = room(&responses, usize::try_from(max).unwrap_or(usize::MAX));
+        let fits = fit(&responses).min(usize::try_from(max).unwrap_or(usize::MAX));
         let has_more = fits < responses.len();
         responses.truncate(fits);
         let last = responses.last().map(|last| last.id.clone());
@@ -113,17 +112,6 @@ fn may_change(asker: &Asker, response: &CannedResponse) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::not_allowed("agents change their own responses only"))
-}
-
-/// How many of these fit in a page; one always does.
-fn room(responses: &[CannedResponse], max: usize) -> usize {
-    let mut bytes = 0;
-    let fits = responses.iter().take_while(|response| {
-        let is_room = bytes < PAGE_BYTES;
-        bytes += response.text.len();
-        is_room
-    });
-    fits.count().min(max)
 }
 
 /// Answers for canned responses.

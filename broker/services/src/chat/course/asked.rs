@@ -7,18 +7,11 @@ pub use sampan_client::chat::{
 };
 
 use crate::chat::rules::hours::Hours;
-use crate::chat::rules::sla::Policy;
 use crate::moment::Moment;
 use crate::service::Problem;
 
 /// The promise to a conversation, and how it was kept.
 pub type Promise = told::Promise<Moment>;
-
-/// What is promised.
-pub(super) fn policy(told: &PolicyPut) -> Policy {
-    let PolicyPut { id, first_response_s, next_response_s, resolution_s, .. } = told.clone();
-    Policy { id, first_response_s, next_response_s, resolution_s }
-}
 
 /// The hours that count.
 ///

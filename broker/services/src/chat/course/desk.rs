@@ -115,8 +115,8 @@ impl<S: Store> Follower<S> {
             (Role::Agent, _) => Some(asker.user),
             (_, agent) => agent,
         };
-        Days::parse(&asked.from, &asked.to)?;
-        let book = self.courses.figures(&asked.from, &asked.to, agent.as_deref()).await?;
+        let days = Days::parse(&asked.from, &asked.to)?;
+        let book = self.courses.figures(days, agent.as_deref()).await?;
         let mut total = Figures::default();
         let mut days = Vec::new();
         for (day, agent, figures) in book.rows() {

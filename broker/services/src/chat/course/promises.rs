@@ -1,6 +1,8 @@
 //! Promises: which one a conversation has, and when it is missed. Each miss is told once.
 
-use super::asked::{PolicyPut, Promise, open, policy as promised};
+use tracing::error;
+
+use super::asked::{PolicyPut, Promise, open};
 use super::store::{Courses, Kept, kept, lock, put};
 use crate::chat::rules::sla::{Applied, Miss, look};
 use crate::moment::Moment;
@@ -82,11 +84,19 @@ impl Courses {
                  FOR UPDATE SKIP LOCKED",
             );
             let rows = work.all(Query::new(text).bind(now).bind(BATCH)).await?;
-            let found = rows.iter().map(kept).collect::<Result<Vec<_>, Error>>()?;
-            if found.is_empty() {
+            if rows.is_empty() {
                 return Ok(missed);
             }
-            for before in found {
+            for row in &rows {
+                let before = match kept(row) {
+                    Err(error @ Error::Damaged(_)) => {
+                        let id: String = row.get("conversation_id")?;
+                        error!(%error, conversation = id, "a course is damaged, and is not measured");
+                        set_aside(&mut work, &id).await?;
+                        continue;
+                    }
+                    kept => kept?,
+                };
                 let count = before.applied.missed.len();
                 let after = measure(&mut work, before, now).await?;
                 missed += after.applied.missed.len().saturating_sub(count) as u64;
@@ -95,6 +105,12 @@ impl Courses {
             work.commit().await?;
         }
     }
+}
+
+/// Lets a course that cannot be read hold up no other.
+async fn set_aside(work: &mut Work<'_>, id: &str) -> Result<(), Error> {
+    let query = Query::new("UPDATE courses SET due_at = NULL WHERE conversation_id = $1");
+    work.execute(query.bind(id)).await.map(|_| ())
 }
 
 /// Measures a course by its promise, and tells of what was missed.
@@ -107,7 +123,7 @@ pub(super) async fn measure(work: &mut Work<'_>, before: Kept, now: Moment) -> R
     };
     // Hours that are not known any more measure by all hours.
     let hours = open(&policy).ok().flatten();
-    let (applied, fresh) = look(&before.applied, &promised(&policy), facts, hours.as_ref(), now);
+    let (applied, fresh) = look(&before.applied, &policy, facts, hours.as_ref(), now);
     for miss in &fresh {
         tell(work, &before, &id, miss, now).await?;
     }

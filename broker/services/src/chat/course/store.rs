@@ -8,7 +8,7 @@ use crate::chat::rules::averages::{RATINGS, RATINGS_MIN, REPLIES};
 use crate::chat::rules::course::{Counted, Course};
 use crate::chat::rules::figures::{Book, Fact, Figures, Times, add};
 use crate::chat::rules::sla::Applied;
-use crate::days;
+use crate::days::{self, Days};
 use crate::moment::Moment;
 use crate::store::encoding::json;
 use crate::store::{Database, Error, Query, Row, Schema, Work, both, each};
@@ -180,27 +180,29 @@ impl Courses {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn figures(&self, from: &str, to: &str, agent: Option<&str>) -> Result<Book, Error> {
+    pub async fn figures(&self, days: Days, agent: Option<&str>) -> Result<Book, Error> {
         let mut book = Book::default();
+        let (first, end) = days.moments();
         let query = Query::new(
-            "SELECT * FROM chat_figures WHERE day >= $1 AND day <= $2 \
+            "SELECT * FROM chat_figures WHERE day >= $1 AND day < $2 \
              AND ($3 = '' OR agent_id = $3) ORDER BY day, agent_id",
         );
-        let query = query.bind(from).bind(to).bind(agent.unwrap_or_default());
+        let query = query.bind(days::of(first)).bind(days::of(end));
+        let query = query.bind(agent.unwrap_or_default());
         for row in self.0.all(query).await? {
             let (day, agent): (String, String) = (row.get("day")?, row.get("agent_id")?);
             book.join(&day, &agent, &figures(&row)?);
         }
         let text = each(
             "SELECT date(created_at / 1000, 'unixepoch') AS day, COALESCE(agent_id, '') AS agent, \
-             rating, COUNT(*) AS n FROM ratings WHERE date(created_at / 1000, 'unixepoch') \
-             BETWEEN $1 AND $2 AND ($3 = '' OR agent_id = $3) GROUP BY 1, 2, 3",
+             rating, COUNT(*) AS n FROM ratings WHERE created_at >= $1 AND created_at < $2 \
+             AND ($3 = '' OR agent_id = $3) GROUP BY 1, 2, 3",
             "SELECT to_char(to_timestamp(created_at / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') \
              AS day, COALESCE(agent_id, '') AS agent, rating, COUNT(*) AS n FROM ratings \
-             WHERE to_char(to_timestamp(created_at / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') \
-             BETWEEN $1 AND $2 AND ($3 = '' OR agent_id = $3) GROUP BY 1, 2, 3",
+             WHERE created_at >= $1 AND created_at < $2 \
+             AND ($3 = '' OR agent_id = $3) GROUP BY 1, 2, 3",
         );
-        let query = Query::new(text).bind(from).bind(to).bind(agent.unwrap_or_default());
+        let query = Query::new(text).bind(first).bind(end).bind(agent.unwrap_or_default());
         for row in self.0.all(query).await? {
             let (day, agent): (String, String) = (row.get("day")?, row.get("agent")?);
             let mut figures = Figures::default();

@@ -1,6 +1,7 @@
 //! Files of messages: uploaded and fetched by signed links, kept by a store of bytes.
 
 mod blobs;
+mod busy;
 mod folder;
 mod link;
 mod service;

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use super::blobs::Blobs;
+use super::busy::Busy;
 use super::link::{self, FETCH_WITHIN, Purpose, UPLOAD_WITHIN};
 use super::store::{Bytes, Shelf, Stored, User};
 use super::upload::{Upload, failed};
@@ -27,8 +28,9 @@ use crate::store::{self, Database};
 
 /// Bytes of a declared type.
 const TYPE_BYTES_MAX: usize = 128;
-/// Uploads at the same time; more are told that it is busy.
+/// Uploads at the same time, of all and of one owner; more are told that it is busy.
 const UPLOADS_MAX: usize = 64;
+const UPLOADS_OF_ONE_MAX: usize = 4;
 /// Files that are looked at in one sweep.
 const SWEEP_MAX: u32 = 500;
 /// Between two sweeps.
@@ -64,6 +66,7 @@ pub struct Files<S, B> {
     chats: S,
     blobs: B,
     room: Arc<Semaphore>,
+    busy: Busy,
 }
 
 impl<S: Store, B: Blobs> Files<S, B> {
@@ -71,7 +74,8 @@ impl<S: Store, B: Blobs> Files<S, B> {
     #[must_use]
     pub fn new(database: &Database, chats: S, blobs: B) -> Self {
         let (database, shelf) = (database.clone(), Shelf::new(database));
-        Files { database, shelf, chats, blobs, room: Arc::new(Semaphore::new(UPLOADS_MAX)) }
+        let (room, busy) = (Arc::new(Semaphore::new(UPLOADS_MAX)), Busy::new(UPLOADS_OF_ONE_MAX));
+        Files { database, shelf, chats, blobs, room, busy }
     }
 
     /// Announces a file.
@@ -159,6 +163,9 @@ impl<S: Store, B: Blobs> Files<S, B> {
         if file.bytes.is_some() {
             return Err(Refusal::Conflict("the file is uploaded already").into());
         }
+        let own = self.busy.enter(&file.owner_id);
+        let own =
+            own.ok_or_else(|| Problem::new(Code::BUSY, "four of your files are on their way"))?;
         let blob = Id::new().to_string();
         if !self.shelf.begin(&file, &blob).await? {
             return Err(Refusal::Conflict("the file is being uploaded").into());
@@ -169,7 +176,7 @@ impl<S: Store, B: Blobs> Files<S, B> {
         }
         let writing = self.blobs.create(&blob).await.map_err(failed)?;
         let (shelf, blobs) = (self.shelf.clone(), self.blobs.clone());
-        Ok(Upload::new(shelf, blobs, file, blob, writing, place))
+        Ok(Upload::new(shelf, blobs, file, blob, writing, (place, own)))
     }
 
     /// Notes that a message with files is stored, so that they stay.

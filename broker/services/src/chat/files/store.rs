@@ -133,7 +133,8 @@ impl Shelf {
             let query = Query::new(
                 "UPDATE files SET message_id = $4, private = $5 WHERE id = $1 \
                  AND conversation_id = $2 AND owner_id = $3 AND sha256 IS NOT NULL \
-                 AND removed = 0 AND (message_id IS NULL OR message_id = $4) RETURNING *",
+                 AND removed = 0 AND (message_id IS NULL OR (message_id = $4 AND private = $5)) \
+                 RETURNING *",
             );
             let query = query.bind(id).bind(user.conversation_id).bind(user.owner_id);
             let query = query.bind(user.message_id).bind(user.private);

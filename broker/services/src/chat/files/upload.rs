@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::blobs::{Blobs, Writing};
+use super::busy::Place;
 use super::store::{Bytes, Shelf, Stored};
 use crate::chat::rules::sniff::{Shown, sniff};
 use crate::refusal::Refusal;
@@ -42,8 +43,11 @@ pub struct Upload<B: Blobs> {
     digest: Digest,
     head: Vec<u8>,
     size: u64,
-    _place: OwnedSemaphorePermit,
+    _places: Places,
 }
+
+/// Room for an upload: among all, and among those of its owner.
+type Places = (OwnedSemaphorePermit, Place);
 
 impl<B: Blobs> std::fmt::Debug for Upload<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,11 +62,11 @@ impl<B: Blobs> Upload<B> {
         file: Stored,
         blob: String,
         writing: B::Writing,
-        place: OwnedSemaphorePermit,
+        places: Places,
     ) -> Self {
         let (digest, head, size) = (Digest::default(), Vec::new(), 0);
         let writing = Some(writing);
-        Upload { shelf, blobs, file, blob, writing, digest, head, size, _place: place }
+        Upload { shelf, blobs, file, blob, writing, digest, head, size, _places: places }
     }
 
     /// Adds bytes.
@@ -111,9 +115,15 @@ impl<B: Blobs> Upload<B> {
         })
     }
 
-    /// Removes what has come.
+    /// Removes what has come, unless it may count after all: whether a commit without an answer has
+    /// happened only the database knows. What it does not say the sweep comes to.
     pub async fn give_up(self) {
         drop(self.writing);
+        let known = self.shelf.find(&self.file.id).await;
+        let counts = |file: &Stored| file.blob == self.blob && file.bytes.is_some();
+        if known.is_err() || known.is_ok_and(|file| file.as_ref().is_some_and(counts)) {
+            return;
+        }
         if let Err(error) = self.blobs.remove(&self.blob).await {
             // The sweep comes to it.
             tracing::warn!(%error, "what is left of an upload could not be removed");

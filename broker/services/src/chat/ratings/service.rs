@@ -218,12 +218,9 @@ pub async fn serve<S: Store>(
         its.edit(&asker, asked).await
     })
     .await?;
-    host.answer(
-        ratings,
-        ASK,
-        Role::STAFF,
-        |its, _, asked: Ask| async move { its.ask(&asked).await },
-    )
+    host.answer(ratings, ASK, Role::OPERATORS, |its, _, asked: Ask| async move {
+        its.ask(&asked).await
+    })
     .await?;
     host.answer(ratings, LIST, Role::ALL, |its, asker, wanted: ListWanted| async move {
         its.list(&asker, &wanted).await

@@ -24,6 +24,7 @@ pub(crate) const SCHEMA: Schema = Schema {
             both("ALTER TABLE rating_asks ADD COLUMN conversation_id TEXT"),
             both("ALTER TABLE rating_asks ADD COLUMN resolution_no BIGINT"),
         ],
+        &[both("CREATE INDEX ratings_created ON ratings (created_at)")],
     ],
 };
 

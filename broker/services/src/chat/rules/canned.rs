@@ -41,7 +41,8 @@ pub fn team(name: &str) -> String {
     name.to_lowercase()
 }
 
-/// The response that an agent of these [teams](team) means: its own before its teams' before everybody's.
+/// The response that an agent of these [teams](team) means: its own before its teams' before
+/// everybody's.
 #[must_use]
 pub fn find<'a>(
     responses: &'a [CannedResponse],
@@ -63,17 +64,24 @@ pub fn find<'a>(
 /// The text with its variables filled in.
 ///
 /// # Errors
-/// A refusal of `variables` if one is missing: no customer reads a gap.
+/// A refusal of `variables` if one is missing, since no customer reads a gap, or if the whole would
+/// have more than 10,000 characters.
 pub fn fill(text: &str, variables: &BTreeMap<String, String>) -> Result<String, Refusal> {
-    let mut out = String::new();
+    let (mut out, mut room) = (String::new(), text::CHARS_MAX);
+    let mut add = |part: &str| {
+        const TOO_LONG: Refusal = Refusal::field("variables", "a message of 10,000 characters");
+        room = room.checked_sub(part.chars().count()).ok_or(TOO_LONG)?;
+        out.push_str(part);
+        Ok(())
+    };
     let mut rest = text;
     while let Some((before, inside, after)) = variable(rest)? {
         let value = variables.get(inside);
-        out.push_str(before);
-        out.push_str(value.ok_or(Refusal::field("variables", "a value for each variable"))?);
+        add(before)?;
+        add(value.ok_or(Refusal::field("variables", "a value for each variable"))?)?;
         rest = after;
     }
-    out.push_str(rest);
+    add(rest)?;
     Ok(out)
 }
 
@@ -137,6 +145,16 @@ mod tests {
         values.insert("x".to_owned(), "1".to_owned());
         assert_eq!(fill(text, &values).unwrap(), "สวัสดี {{x}}! 1");
         assert_eq!(names(text).unwrap(), ["customer_name", "x"]);
+    }
+
+    #[test]
+    fn a_filled_text_is_no_longer_than_a_message() {
+        let text = "{{a}}".repeat(2_000);
+        let filled =
+            |value: &str| fill(&text, &BTreeMap::from([("a".to_owned(), value.to_owned())]));
+        assert_eq!(filled("ก😀abc").unwrap().chars().count(), 10_000);
+        assert!(filled("ก😀abcd").is_err());
+        assert!(filled(&"x".repeat(900_000)).is_err());
     }
 
     #[test]

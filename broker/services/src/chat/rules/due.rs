@@ -55,7 +55,8 @@ impl Patience {
 }
 
 /// What is due for a conversation, whose agent is `agent` if it has one. An agent that is unknown
-/// counts as offline since it got the chat.
+/// counts as offline since it got the chat; one that got it while offline has the whole time from
+/// then on. That an agent was not seen says nothing: nobody may have looked.
 #[must_use]
 pub fn due(
     chat: &Conversation,
@@ -73,9 +74,10 @@ pub fn due(
         Status::Waiting => is_over(chat.snoozed_until, Duration::ZERO).then_some(Event::Wake),
         Status::Active => {
             let gone = match agent {
-                Some(agent) => agent.offline_since.or(agent.last_seen_at).or(chat.assigned_at),
-                None => chat.assigned_at,
+                Some(agent) => agent.offline_since.map(|gone| Some(gone).max(chat.assigned_at)),
+                None => Some(chat.assigned_at),
             };
+            let gone = gone.flatten();
             if is_over(gone, patience.offline)
                 && let Some(event) = absent(chat, &patience.absence)
             {
@@ -123,6 +125,10 @@ mod tests {
         Agent { id: "a".to_owned(), last_seen_at: Some(at(seconds)), ..Agent::default() }
     }
 
+    fn gone(seconds: i64) -> Agent {
+        Agent { offline_since: Some(at(seconds)), ..seen(seconds) }
+    }
+
     fn found(chat: &Conversation, agent: &Agent, seconds: i64) -> Option<Event> {
         due(chat, Some(agent), &Patience::default(), at(seconds))
     }
@@ -131,8 +137,8 @@ mod tests {
     fn a_chat_leaves_an_agent_who_is_offline_for_a_minute() {
         let replied = step(&active(), Event::AgentWrote("a".to_owned()), at(1)).unwrap();
         let chat = replied.conversation;
-        assert_eq!(found(&chat, &seen(100), 159), None);
-        assert_eq!(found(&chat, &seen(100), 160), Some(Event::Requeue(EndReason::Offline)));
+        assert_eq!(found(&chat, &gone(100), 159), None);
+        assert_eq!(found(&chat, &gone(100), 160), Some(Event::Requeue(EndReason::Offline)));
         let chosen = Agent { offline_since: Some(at(100)), ..seen(159) };
         assert_eq!(found(&chat, &chosen, 160), Some(Event::Requeue(EndReason::Offline)));
         let unknown = due(&chat, None, &Patience::default(), at(60));
@@ -140,11 +146,24 @@ mod tests {
     }
 
     #[test]
+    fn a_chat_stays_with_an_agent_at_whom_nobody_could_look() {
+        let replied = step(&active(), Event::AgentWrote("a".to_owned()), at(1)).unwrap();
+        assert_eq!(found(&replied.conversation, &seen(1), 9_000), None);
+    }
+
+    #[test]
+    fn who_gets_a_chat_while_offline_has_the_whole_minute() {
+        let (chat, agent) = (active(), gone(-500));
+        assert_eq!(found(&chat, &agent, 59), None);
+        assert_eq!(found(&chat, &agent, 60), Some(Event::Requeue(EndReason::Offline)));
+    }
+
+    #[test]
     fn what_becomes_of_it_then_is_the_shops_choice() {
         let chat = active();
         let with = |absence| {
             let patience = Patience { absence, ..Patience::default() };
-            due(&chat, Some(&seen(0)), &patience, at(61))
+            due(&chat, Some(&gone(0)), &patience, at(61))
         };
         assert_eq!(with(Absence::Keep), None);
         assert_eq!(with(Absence::Close), Some(Event::Resolve));

@@ -177,6 +177,9 @@ impl Work {
             self.effects.push(Effect::Line(SystemLine::Reopened));
         } else if self.after.snoozed_until.take().is_some() {
             self.after.waiting_since = Some(now);
+        } else {
+            // Also of one who has an agent: if that agent goes, it has waited since now.
+            self.after.waiting_since.get_or_insert(now);
         }
         self.after.last_message_at = self.after.last_message_at.max(now);
         Ok(())

@@ -94,6 +94,18 @@ fn a_chat_whose_agent_went_offline_keeps_its_place() {
 }
 
 #[test]
+fn who_writes_after_a_reply_waits_since_then_whatever_becomes_of_the_agent() {
+    let wrote = Event::AgentWrote("a".to_owned());
+    let gone = Event::Requeue(EndReason::Offline);
+    let mut chat = after(&[claim("a"), wrote]).conversation;
+    assert_eq!(chat.waiting_since, None);
+    for (second, event) in [(50, Event::CustomerWrote), (60, Event::CustomerWrote), (900, gone)] {
+        chat = step(&chat, event, at(second)).unwrap().conversation;
+        assert_eq!(chat.waiting_since, Some(at(50)), "{second}");
+    }
+}
+
+#[test]
 fn an_agent_who_did_not_reply_is_passed_over_until_somebody_does() {
     let events = [claim("a"), Event::Requeue(EndReason::NoReply)];
     let requeued = after(&events).conversation;

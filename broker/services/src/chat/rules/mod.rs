@@ -8,6 +8,7 @@ pub mod due;
 pub mod figures;
 pub mod hours;
 pub mod lifecycle;
+pub mod page;
 pub mod queue;
 pub mod rating;
 pub mod receipts;

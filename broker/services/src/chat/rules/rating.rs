@@ -68,12 +68,6 @@ fn check(answer: Answer) -> Result<Answer, Refusal> {
     Ok(Answer { comment, ..answer })
 }
 
-/// Whether a customer who was last asked then may be asked again.
-#[must_use]
-pub fn may_ask(last_asked: Option<Moment>, now: Moment) -> bool {
-    last_asked.is_none_or(|asked| now.since(asked) >= COOLDOWN)
-}
-
 /// The token of a link that rates one resolution without another login.
 #[must_use]
 pub fn token(secret: &Secret, conversation: &str, resolution_no: u32, now: Moment) -> String {
@@ -175,12 +169,5 @@ mod tests {
         for bad in ["", "1", "1.2", "1.2.zz", "a.b.c", "1.2.3.4"] {
             assert!(verify(&secret, "c", bad, at(9)).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn nobody_is_asked_twice_in_a_week() {
-        assert!(may_ask(None, at(0)));
-        assert!(!may_ask(Some(at(0)), at(1)));
-        assert!(may_ask(Some(at(0)), at(0).after(COOLDOWN)));
     }
 }

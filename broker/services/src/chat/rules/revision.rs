@@ -10,6 +10,8 @@ use super::text;
 
 /// How long a sender may change what was sent.
 pub const EDIT_WITHIN: Duration = Duration::from_secs(24 * 3_600);
+/// How often; what was said before is kept, each time.
+pub const EDITS_MAX: usize = 50;
 
 /// Who changes a message.
 #[derive(Clone, Copy, Debug)]
@@ -20,15 +22,16 @@ pub struct Editor<'a> {
     pub is_admin: bool,
 }
 
-/// The message with another text, and what it said before.
+/// The message with another text, and what it said before. It was edited so many `times`.
 ///
 /// # Errors
-/// `NotAllowed` for anyone but its sender, `Closed` once it is deleted or a day old, and what
-/// [`text::clean`] refuses.
+/// `NotAllowed` for anyone but its sender, `Closed` once it is deleted, a day old or edited 50 times,
+/// and what [`text::clean`] refuses.
 pub fn edit(
     message: &Message,
     by: Editor<'_>,
     words: &str,
+    times: usize,
     now: Moment,
 ) -> Result<(Message, Revision), Refusal> {
     if message.sender_id != by.id || message.sender_type == Sender::System {
@@ -37,6 +40,9 @@ pub fn edit(
     check_live(message)?;
     if now.since(message.created_at) > EDIT_WITHIN {
         return Err(Refusal::Closed("a message is edited within a day"));
+    }
+    if times >= EDITS_MAX {
+        return Err(Refusal::Closed("a message is edited 50 times at most"));
     }
     let had_files = !message.content.attachments.is_empty();
     let words = text::clean(words)?;
@@ -107,15 +113,17 @@ mod tests {
     #[test]
     fn an_edit_keeps_what_was_said_before() {
         let now = Moment::from_ms(5);
-        let (edited, before) = edit(&message(), SENDER, "first", now).unwrap();
+        let (edited, before) = edit(&message(), SENDER, "first", 0, now).unwrap();
         assert_eq!(edited.content.text.as_deref(), Some("first"));
         assert_eq!(before.content.text.as_deref(), Some("frist"));
         assert_eq!((edited.seq, edited.edited_at), (4, Some(now)));
-        assert!(matches!(edit(&message(), OTHER, "x", now), Err(Refusal::NotAllowed(_))));
-        assert!(matches!(edit(&message(), ADMIN, "x", now), Err(Refusal::NotAllowed(_))));
-        assert!(matches!(edit(&message(), SENDER, " ", now), Err(Refusal::Field { .. })));
+        assert!(matches!(edit(&message(), OTHER, "x", 0, now), Err(Refusal::NotAllowed(_))));
+        assert!(matches!(edit(&message(), ADMIN, "x", 0, now), Err(Refusal::NotAllowed(_))));
+        assert!(matches!(edit(&message(), SENDER, " ", 0, now), Err(Refusal::Field { .. })));
+        assert!(edit(&message(), SENDER, "x", EDITS_MAX - 1, now).is_ok());
+        assert!(matches!(edit(&message(), SENDER, "x", EDITS_MAX, now), Err(Refusal::Closed(_))));
         let late = now.after(EDIT_WITHIN);
-        assert!(matches!(edit(&message(), SENDER, "x", late), Err(Refusal::Closed(_))));
+        assert!(matches!(edit(&message(), SENDER, "x", 0, late), Err(Refusal::Closed(_))));
     }
 
     #[test]
@@ -125,7 +133,7 @@ mod tests {
         assert_eq!((gone.seq, gone.content.clone()), (4, Content::default()));
         assert!(before.content.text.is_some());
         assert!(matches!(delete(&gone, SENDER, now), Err(Refusal::Closed(_))));
-        assert!(matches!(edit(&gone, SENDER, "x", now), Err(Refusal::Closed(_))));
+        assert!(matches!(edit(&gone, SENDER, "x", 0, now), Err(Refusal::Closed(_))));
         assert!(matches!(delete(&message(), OTHER, now), Err(Refusal::NotAllowed(_))));
     }
 }

@@ -66,6 +66,15 @@ pub fn is_available(agent: &Agent, now: Moment) -> bool {
         && agent.free_slots() > 0
 }
 
+/// Whether a chat may be handed to an agent by name: one who is offline, or gone for so long as to
+/// lose its chats, is not there.
+#[must_use]
+pub fn is_there(agent: &Agent, grace: Duration, now: Moment) -> bool {
+    agent.status != AgentStatus::Offline
+        && agent.last_seen_at.is_some()
+        && agent.offline_since.is_none_or(|gone| now < gone.after(grace))
+}
+
 /// Whether an agent may have this chat at all.
 #[must_use]
 pub fn can_take(agent: &Agent, chat: &Waiting<'_>, policy: &Policy, now: Moment) -> bool {
@@ -122,7 +131,8 @@ fn choose(policy: &Policy, chat: &Waiting<'_>, free: &[Agent], now: Moment) -> O
     best.map(|(at, _)| at)
 }
 
-/// The better of two agents is less: by fit first, then by load.
+/// The better of two agents is less: who has let it wait after all others, then by fit, then by
+/// load.
 fn compare(policy: &Policy, chat: &Conversation, a: &Agent, b: &Agent) -> Ordering {
     let is_last = |agent: &Agent| {
         policy.is_sticky && chat.last_agent_id.as_deref() == Some(agent.id.as_str())
@@ -139,8 +149,14 @@ fn compare(policy: &Policy, chat: &Conversation, a: &Agent, b: &Agent) -> Orderi
         Mode::LeastLoaded => load(a, b).cmp(&load(b, a)),
         Mode::Rotation | Mode::Manual => Ordering::Equal,
     };
+    let has_let_wait = |agent: &Agent| chat.excluded_agents.contains(&agent.id);
     let rested = a.last_assigned_at.cmp(&b.last_assigned_at);
-    fit(b).cmp(&fit(a)).then(loads).then(rested).then_with(|| a.id.cmp(&b.id))
+    has_let_wait(a)
+        .cmp(&has_let_wait(b))
+        .then_with(|| fit(b).cmp(&fit(a)))
+        .then(loads)
+        .then(rested)
+        .then_with(|| a.id.cmp(&b.id))
 }
 
 fn has(skills: &[String], skill: &str) -> bool {

@@ -71,6 +71,17 @@ fn only_who_is_online_seen_and_free_gets_a_chat() {
 }
 
 #[test]
+fn a_chat_is_handed_to_who_is_there_or_may_be_back() {
+    let grace = Duration::from_secs(60);
+    let gone = Agent { offline_since: Some(at(0)), ..agent("gone", 0, 2) };
+    assert!(is_there(&agent("full", 2, 2), grace, at(9_000)));
+    assert!(is_there(&gone, grace, at(59)));
+    assert!(!is_there(&gone, grace, at(60)));
+    assert!(!is_there(&Agent { status: AgentStatus::Offline, ..gone.clone() }, grace, at(1)));
+    assert!(!is_there(&Agent { last_seen_at: None, ..agent("never", 0, 2) }, grace, at(0)));
+}
+
+#[test]
 fn required_skills_bind_until_they_are_relaxed() {
     let mut chat = chat();
     chat.wants.required_skills = vec!["Billing".to_owned(), "refund".to_owned()];
@@ -116,6 +127,9 @@ fn who_did_not_reply_is_passed_over_until_the_chat_has_waited_too_long() {
     assert_eq!(least(&chat, &agents[..1]), None);
     let awake = [Agent { last_seen_at: Some(at(600)), ..agent("a", 0, 3) }];
     assert_eq!(chosen(&Policy::default(), &chat, &awake, at(600)).as_deref(), Some("a"));
+    let other = Agent { last_seen_at: Some(at(600)), ..agent("b", 2, 3) };
+    let both = [awake[0].clone(), other];
+    assert_eq!(chosen(&Policy::default(), &chat, &both, at(600)).as_deref(), Some("b"));
 }
 
 #[test]

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use sampan_client::chat as told;
-pub use sampan_client::chat::{PromiseState as State, Target};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use sampan_client::chat::{PolicyPut as Policy, PromiseState as State, Target};
 
 use crate::moment::Moment;
 
@@ -15,22 +13,6 @@ use super::hours::Hours;
 pub type Applied = told::Applied<Moment>;
 /// A promise that was not kept.
 pub type Miss = told::Miss<Moment>;
-
-/// What is promised, in seconds; nothing where there is none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Policy {
-    /// Id.
-    pub id: String,
-    /// Until the first reply.
-    #[serde(default)]
-    pub first_response_s: Option<u64>,
-    /// Until each reply after it.
-    #[serde(default)]
-    pub next_response_s: Option<u64>,
-    /// Until the resolution.
-    #[serde(default)]
-    pub resolution_s: Option<u64>,
-}
 
 /// What has happened in a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +28,7 @@ pub struct Facts {
 }
 
 /// The promise as it stands, and what was missed since it was looked at last. Time outside the
-/// hours, if there are any, does not count.
+/// `hours`, which are the policy's own as they were read, does not count.
 #[must_use]
 pub fn look(
     before: &Applied,
@@ -107,7 +89,8 @@ mod tests {
 
     fn policy() -> Policy {
         let (first_response_s, next_response_s) = (Some(120), Some(60));
-        Policy { id: "p".to_owned(), first_response_s, next_response_s, resolution_s: Some(600) }
+        let (id, resolution_s) = ("p".to_owned(), Some(600));
+        Policy { id, first_response_s, next_response_s, resolution_s, hours: None }
     }
 
     fn began() -> Facts {

@@ -5,12 +5,12 @@ use super::asked::{
 };
 use super::desk::{Desk, Wish};
 use super::events::{event, parse, topic};
+use super::talk::check_words;
 use crate::chat::files::Blobs;
 use crate::chat::model::TransferTarget;
-use crate::chat::model::{
-    Agent, AgentStatus, AvailableEvent, Conversation, EndReason, Name, Reason,
-};
+use crate::chat::model::{Agent, AvailableEvent, Conversation, EndReason, Name, Reason};
 use crate::chat::rules::lifecycle::Event;
+use crate::chat::rules::routing::is_there;
 use crate::chat::store::{Choice, Room, Store};
 use crate::id::check_id;
 use crate::moment::Moment;
@@ -34,8 +34,12 @@ impl<S: Store, B: Blobs> Desk<S, B> {
                 "an agent picks for itself, while it has a free slot",
             ));
         }
-        self.agent(to).await?;
-        let room = if asked.force { Room::Nothing } else { Room::Slot };
+        let agent = self.agent(to).await?;
+        // Who picks for itself is there.
+        if !asked.force && *to != asker.user {
+            self.check_there("agent_id: the agent is not there", &agent)?;
+        }
+        let room = room(asked.force);
         let done = self.change(&asked.conversation_id, |_, _| async move {
             let event = Event::Claim { agent_id: to.clone(), reason: Reason::Manual };
             Ok(Wish { room, ..Wish::from(event) })
@@ -77,21 +81,28 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         if asker.role == Role::Agent && *from != asker.user {
             return Err(Problem::not_allowed("fromAgent: that is not you"));
         }
-        let target = target(asked).ok_or_else(|| Problem::field("toAgent", "or toSkill"))?;
-        if let TransferTarget::Agent(to) = &target {
-            let to = self.agent(to).await?;
-            if to.status == AgentStatus::Offline {
-                return Err(Problem::conflict("toAgent: the agent is offline"));
-            }
-            if to.free_slots() == 0 {
-                return Err(Problem::full("toAgent: the agent has no free slot"));
-            }
+        if asker.role == Role::Agent && asked.force {
+            return Err(Problem::not_allowed("force: an agent hands over to whoever can take it"));
         }
+        let target = target(asked).ok_or_else(|| Problem::field("toAgent", "or toSkill"))?;
+        match &target {
+            TransferTarget::Agent(to) => {
+                let to = self.agent(to).await?;
+                if !asked.force {
+                    self.check_there("toAgent: the agent is not there", &to)?;
+                    if to.free_slots() == 0 {
+                        return Err(Problem::full("toAgent: the agent has no free slot"));
+                    }
+                }
+            }
+            TransferTarget::Skill(skill) => check_words("toSkill", std::slice::from_ref(skill))?,
+        }
+        let room = room(asked.force);
         let target = &target;
         let done = self.change(&asked.conversation_id, |_, _| async move {
             let (from, to, note) = (from.clone(), target.clone(), asked.note.clone());
             let event = Event::Transfer { from, to, is_asked: asked.ask, note };
-            Ok(Wish { room: Room::Slot, ..Wish::from(event) })
+            Ok(Wish { room, ..Wish::from(event) })
         });
         Ok(done.await?.conversation)
     }
@@ -174,6 +185,11 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         Ok(Agents { agents: self.store.agents().await?.into_iter().map(known).collect() })
     }
 
+    fn check_there(&self, why: &str, agent: &Agent) -> Result<(), Problem> {
+        let is_there = is_there(agent, self.settings.patience.offline, Moment::now());
+        if is_there { Ok(()) } else { Err(Problem::conflict(why)) }
+    }
+
     async fn agent(&self, id: &str) -> Result<Agent, Problem> {
         self.store.agent(id).await?.ok_or_else(no_agent)
     }
@@ -190,6 +206,11 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         });
         Ok(done.await?.conversation)
     }
+}
+
+/// What an agent whom somebody has named must have.
+fn room(is_forced: bool) -> Room {
+    if is_forced { Room::Nothing } else { Room::Slot }
 }
 
 fn no_agent() -> Problem {

@@ -7,6 +7,8 @@ use super::desk::{Desk, participant, sender};
 use super::events::{event, topic};
 use crate::chat::files::Blobs;
 use crate::chat::model::{Conversation, JoinEvent, Message, Name};
+use crate::chat::rules::content::is_visible;
+use crate::chat::rules::page::fit;
 use crate::chat::rules::words::{self, Sought};
 use crate::chat::store::{Page, Search, Store};
 use crate::moment::Moment;
@@ -103,12 +105,17 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             before: asked.before.clone(),
             max,
         };
-        let found = self.store.search(&wanted).await?;
-        let is_full = found.len() as u64 >= u64::from(max);
-        let next = found.last().filter(|_| is_full).map(|last| last.id.clone());
-        // Terms may be shared by other words.
-        let has =
-            |message: &Message| sought.is_in(message.content.text.as_deref().unwrap_or_default());
+        let mut found = self.store.search(&wanted).await?;
+        let fits = fit(&found);
+        let has_more = fits < found.len() || found.len() as u64 >= u64::from(max);
+        found.truncate(fits);
+        let next = found.last().filter(|_| has_more).map(|last| last.id.clone());
+        // Terms may be shared by other words, and by what is not for the asker.
+        let role = sender(asker.role);
+        let has = |message: &Message| {
+            is_visible(message, role)
+                && sought.is_in(message.content.text.as_deref().unwrap_or_default())
+        };
         Ok(Found { messages: found.into_iter().filter(has).collect(), next })
     }
 
@@ -127,7 +134,9 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             (None, false) if is_customer => self.store.of_customer(&asker.user, PAGE_MAX).await?,
             (None, false) => self.store.of_agent(&asker.user).await?,
         };
-        Ok(List { conversations: found.into_iter().map(|chat| shown(chat, asker)).collect() })
+        let mut found: Vec<_> = found.into_iter().map(|chat| shown(chat, asker)).collect();
+        found.truncate(fit(&found));
+        Ok(List { conversations: found })
     }
 }
 

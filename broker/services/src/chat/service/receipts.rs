@@ -8,6 +8,7 @@ use super::events::{event, topic};
 use crate::chat::files::Blobs;
 use crate::chat::model::{Conversation, Message, Name, Participant, ReceiptEvent, Sender};
 use crate::chat::rules::content::is_visible;
+use crate::chat::rules::page::fit;
 use crate::chat::rules::receipts::{Mark, advance, status};
 use crate::chat::store::{Page, Store};
 use crate::moment::Moment;
@@ -97,8 +98,8 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         }
     }
 
-    /// A page of messages as users of this kind see it: without what is not for them, each with how far it
-    /// has come.
+    /// A page of messages as users of this kind see it: without what is not for them, each with how
+    /// far it has come. It may have fewer than are asked for and there are, if these are long.
     pub(super) async fn page(
         &self,
         id: &str,
@@ -132,10 +133,12 @@ impl<S: Store, B: Blobs> Desk<S, B> {
                 break;
             }
         }
-        let surplus = seen.len().saturating_sub(max);
         match page {
-            Page::After(..) => seen.truncate(max),
-            Page::Before(..) | Page::Last(_) => drop(seen.drain(..surplus)),
+            Page::After(..) => seen.truncate(fit(&seen).min(max)),
+            Page::Before(..) | Page::Last(_) => {
+                let surplus = seen.len() - fit(seen.iter().rev()).min(max);
+                drop(seen.drain(..surplus));
+            }
         }
         let come = |message: Message| Message { status: status(&message, participants), ..message };
         Ok(seen.into_iter().map(come).collect())

@@ -1,6 +1,6 @@
 //! What happens by itself: chats find agents, and time does what it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tracing::warn;
 use super::desk::{Desk, Wish};
 use super::events::topic;
 use crate::chat::files::Blobs;
-use crate::chat::model::{Agent, AgentStatus, Conversation, EndReason, Name, Reason};
+use crate::chat::model::{AgentStatus, Conversation, EndReason, Name, Reason};
 use crate::chat::rules::due::due;
 use crate::chat::rules::lifecycle::Event;
 use crate::chat::rules::queue::{Customer, Waiting};
@@ -50,14 +50,14 @@ impl<S: Store, B: Blobs> Desk<S, B> {
     /// One round: every match that can be made is claimed; what somebody else was faster with is
     /// the next round's.
     pub(super) async fn route(&self) -> Result<(), Problem> {
-        let agents = self.store.agents().await?;
-        if !agents.iter().any(|agent| is_available(agent, Moment::now())) {
+        let (agents, now) = (self.store.agents().await?, Moment::now());
+        if !agents.iter().any(|agent| is_available(agent, now)) {
             return Ok(());
         }
         let chats = self.store.waiting(ROUND_MAX).await?;
         let customers = self.customers(&chats).await?;
         let waiting = wait(&chats, &customers);
-        for found in route(&self.settings.policy, &waiting, &agents, Moment::now()) {
+        for found in route(&self.settings.policy, &waiting, &agents, now) {
             match self.claim(&found).await {
                 Ok(()) => {}
                 // Whoever was faster has changed the conversation, or has the slot.
@@ -93,7 +93,9 @@ impl<S: Store, B: Blobs> Desk<S, B> {
     pub(super) async fn sweep_active(&self) -> Result<(), Error> {
         for agent in self.store.agents().await? {
             for chat in self.store.of_agent(&agent.id).await? {
-                self.time(&chat, Some(&agent)).await;
+                if due(&chat, Some(&agent), &self.settings.patience, Moment::now()).is_some() {
+                    self.time(&chat.id).await;
+                }
             }
         }
         Ok(())
@@ -104,28 +106,27 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         let (now, patience) = (Moment::now(), &self.settings.patience);
         let resolved = now.before(patience.archived());
         for chat in self.store.rested(now, resolved, RESTED_MAX).await? {
-            self.time(&chat, None).await;
+            self.time(&chat.id).await;
         }
         Ok(())
     }
 
     /// Does what is due of one conversation; one of which it cannot be done holds up no other.
-    async fn time(&self, chat: &Conversation, agent: Option<&Agent>) {
-        let patience = &self.settings.patience;
-        if due(chat, agent, patience, Moment::now()).is_none() {
-            return;
-        }
-        let done = self.change(&chat.id, |chat, at| async move {
-            // Who has got it meanwhile is another agent, of whom the next sweep knows.
-            let is_same = chat.agent_id.as_ref() == agent.map(|agent| &agent.id);
-            let event = due(&chat, agent, patience, at).filter(|_| is_same);
+    async fn time(&self, id: &str) {
+        let done = self.change(id, |chat, at| async move {
+            // Who was gone when the sweep began may be back.
+            let agent = match &chat.agent_id {
+                Some(agent) => self.store.agent(agent).await?,
+                None => None,
+            };
+            let event = due(&chat, agent.as_ref(), &self.settings.patience, at);
             let event = event.ok_or_else(|| Problem::conflict("nothing is due any more"))?;
             Ok(Wish::from(event))
         });
         if let Err(problem) = done.await
             && problem.is_ours()
         {
-            warn!(%problem, conversation = chat.id, "what is due of a chat could not be done");
+            warn!(%problem, conversation = id, "what is due of a chat could not be done");
         }
     }
 
@@ -169,7 +170,8 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         }
     }
 
-    /// Notes who of those that have changed lives; who of all, if nothing is said of a change.
+    /// Notes who of those that have changed lives; who of all, if nothing is said of a change. Who is
+    /// not there is gone from the first look that finds it so.
     async fn note_agents(
         &self,
         presence: &sampan_client::Presence,
@@ -178,12 +180,18 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         let mut live = Vec::new();
         if members.is_empty() && gone.is_empty() {
             let all = presence.read().await.map_err(|error| error.to_string())?;
+            let known = self.store.agents().await.map_err(|error| error.to_string())?;
+            let at_work = known.into_iter().filter(|agent| agent.status != AgentStatus::Offline);
             if all.members.is_empty() && all.count > 0 {
                 // There are too many to be named: who is known to have been there still is, until
                 // it says otherwise.
-                let known = self.store.agents().await.map_err(|error| error.to_string())?;
-                let is_on = |agent: &Agent| agent.status != AgentStatus::Offline;
-                live.extend(known.into_iter().filter(is_on).map(|agent| agent.id));
+                live.extend(at_work.map(|agent| agent.id));
+            } else {
+                let named: BTreeSet<&str> =
+                    all.members.iter().map(|member| member.user.as_str()).collect();
+                let is_missed = |id: &String| !named.contains(id.as_str());
+                let there = at_work.filter(|agent| agent.offline_since.is_none());
+                gone.extend(there.map(|agent| agent.id).filter(is_missed));
             }
             members = all.members;
         }

@@ -1,5 +1,7 @@
 //! Conversations begin, and messages are sent and changed.
 
+use tracing::warn;
+
 use super::asked::{Delete, Edit, Open};
 use super::desk::{Desk, Wish, participant, sender, used};
 use super::events::entered;
@@ -19,7 +21,6 @@ use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 use crate::signature::{digest, hex};
-use tracing::warn;
 
 /// Conversations of a customer that may be unanswered at once, so that one customer does not fill the queue.
 const OPEN_MAX: u32 = 50;
@@ -73,6 +74,12 @@ impl<S: Store, B: Blobs> Desk<S, B> {
     pub(super) async fn send(&self, asker: &Asker, draft: Draft) -> Result<Message, Problem> {
         let draft = check(draft, sender(asker.role))?;
         let id = id_of(&[&draft.conversation_id, &asker.user, &draft.client_message_id]);
+        // Another message under the same id takes no files.
+        if !draft.content.attachments.is_empty()
+            && let Some(message) = self.sent_before(asker, &draft, &id).await?
+        {
+            return Ok(message);
+        }
         let (desk, its_id, said) = (self, id.as_str(), &draft);
         let sent = self
             .change(&draft.conversation_id, |chat, at| async move {
@@ -128,8 +135,8 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             Sender::Agent | Sender::System => None,
         };
         // What is refused takes no files.
-        if let Some(event) = &event {
-            step(chat, event.clone(), at)?;
+        if let Some(event) = event.clone().filter(|_| !draft.content.attachments.is_empty()) {
+            step(chat, event, at)?;
         }
         let user = User {
             owner_id: &asker.user,
@@ -211,22 +218,22 @@ impl<S: Store, B: Blobs> Desk<S, B> {
 
     /// Gives a message another text.
     pub(super) async fn edit(&self, asker: &Asker, asked: &Edit) -> Result<Message, Problem> {
-        self.rewrite(asker, &asked.message_id, |message, by, at| edit(message, by, &asked.text, at))
-            .await
+        self.rewrite(asker, &asked.message_id, |message, by, times, at| {
+            edit(message, by, &asked.text, times, at)
+        })
+        .await
     }
 
     /// Takes from a message what it said.
     pub(super) async fn delete(&self, asker: &Asker, asked: &Delete) -> Result<Message, Problem> {
-        // If nothing is deleted after all, the next sweep finds that the message has its files.
-        self.files.doubt(&asked.message_id).await?;
-        self.rewrite(asker, &asked.message_id, delete).await
+        self.rewrite(asker, &asked.message_id, |message, by, _, at| delete(message, by, at)).await
     }
 
     async fn rewrite(
         &self,
         asker: &Asker,
         id: &str,
-        rule: impl Fn(&Message, Editor<'_>, Moment) -> Result<(Message, Revision), Refusal>,
+        rule: impl Fn(&Message, Editor<'_>, usize, Moment) -> Result<(Message, Revision), Refusal>,
     ) -> Result<Message, Problem> {
         for _ in 0..TRIES {
             let before = self.store.message(id).await?.ok_or_else(no_message)?;
@@ -239,7 +246,15 @@ impl<S: Store, B: Blobs> Desk<S, B> {
                 return Err(Refusal::Closed("the conversation is archived").into());
             }
             let by = Editor { id: &asker.user, is_admin: asker.role == Role::Admin };
-            let (after, revision) = rule(&before, by, Moment::now())?;
+            let times = match before.edited_at {
+                Some(_) => self.store.revisions(id).await?.len(),
+                None => 0,
+            };
+            let (after, revision) = rule(&before, by, times, Moment::now())?;
+            if after.deleted_at.is_some() && !before.content.attachments.is_empty() {
+                // If nothing is deleted after all, the next sweep finds that the message has them.
+                self.files.doubt(id).await?;
+            }
             if self.store.rewrite(&before, &after, &revision).await? {
                 return Ok(after);
             }
@@ -264,22 +279,33 @@ fn id_of(names: &[&str]) -> String {
 fn check_open(asked: &Open, customer: &str) -> Result<(), Problem> {
     check_id("client_conversation_id", &asked.client_conversation_id)?;
     check_id("customer_id", customer)?;
-    let (many, long) = WORDS_MAX;
     let lists = [
         ("tags", &asked.tags),
         ("wants.required_skills", &asked.wants.required_skills),
         ("wants.preferred_skills", &asked.wants.preferred_skills),
     ];
     for (field, list) in lists {
-        if list.len() > many || list.iter().any(|word| word.is_empty() || word.len() > long) {
-            return Err(Problem::field(field, "at most 20 of 1 to 64 bytes each"));
-        }
+        check_words(field, list)?;
     }
     let Origin { initial_url, user_agent, language, .. } =
         asked.metadata.clone().unwrap_or_default();
     let texts = [(initial_url, 2_048), (user_agent, 512), (Some(language), 35)];
-    if texts.iter().any(|(text, max)| text.as_ref().is_some_and(|text| text.len() > *max)) {
-        return Err(Problem::field("metadata", "an address, a program or a language too long"));
+    let is_bad = |text: &String, max| text.len() > max || text.chars().any(char::is_control);
+    if texts.iter().any(|(text, max)| text.as_ref().is_some_and(|text| is_bad(text, *max))) {
+        let why = "an address, a program or a language too long, or with control characters";
+        return Err(Problem::field("metadata", why));
+    }
+    Ok(())
+}
+
+/// Tags and skills.
+pub(super) fn check_words(field: &str, list: &[String]) -> Result<(), Problem> {
+    let (many, long) = WORDS_MAX;
+    let is_bad =
+        |word: &String| word.is_empty() || word.len() > long || word.chars().any(char::is_control);
+    if list.len() > many || list.iter().any(is_bad) {
+        let why = "at most 20 of 1 to 64 bytes each, without control characters";
+        return Err(Problem::field(field, why));
     }
     Ok(())
 }

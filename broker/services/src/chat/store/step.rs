@@ -11,7 +11,7 @@ use crate::store::encoding::json;
 /// What an agent must have to be given a chat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Room {
-    /// It is online and has a free slot.
+    /// It is online, not gone, and has a free slot.
     #[default]
     Online,
     /// It has a free slot, whatever it has chosen: somebody wants this very agent.

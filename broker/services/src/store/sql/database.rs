@@ -95,9 +95,9 @@ impl Database {
     /// Reads the rows of a query outside of a transaction.
     ///
     /// # Errors
-    /// `Unavailable`, `Contended`, `Setup`, `Program`.
+    /// `Unavailable`, `Contended`, `Setup`, `Program`, `Unkept`.
     pub async fn all(&self, query: Query) -> Result<Vec<Row>, Error> {
-        let query = query.prepared(self.0.is_sqlite);
+        let query = query.prepared(self.0.is_sqlite)?;
         Ok(query.fetch_all(&self.0.reads).await?.into_iter().map(Row).collect())
     }
 
@@ -106,7 +106,7 @@ impl Database {
     /// # Errors
     /// As for [`Database::all`].
     pub async fn one(&self, query: Query) -> Result<Option<Row>, Error> {
-        let query = query.prepared(self.0.is_sqlite);
+        let query = query.prepared(self.0.is_sqlite)?;
         Ok(query.fetch_optional(&self.0.reads).await?.map(Row))
     }
 

@@ -3,6 +3,7 @@
 use sqlx::any::AnyArguments;
 
 use crate::moment::Moment;
+use crate::store::Error;
 use crate::store::encoding::number;
 
 /// The text of a statement, in the dialect of each database.
@@ -62,16 +63,23 @@ impl Query {
         self
     }
 
+    /// Ready to be run. PostgreSQL takes no NUL in a text, and so neither database is given one.
     pub(super) fn prepared(
         self,
         is_sqlite: bool,
-    ) -> sqlx::query::Query<'static, sqlx::Any, AnyArguments> {
+    ) -> Result<sqlx::query::Query<'static, sqlx::Any, AnyArguments>, Error> {
+        let has_nul =
+            |value: &Value| matches!(value, Value::Text(Some(text)) if text.contains('\0'));
+        if self.values.iter().any(has_nul) {
+            return Err(Error::Unkept);
+        }
         let text = if is_sqlite { self.text.sqlite } else { self.text.postgres };
-        self.values.into_iter().fold(sqlx::query(text), |query, value| match value {
+        let query = self.values.into_iter().fold(sqlx::query(text), |query, value| match value {
             Value::Text(value) => query.bind(value),
             Value::Number(value) => query.bind(value),
             Value::Real(value) => query.bind(value),
-        })
+        });
+        Ok(query)
     }
 }
 

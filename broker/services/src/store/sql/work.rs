@@ -31,7 +31,7 @@ impl<'d> Work<'d> {
     /// # Errors
     /// Any of [`Error`] but `Newer`. The transaction cannot go on after one.
     pub async fn execute(&mut self, query: Query) -> Result<u64, Error> {
-        let query = query.prepared(self.database.is_sqlite());
+        let query = query.prepared(self.database.is_sqlite())?;
         Ok(query.execute(&mut *self.transaction).await?.rows_affected())
     }
 
@@ -40,7 +40,7 @@ impl<'d> Work<'d> {
     /// # Errors
     /// As for [`Work::execute`].
     pub async fn all(&mut self, query: Query) -> Result<Vec<Row>, Error> {
-        let query = query.prepared(self.database.is_sqlite());
+        let query = query.prepared(self.database.is_sqlite())?;
         Ok(query.fetch_all(&mut *self.transaction).await?.into_iter().map(Row).collect())
     }
 
@@ -49,7 +49,7 @@ impl<'d> Work<'d> {
     /// # Errors
     /// As for [`Work::execute`].
     pub async fn one(&mut self, query: Query) -> Result<Option<Row>, Error> {
-        let query = query.prepared(self.database.is_sqlite());
+        let query = query.prepared(self.database.is_sqlite())?;
         Ok(query.fetch_optional(&mut *self.transaction).await?.map(Row))
     }
 

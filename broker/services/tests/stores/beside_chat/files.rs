@@ -107,6 +107,48 @@ async fn a_file_is_brought_given_to_a_message_and_fetched_by_links() {
         // The same message again has the same, another none.
         assert_eq!(files.take(&ids, &message("m1", false)).await.expect("again").len(), 1);
         assert_eq!(code(files.take(&ids, &message("m2", false)).await), 105);
+        assert_eq!(code(files.take(&ids, &message("m1", true)).await), 105, "it is no note");
+        assert_eq!(count(folder.path()), 1);
+    }
+}
+
+#[tokio::test]
+async fn one_owner_leaves_others_room_to_upload() {
+    for (files, folder, _site) in each().await {
+        let mut uploads = Vec::new();
+        for number in 0..5 {
+            let begin = announced(PNG.len(), "");
+            let begun = files.begin(&asker("cat", Role::Customer), &begin).await.expect("begun");
+            let (id, token) = parts(&begun.path);
+            let upload = files.upload(id, token).await;
+            match number < 4 {
+                true => uploads.push(upload.expect("room")),
+                false => assert_eq!(code(upload), 301),
+            }
+        }
+        let begun = files.begin(&asker("amy", Role::Agent), &announced(9, "")).await;
+        let begun = begun.expect("begun");
+        let (id, token) = parts(&begun.path);
+        uploads.push(files.upload(id, token).await.expect("another's room"));
+        for upload in uploads {
+            upload.give_up().await;
+        }
+        assert_eq!(count(folder.path()), 0);
+        brought(&files, &announced(PNG.len(), ""), PNG).await.expect("room again");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_counts_after_all_is_not_given_up() {
+    for (files, folder, _site) in each().await {
+        let begin = announced(PNG.len(), "");
+        let begun = files.begin(&asker("cat", Role::Customer), &begin).await.expect("begun");
+        let (id, token) = parts(&begun.path);
+        let mut upload = files.upload(id, token).await.expect("begun");
+        upload.write(PNG).await.expect("written");
+        upload.end().await.expect("stored");
+        // As if the answer to the commit had been lost.
+        upload.give_up().await;
         assert_eq!(count(folder.path()), 1);
     }
 }

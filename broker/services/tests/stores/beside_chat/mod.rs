@@ -1,7 +1,8 @@
-//! What goes with chats: canned responses, ratings, files.
+//! What goes with chats: canned responses, ratings, files, promises.
 
 mod canned;
 mod files;
+mod promises;
 mod ratings;
 
 use sampan_services::chat::model::{Agent, Conversation, Origin, Reason};

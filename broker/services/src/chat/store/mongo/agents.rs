@@ -2,12 +2,12 @@
 
 use super::{MongoStore, pending};
 use crate::chat::model::{Agent, AgentStatus};
-use crate::chat::store::{Answer, Choice, Room};
+use crate::chat::store::{Answer, Choice, Room, readable};
 use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::Error;
 use crate::store::encoding::json;
-use crate::store::mongo::{Document, Fields, doc};
+use crate::store::mongo::{Bson, Document, Fields, doc};
 
 /// Attempts at telling of an agent of whom others tell at the same moment.
 const ATTEMPTS: usize = 8;
@@ -54,7 +54,7 @@ pub(super) async fn find(store: &MongoStore, id: &str) -> Answer<Option<Agent>> 
 
 pub(super) async fn all(store: &MongoStore) -> Answer<Vec<Agent>> {
     let (fields, order) = (doc! { "pending": 0 }, doc! { "_id": 1 });
-    store.agents().all(doc! {}, fields, order, u32::MAX).await?.iter().map(read).collect()
+    readable(store.agents().all(doc! {}, fields, order, u32::MAX).await?.iter().map(read))
 }
 
 pub(super) async fn set_status(
@@ -121,6 +121,7 @@ pub(super) async fn take_slot(
     }
     if room == Room::Online {
         free.insert("status", AgentStatus::Online.name());
+        free.insert("offline_since", Bson::Null);
     }
     let change = doc! {
         "$inc": { "free_slots": -1_i64 },

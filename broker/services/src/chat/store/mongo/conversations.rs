@@ -11,6 +11,9 @@ use crate::store::Error;
 use crate::store::encoding::{json, number};
 use crate::store::mongo::{Document, Fields, doc};
 
+/// Conversations that are looked at in one step of an upgrade.
+const BATCH: u32 = 1_000;
+
 /// What a change of a conversation is guarded by and follows on.
 pub(super) struct Head {
     pub(super) version: u64,
@@ -130,6 +133,23 @@ pub(super) async fn rested(
     let over = doc! { "status": Status::Resolved.name(), "resolved_at": until(resolved) };
     found.extend(all(store, over, doc! { "resolved_at": 1 }, max).await?);
     Ok(found)
+}
+
+/// Notes of conversations when they were resolved, where an older program has not.
+pub(super) async fn note_resolved(store: &MongoStore) -> Answer<()> {
+    let mut last = String::new();
+    loop {
+        let lacking = doc! { "status": Status::Resolved.name(),
+        "resolved_at": { "$exists": false }, "_id": { "$gt": &last } };
+        let found = store.conversations().all(lacking, fields(), doc! { "_id": 1 }, BATCH).await?;
+        let Some(end) = found.last() else { return Ok(()) };
+        last = end.text("_id")?;
+        for it in readable(found.iter().map(read))? {
+            let guard = doc! { "_id": &it.id, "resolved_at": { "$exists": false } };
+            let at = it.resolved_at.map(Moment::as_ms);
+            store.conversations().update(guard, doc! { "$set": { "resolved_at": at } }).await?;
+        }
+    }
 }
 
 async fn all(

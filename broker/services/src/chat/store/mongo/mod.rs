@@ -43,7 +43,8 @@ impl MongoStore {
     /// # Errors
     /// `Newer` if a newer program was here; nothing was changed then. Those of the database.
     pub async fn prepare(&self) -> Answer<()> {
-        shape(&self.0, &schema::SHAPE).await
+        shape(&self.0, &schema::SHAPE).await?;
+        conversations::note_resolved(self).await
     }
 
     fn conversations(&self) -> Collection {

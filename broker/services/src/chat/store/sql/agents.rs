@@ -2,7 +2,7 @@
 
 use super::{add_all, json, name};
 use crate::chat::model::{Agent, AgentStatus, Assignment, EndReason};
-use crate::chat::store::{Answer, Choice, Room};
+use crate::chat::store::{Answer, Choice, Room, readable};
 use crate::moment::Moment;
 use crate::outbox::Event;
 use crate::store::{Database, Error, Query, Row, Work};
@@ -28,7 +28,8 @@ pub(super) async fn find(database: &Database, id: &str) -> Answer<Option<Agent>>
 }
 
 pub(super) async fn all(database: &Database) -> Answer<Vec<Agent>> {
-    database.all(Query::new("SELECT * FROM agents ORDER BY id")).await?.iter().map(read).collect()
+    let rows = database.all(Query::new("SELECT * FROM agents ORDER BY id")).await?;
+    readable(rows.iter().map(read))
 }
 
 pub(super) async fn set_status(
@@ -103,7 +104,8 @@ pub(super) async fn take_slot(
     let query = Query::new(match room {
         Room::Online => {
             "UPDATE agents SET chats = chats + 1, last_assigned_at = $2 \
-             WHERE id = $1 AND chats < concurrent_limit AND status = 'online'"
+             WHERE id = $1 AND chats < concurrent_limit AND status = 'online' \
+             AND offline_since IS NULL"
         }
         Room::Slot => {
             "UPDATE agents SET chats = chats + 1, last_assigned_at = $2 \

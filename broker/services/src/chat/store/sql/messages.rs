@@ -58,24 +58,39 @@ async fn find_by(work: &mut Work<'_>, message: &Message) -> Answer<()> {
 
 pub(super) async fn search(database: &Database, wanted: &Search) -> Answer<Vec<Message>> {
     macro_rules! text {
-        ($found:literal) => {
+        ($found:literal, $place:literal) => {
             concat!(
                 "SELECT m.body AS body FROM ",
                 $found,
-                " AND ($2 = '' OR m.conversation_id = $2) AND ($3 = '' OR m.conversation_id IN \
-                 (SELECT id FROM conversations WHERE customer_id = $3)) \
-                 AND ($4 = '' OR (m.updated_at, m.id) < (SELECT updated_at, id FROM messages \
+                $place,
+                " AND ($4 = '' OR (m.updated_at, m.id) < (SELECT updated_at, id FROM messages \
                  WHERE id = $4)) ORDER BY m.updated_at DESC, m.id DESC LIMIT $5"
             )
         };
     }
-    let text = each(
-        text!(
+    macro_rules! texts {
+        ($sqlite:literal, $place:literal) => {
+            each(
+                text!($sqlite, $place),
+                text!("messages AS m WHERE m.words @@ to_tsquery('simple', $1)", $place),
+            )
+        };
+    }
+    // What is asked for in one place costs what is said there, and not what all say.
+    let text = match (&wanted.conversation_id, &wanted.customer_id) {
+        (None, None) => texts!(
             "message_words CROSS JOIN messages AS m ON m.rowid = message_words.rowid \
-             WHERE message_words MATCH $1"
+             WHERE message_words MATCH $1",
+            " AND $2 = '' AND $3 = ''"
         ),
-        text!("messages AS m WHERE m.words @@ to_tsquery('simple', $1)"),
-    );
+        _ => texts!(
+            "messages AS m CROSS JOIN message_words ON message_words.rowid = m.rowid \
+             WHERE message_words MATCH $1",
+            " AND m.conversation_id IN (SELECT id FROM conversations WHERE $3 <> '' \
+             AND customer_id = $3 AND ($2 = '' OR id = $2) \
+             UNION ALL SELECT id FROM conversations WHERE $3 = '' AND id = $2)"
+        ),
+    };
     let both = if database.is_sqlite() { " AND " } else { " & " };
     let query = Query::new(text).bind(wanted.terms.join(both));
     let query = query.bind(wanted.conversation_id.as_deref().unwrap_or_default());

@@ -56,6 +56,7 @@ pub(crate) const SCHEMA: Schema = Schema {
             ),
             each("SELECT 1", "CREATE INDEX messages_words ON messages USING GIN (words)"),
         ],
+        // PostgreSQL's JSON refuses the NUL that a text may have had; within texts quotes are escaped.
         &[
             both("ALTER TABLE agents ADD COLUMN offline_since BIGINT"),
             both("ALTER TABLE conversations ADD COLUMN resolved_at BIGINT"),
@@ -64,7 +65,7 @@ pub(crate) const SCHEMA: Schema = Schema {
                  CAST(strftime('%s', json_extract(body, '$.resolved_at')) AS INTEGER) * 1000 \
                  WHERE status = 'resolved'",
                 "UPDATE conversations SET resolved_at = CAST(EXTRACT(EPOCH FROM \
-                 CAST(CAST(body AS JSONB) ->> 'resolved_at' AS TIMESTAMPTZ)) * 1000 AS BIGINT) \
+                 CAST(SUBSTRING(body FROM '\"resolved_at\":\"([^\"]+)\"') AS TIMESTAMPTZ)) * 1000 AS BIGINT) \
                  WHERE status = 'resolved'",
             ),
             both("CREATE INDEX conversations_snoozed ON conversations (status, snoozed_until)"),
