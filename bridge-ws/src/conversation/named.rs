@@ -159,7 +159,7 @@ impl Rooms {
         out: &mut Output,
     ) -> Result<(), Failure> {
         if is_present(topic) {
-            let body = control::Presence { topic: topic.to_owned(), act: act.number() };
+            let body = control::Presence::of(topic, act);
             out.frames.extend_from_slice(&session.request(number, &body)?);
             self.quiet.push(number);
         }

@@ -120,6 +120,8 @@ struct Nothing {}
 struct Presence {
     topic: String,
     act: String,
+    #[serde(default)]
+    after: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -220,7 +222,7 @@ impl Presence {
         let act = act.ok_or_else(|| {
             Failure::new(Code::BAD_FIELD, "act is one of enter, leave, watch, unwatch and read")
         })?;
-        Ok(control::Presence { topic: self.topic, act: act.number() })
+        Ok(control::Presence { after: self.after, ..control::Presence::of(&self.topic, *act) })
     }
 }
 

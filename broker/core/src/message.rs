@@ -137,6 +137,7 @@ pub enum Message {
         number: u64,
         entry: Arc<Entry>,
         act: PresenceAct,
+        after: String,
         user: Arc<str>,
         role: Role,
     },

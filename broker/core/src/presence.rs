@@ -4,6 +4,7 @@
 //! without sessions until its grace is over. Encoding and sending is the caller's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,7 +60,7 @@ impl Default for Config {
     }
 }
 
-/// All members, as the watchers know them after the change of that sequence.
+/// All members, or a page of them, after the change of that sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Sequence of the last change included.
@@ -262,6 +263,17 @@ impl<S: Ord + Copy> Presence<S> {
         let told: BTreeMap<_, _> = kept.chain(before).collect();
         let members: Vec<_> = told.into_iter().map(|(user, m)| m.to_member(user)).collect();
         Snapshot { sequence, count: number(members.len()), members }
+    }
+
+    /// The members as they are, those behind a user by name, as many as are named at once; the
+    /// sequence of what watchers were told last, who may know less. Whoever is present all the while
+    /// is on one of the pages that follow one another.
+    #[must_use]
+    pub fn page(&self, after: &str) -> Snapshot {
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        let members = self.members.range::<str, _>(behind).take(self.config.names_max);
+        let members = members.map(|(user, member)| member.to_member(user)).collect();
+        Snapshot { sequence: self.sequence, count: self.count(), members }
     }
 
     /// When to call [`Presence::time`].

@@ -95,6 +95,9 @@ async fn presence_is_read_over_http() {
     assert!(socket.hear_of("done").await["id"] == 1);
     let present = broker.get(&agent, "/v1/topics/chat.conversation.7/presence").await.json();
     assert_eq!((&present["count"], &present["members"][0]["user"]), (&1.into(), &"amy".into()));
+    let path = "/v1/topics/chat.conversation.7/presence?after=amy";
+    let behind = broker.get(&agent, path).await.json();
+    assert_eq!((&behind["count"], &behind["members"]), (&1.into(), &json!([])));
 }
 
 #[tokio::test]

@@ -427,6 +427,40 @@ async fn a_customer_does_not_fill_the_queue() {
     assert_eq!(open(&ann, "c7").await, id, "it is no further one");
 }
 
+/// More agents than presence names at once.
+#[tokio::test]
+async fn of_however_many_agents_those_who_have_gone_get_no_chat() {
+    const MANY: usize = 260;
+    let broker = Broker::start();
+    let boss = broker.client("boss", Role::Admin).await;
+    let mut crowd = Vec::new();
+    for number in 0..MANY {
+        let client = broker.client(&format!("b{number:03}"), Role::Agent).await;
+        client.presence(topic("agents")).enter().await.expect("present");
+        crowd.push(client);
+    }
+    let agents = boss.presence(topic("agents"));
+    let first = agents.read().await.expect("read");
+    assert_eq!((first.count as usize, first.members.len()), (MANY, 256));
+    let rest = agents.read_after("b255").await.expect("read").members;
+    let rest: Vec<_> = rest.iter().map(|member| member.user.as_str()).collect();
+    assert_eq!(rest, ["b256", "b257", "b258", "b259"]);
+    let kim = agent(&broker, "kim", 5).await;
+    drop(agent(&broker, "amy", 5).await);
+    let begun = Instant::now();
+    loop {
+        let all = ask(&boss, "chat.agents", &json!({})).await.expect("read");
+        let is_gone = |at: usize| !all["agents"][at]["offline_since"].is_null();
+        if is_gone(0) {
+            assert!(!is_gone(1), "kim is there: {all}");
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "amy is not there: {all}");
+        sleep(Duration::from_millis(100)).await;
+    }
+    drop((kim, crowd));
+}
+
 #[tokio::test]
 async fn an_agent_whose_last_session_has_ended_gets_no_chat() {
     let broker = Broker::start();

@@ -272,8 +272,11 @@ bodies! {
         topic: String,
         /// Number of the [`PresenceAct`].
         act: u8,
+        /// Where a page that is read begins: behind this user, by name. Else empty.
+        after: String,
     } check(self) {
         text("topic", &self.topic, TOPIC_BYTES_MAX)?;
+        text("after", &self.after, USER_BYTES_MAX)?;
         PresenceAct::from_number(self.act).map(|_| ()).ok_or(Error::Invalid { field: "act" })
     }
 
@@ -285,7 +288,8 @@ bodies! {
         sequence: u64,
         /// Users present.
         count: u32,
-        /// The users, empty if there are more than `MEMBERS_MAX`.
+        /// The users by name: a page of at most `MEMBERS_MAX` where they were read, else all, or none
+        /// if there are more.
         members: Vec<Member>,
     } check(self) {
         text("topic", &self.topic, TOPIC_BYTES_MAX)?;
@@ -367,4 +371,12 @@ pub fn reason_text(reason: &str) -> String {
         out.push(c);
     }
     out
+}
+
+impl Presence {
+    /// What a session does on a topic.
+    #[must_use]
+    pub fn of(topic: &str, act: PresenceAct) -> Self {
+        Presence { topic: topic.to_owned(), act: act.number(), after: String::new() }
+    }
 }

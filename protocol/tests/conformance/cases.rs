@@ -328,10 +328,11 @@ fn asking() -> Vec<Case> {
 
 fn presence() -> Vec<Case> {
     let topic = || "presence.shop".to_owned();
-    let act = |act| Presence { topic: topic(), act };
+    let act = |act| Presence { topic: topic(), act, after: String::new() };
     vec![
         control("presence_enter", 4, &act(1)),
         control("presence_read", 4, &act(5)),
+        control("presence_read_on", 4, &Presence { after: "agent-256".into(), ..act(5) }),
         control(
             "members",
             4,

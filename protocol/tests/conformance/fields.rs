@@ -116,7 +116,7 @@ bodies! {
     Serve { pattern, role }
     Ask { user, role, action, topic }
     Answer { allow, ttl_ms }
-    Presence { topic, act }
+    Presence { topic, act, after }
     Members { topic, sequence, count, members }
     MembersChanged { topic, sequence, count, joined, left }
     Consume { group, pattern, start, window, order, ack_wait_ms, attempts_max }

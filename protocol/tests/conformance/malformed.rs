@@ -96,7 +96,7 @@ fn subscribe(pattern: &str, start: Start) -> Subscribe {
 }
 
 fn presence(topic: &str) -> Presence {
-    Presence { topic: topic.into(), act: 1 }
+    Presence { topic: topic.into(), act: 1, after: String::new() }
 }
 
 fn frames(cases: &mut Cases) {
@@ -251,7 +251,13 @@ fn ranges(cases: &mut Cases) {
     };
     cases.body("subscribe_to_256_bytes", Kind::Subscribe, &long(256, b'a', &[0; 17]));
     cases.body("subscribe_to_64_kib", Kind::Subscribe, &long(65_536, b'a', &[0; 17]));
-    cases.body("presence_of_64_kib", Kind::Presence, &long(65_536, b'a', &[1]));
+    let entering = [&[1][..], &[0xff; 8]].concat();
+    cases.body("presence_of_64_kib", Kind::Presence, &long(65_536, b'a', &entering));
+    let mut behind = long(129, b'u', &[]);
+    behind.truncate(129);
+    behind.extend_from_slice(b"a\xff\xff\xff\xff\xff\xff\xff\x05\x81\x02\0\0");
+    behind.extend_from_slice(&(-138i32).to_le_bytes());
+    cases.body("presence_behind_129_bytes", Kind::Presence, &behind);
     cases.body("serve_of_64_kib", Kind::Serve, &long(65_536, b'a', &[1]));
     cases.body("refresh_with_8193_bytes", Kind::Refresh, &long(8193, b'a', &[]));
     cases.body("subscribe_to_control_characters", Kind::Subscribe, &long(10, 7, &[0; 17]));

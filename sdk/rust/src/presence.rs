@@ -40,12 +40,21 @@ impl Presence {
         self.client.leave(&self.topic).await
     }
 
-    /// The members at this moment.
+    /// The members at this moment, the first 256 by name, and how many there are.
     ///
     /// # Errors
     /// `Refused`, `Lost`, `Closed`.
     pub async fn read(&self) -> Result<Members, Error> {
-        match self.client.ask(|session, _| session.members(&self.topic)).await? {
+        self.read_after("").await
+    }
+
+    /// The same of the members behind a user by name, such as the last that was read. Who is present
+    /// all the while is on one of such pages.
+    ///
+    /// # Errors
+    /// `Refused`, `Lost`, `Closed`.
+    pub async fn read_after(&self, user: &str) -> Result<Members, Error> {
+        match self.client.ask(|session, _| session.members(&self.topic, user)).await? {
             Answer::Members(members) => Ok(members),
             _ => Err(crate::handle::unexpected()),
         }

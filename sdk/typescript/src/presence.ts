@@ -19,7 +19,7 @@ export interface Member {
 export interface Members {
   /** Users present. */
   readonly count: number;
-  /** The users; none are named where there are more than the broker names. */
+  /** The users: a page of those that were read, or all; none are told of to a watch of more than the broker names. */
   readonly members: readonly Member[];
 }
 
@@ -69,9 +69,9 @@ export class Presence {
     });
   }
 
-  /** Who is present now. */
-  async read(timeoutMs = 15_000): Promise<Members> {
-    const body = { topic: this.#topic, act: "read" };
+  /** Who is present now: the first 256 by name, or those behind `after`, such as the last that was read. */
+  async read(timeoutMs = 15_000, after = ""): Promise<Members> {
+    const body = { topic: this.#topic, act: "read", ...(after && { after }) };
     const ask = this.#driver.call<WireMembers>((session, now) => session.ask(now, { name: "presence", body, timeoutMs }));
     const { count, members } = await ask.outcome;
     return { count, members: members.map(memberOf) };

@@ -91,5 +91,5 @@ pub(super) fn first(members: Members) -> MembersChanged {
 }
 
 fn presence(topic: &str, act: PresenceAct) -> control::Presence {
-    control::Presence { topic: topic.to_owned(), act: act.number() }
+    control::Presence::of(topic, act)
 }

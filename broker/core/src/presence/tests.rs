@@ -30,6 +30,20 @@ fn told(change: Option<Change>) -> Vec<String> {
     joined.chain(change.left.iter().map(|user| format!("-{user}"))).collect()
 }
 
+/// All members, read page by page.
+fn pages(presence: &Presence<u8>) -> Vec<Member> {
+    let mut all: Vec<Member> = Vec::new();
+    loop {
+        let last = all.last().map(|member| member.user.clone()).unwrap_or_default();
+        let page = presence.page(&last);
+        assert!(page.members.len() <= presence.config.names_max);
+        if page.members.is_empty() {
+            return all;
+        }
+        all.extend(page.members);
+    }
+}
+
 #[test]
 fn changes_are_gathered_for_a_quarter_second_and_only_their_net_effect_is_told() {
     let (mut p, start) = (presence(9), now());
@@ -284,6 +298,7 @@ proptest! {
             }
             prop_assert!(p.watchers().eq(watchers.keys().copied()));
             prop_assert_eq!(p.members.len(), model.members().len());
+            prop_assert_eq!(names(pages(&p)).collect::<BTreeMap<_, _>>(), model.members());
             prop_assert_eq!(p.is_empty(), model.members().is_empty() && watchers.is_empty());
         }
         // A grace that ended in the last moment is still being gathered.

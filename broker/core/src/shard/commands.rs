@@ -134,8 +134,8 @@ impl Shard {
             }
             Command::Answer { number, answer } => self.pass_answer(key, number, answer),
             Command::Withdraw { number } => self.withdraw(key, number),
-            Command::Presence { number, topic, act } => {
-                self.ask_presence(key, number, &topic, act);
+            Command::Presence { number, topic, act, after } => {
+                self.ask_presence(key, number, &topic, act, after);
             }
             Command::Consume(consume) => self.consume(key, consume),
             Command::Pull { number, count } => self.pull(key, number, count),

@@ -316,8 +316,8 @@ impl Shard {
                     self.tell(session, frame.clone());
                 }
             }
-            Message::Presence { origin, number, entry, act, user, role } => {
-                self.presence(now, origin, number, &entry, act, user, role);
+            Message::Presence { origin, number, entry, act, after, user, role } => {
+                self.presence(now, origin, number, &entry, act, &after, user, role);
             }
             Message::PresenceEnded { origin, topic_id } => {
                 self.presence_ended(now, origin, topic_id);

@@ -26,6 +26,7 @@ impl Shard {
         number: u64,
         topic: &Topic,
         act: PresenceAct,
+        after: String,
     ) {
         let max = self.config.limits.presence_max;
         let Ok(entry) = self.directory.resolve(topic) else {
@@ -41,7 +42,7 @@ impl Shard {
             session.presence.insert(entry.id);
         }
         let (user, role) = (identity.user, identity.role);
-        self.send(entry.owner, Message::Presence { origin, number, entry, act, user, role });
+        self.send(entry.owner, Message::Presence { origin, number, entry, act, after, user, role });
     }
 
     /// At the owner: a session acts on the topic's presence.
@@ -53,6 +54,7 @@ impl Shard {
         number: u64,
         entry: &Arc<Entry>,
         act: PresenceAct,
+        after: &str,
         user: Arc<str>,
         role: Role,
     ) {
@@ -68,10 +70,13 @@ impl Shard {
                 None
             }
             PresenceAct::Watch | PresenceAct::Read => {
-                if act == PresenceAct::Watch {
-                    presence.watch(origin);
-                }
-                let snapshot = presence.snapshot();
+                let snapshot = match act {
+                    PresenceAct::Watch => {
+                        presence.watch(origin);
+                        presence.snapshot()
+                    }
+                    _ => presence.page(after),
+                };
                 let members = Members {
                     topic: entry.topic.to_string(),
                     sequence: snapshot.sequence,

@@ -48,8 +48,7 @@ impl Client {
         let same =
             |what: &What| matches!(what, What::Watch { topic: other, .. } if *other == topic);
         if asked && !self.standing.values().any(|standing| same(&standing.what)) {
-            let act = PresenceAct::Unwatch.number();
-            let body = Presence { topic: topic.as_str().to_owned(), act };
+            let body = Presence::of(topic.as_str(), PresenceAct::Unwatch);
             let number = self.requests.number();
             if let Ok(frame) = control::encode(&body, number) {
                 self.send(frame);

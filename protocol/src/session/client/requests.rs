@@ -179,12 +179,15 @@ impl Client {
         self.ask(Wants::Page(topic), |number| control::encode(&body, number))
     }
 
-    /// Asks who is present; [`Event::Answered`] brings the members.
+    /// Asks who is present behind a user by name, none for the first; [`Event::Answered`] brings a
+    /// page of the members.
     ///
     /// # Errors
     /// `Full`, `Closed`.
-    pub fn members(&mut self, topic: &Topic) -> Result<u64, NotTaken> {
-        self.presence(topic, PresenceAct::Read, Wants::Members)
+    pub fn members(&mut self, topic: &Topic, after: &str) -> Result<u64, NotTaken> {
+        let read = Presence::of(topic.as_str(), PresenceAct::Read);
+        let body = Presence { after: after.to_owned(), ..read };
+        self.ask(Wants::Members, |number| control::encode(&body, number))
     }
 
     pub(super) fn presence(
@@ -193,7 +196,7 @@ impl Client {
         act: PresenceAct,
         wants: Wants,
     ) -> Result<u64, NotTaken> {
-        let body = Presence { topic: topic.as_str().to_owned(), act: act.number() };
+        let body = Presence::of(topic.as_str(), act);
         self.ask(wants, |number| control::encode(&body, number))
     }
 

@@ -186,8 +186,7 @@ impl Client {
         };
         let Some(standing) = self.standing.get_mut(&number) else { return };
         let presence = |topic: &Topic, act: PresenceAct| {
-            let body = Presence { topic: topic.as_str().to_owned(), act: act.number() };
-            control::encode(&body, asked)
+            control::encode(&Presence::of(topic.as_str(), act), asked)
         };
         let frame = match &standing.what {
             What::Subscription { pattern, start, joined_ms } => {

@@ -72,6 +72,8 @@ pub enum Command {
         topic: Topic,
         /// What to do.
         act: PresenceAct,
+        /// Where a page that is read begins: behind this user.
+        after: String,
     },
     /// CONSUME.
     Consume(Consume),
@@ -171,7 +173,7 @@ fn decode_command(frame: Frame) -> Result<Command, Option<Error>> {
             let topic = Topic::parse(&body.topic).map_err(Error::from)?;
             let act = PresenceAct::from_number(body.act);
             let act = act.ok_or(Error::Invalid { field: "act" })?;
-            Command::Presence { number, topic, act }
+            Command::Presence { number, topic, act, after: body.after }
         }
         Kind::Consume => Command::Consume(Consume::decode(&frame)?),
         Kind::Pull => Command::Pull { number, count: frame.attributes()?.count.unwrap_or(1) },

@@ -252,7 +252,7 @@ impl State {
                     session.offers.remove(&number);
                 }
             }
-            Command::Presence { number, topic, act } => {
+            Command::Presence { number, topic, act, .. } => {
                 let frame = match act {
                     PresenceAct::Watch | PresenceAct::Read => {
                         let topic = topic.to_string();

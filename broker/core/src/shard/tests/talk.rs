@@ -104,7 +104,7 @@ fn only_the_responder_that_was_asked_can_answer_and_only_once() {
 }
 
 fn act(world: &mut World, client: &mut Client, act: PresenceAct) -> Vec<Frame> {
-    let body = Presence { topic: "chat.conversation.1".into(), act: act.number() };
+    let body = Presence::of("chat.conversation.1", act);
     world.ask(client, |number| control::encode(&body, number).expect("valid"));
     world.receive(client)
 }

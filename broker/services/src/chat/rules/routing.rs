@@ -6,6 +6,7 @@
 //! every [`SWEEP`].
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ use super::queue::{Ranking, Waiting};
 pub const SWEEP: Duration = Duration::from_secs(5);
 /// An agent that was not seen for so long gets nothing.
 pub const FRESH: Duration = Duration::from_secs(60);
+/// An agent that was seen so short a time ago is not noted anew.
+const NOTED: Duration = Duration::from_secs(10);
 
 /// How an agent is chosen among those who can take a chat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +67,27 @@ pub fn is_available(agent: &Agent, now: Moment) -> bool {
         && agent.offline_since.is_none()
         && agent.last_seen_at.is_some_and(|seen| now.since(seen) <= FRESH)
         && agent.free_slots() > 0
+}
+
+/// Whom a look finds to live, and whom to be gone, if these users have a session. What is noted
+/// already, or was a moment ago, is not found again.
+#[must_use]
+pub fn found(
+    agents: &[Agent],
+    present: &BTreeSet<&str>,
+    now: Moment,
+) -> (Vec<String>, Vec<String>) {
+    let (mut live, mut gone) = (Vec::new(), Vec::new());
+    for agent in agents.iter().filter(|agent| agent.status != AgentStatus::Offline) {
+        let is_noted = agent.last_seen_at.is_some_and(|seen| now.since(seen) < NOTED);
+        match (present.contains(agent.id.as_str()), agent.offline_since) {
+            (true, None) if is_noted => {}
+            (true, _) => live.push(agent.id.clone()),
+            (false, None) => gone.push(agent.id.clone()),
+            (false, Some(_)) => {}
+        }
+    }
+    (live, gone)
 }
 
 /// Whether a chat may be handed to an agent by name: one who is offline, or gone for so long as to

@@ -82,6 +82,22 @@ fn a_chat_is_handed_to_who_is_there_or_may_be_back() {
 }
 
 #[test]
+fn a_look_finds_who_has_come_who_is_gone_and_who_was_not_noted_of_late() {
+    let gone = |id: &str| Agent { offline_since: Some(at(0)), ..agent(id, 0, 2) };
+    let agents = [
+        agent("new", 0, 2),
+        gone("back"),
+        agent("lost", 0, 2),
+        gone("away"),
+        Agent { status: AgentStatus::Offline, ..agent("off", 0, 2) },
+    ];
+    let present = ["new", "back", "off", "boss"].into();
+    let names = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    assert_eq!(found(&agents, &present, at(9)), (names(&["back"]), names(&["lost"])));
+    assert_eq!(found(&agents, &present, at(10)), (names(&["new", "back"]), names(&["lost"])));
+}
+
+#[test]
 fn required_skills_bind_until_they_are_relaxed() {
     let mut chat = chat();
     chat.wants.required_skills = vec!["Billing".to_owned(), "refund".to_owned()];

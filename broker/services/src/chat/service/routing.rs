@@ -1,6 +1,6 @@
 //! What happens by itself: chats find agents, and time does what it does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use tracing::warn;
 use super::desk::{Desk, Wish};
 use super::events::topic;
 use crate::chat::files::Blobs;
-use crate::chat::model::{AgentStatus, Conversation, EndReason, Name, Reason};
+use crate::chat::model::{Conversation, EndReason, Name, Reason};
 use crate::chat::rules::due::due;
 use crate::chat::rules::lifecycle::Event;
 use crate::chat::rules::queue::{Customer, Waiting};
-use crate::chat::rules::routing::{Match, SWEEP, is_available, route};
+use crate::chat::rules::routing::{Match, SWEEP, found, is_available, route};
 use crate::chat::store::Store;
 use crate::moment::Moment;
 use crate::service::Problem;
@@ -175,31 +175,25 @@ impl<S: Store, B: Blobs> Desk<S, B> {
     async fn note_agents(
         &self,
         presence: &sampan_client::Presence,
-        (mut members, mut gone): (Vec<Member>, Vec<String>),
+        (joined, left): (Vec<Member>, Vec<String>),
     ) -> Result<(), String> {
-        let mut live = Vec::new();
-        if members.is_empty() && gone.is_empty() {
-            let all = presence.read().await.map_err(|error| error.to_string())?;
-            let known = self.store.agents().await.map_err(|error| error.to_string())?;
-            let at_work = known.into_iter().filter(|agent| agent.status != AgentStatus::Offline);
-            if all.members.is_empty() && all.count > 0 {
-                // There are too many to be named: who is known to have been there still is, until
-                // it says otherwise.
-                live.extend(at_work.map(|agent| agent.id));
-            } else {
-                let named: BTreeSet<&str> =
-                    all.members.iter().map(|member| member.user.as_str()).collect();
-                let is_missed = |id: &String| !named.contains(id.as_str());
-                let there = at_work.filter(|agent| agent.offline_since.is_none());
-                gone.extend(there.map(|agent| agent.id).filter(is_missed));
-            }
-            members = all.members;
+        let now = Moment::now();
+        let has_session = |member: &Member| member.sessions > 0;
+        let (live, gone) = if joined.is_empty() && left.is_empty() {
+            let present = everybody(presence).await.map_err(|error| error.to_string())?;
+            let present = present.iter().filter(|member| has_session(member));
+            let present = present.map(|member| member.user.as_str()).collect();
+            let agents = self.store.agents().await.map_err(|error| error.to_string())?;
+            found(&agents, &present, now)
+        } else {
+            let (live, gone): (Vec<_>, Vec<_>) = joined.into_iter().partition(has_session);
+            let names = |members: Vec<Member>| members.into_iter().map(|member| member.user);
+            (names(live).collect(), names(gone).chain(left).collect())
+        };
+        if !live.is_empty() || !gone.is_empty() {
+            self.store.seen(&live, &gone, now).await.map_err(|error| error.to_string())?;
+            self.moved.notify_one();
         }
-        for Member { user, sessions, .. } in members {
-            if sessions > 0 { live.push(user) } else { gone.push(user) }
-        }
-        self.store.seen(&live, &gone, Moment::now()).await.map_err(|error| error.to_string())?;
-        self.moved.notify_one();
         Ok(())
     }
 
@@ -233,6 +227,22 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             (user.id, Customer { vip: user.vip, lifetime_value: user.lifetime_value })
         });
         Ok(known.collect())
+    }
+}
+
+/// All who are present, read page by page.
+async fn everybody(
+    presence: &sampan_client::Presence,
+) -> Result<Vec<Member>, sampan_client::Error> {
+    let mut all: Vec<Member> = Vec::new();
+    loop {
+        let last = all.last().map(|member| member.user.clone()).unwrap_or_default();
+        let page = presence.read_after(&last).await?;
+        let is_end = page.members.is_empty();
+        all.extend(page.members);
+        if is_end || all.len() as u64 >= u64::from(page.count) {
+            return Ok(all);
+        }
     }
 }
 

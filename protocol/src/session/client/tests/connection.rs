@@ -272,7 +272,7 @@ fn a_hopeless_first_connection_closes_the_client_and_a_later_one_does_not() {
 #[test]
 fn closing_fails_what_is_open_and_refuses_what_follows() {
     let mut rig = Rig::live();
-    let read = rig.client.members(&super::rig::topic("a")).expect("room");
+    let read = rig.client.members(&super::rig::topic("a"), "").expect("room");
     let subscription =
         rig.client.subscribe(super::rig::pattern("a.>"), control::Start::Now).expect("room");
     rig.publish("a.b", b"x");

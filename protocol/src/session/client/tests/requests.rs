@@ -91,7 +91,7 @@ fn a_deadline_fails_the_request_which_may_have_happened() {
 #[test]
 fn a_lost_connection_fails_requests_that_were_sent_and_keeps_the_others() {
     let mut rig = Rig::live();
-    let (asked, read) = (rig.ask(), rig.client.members(&topic("a")).expect("room"));
+    let (asked, read) = (rig.ask(), rig.client.members(&topic("a"), "").expect("room"));
     rig.lose(None);
     let may = |rig: &Rig, number| rig.failure(number).map(|f| (f.cause, f.may_have_happened));
     assert_eq!(may(&rig, asked), Some((Cause::Lost, true)));
