@@ -25,7 +25,8 @@ impl Notifications {
         public_key(&self.0).await
     }
 
-    /// Registers a device, or hears of it again.
+    /// Registers a device, or hears of it again. One that comes from another user is a new device:
+    /// what is on its way to the one before goes nowhere.
     ///
     /// # Errors
     /// Those of the database.
@@ -35,7 +36,9 @@ impl Notifications {
         let query = Query::new(
             "INSERT INTO devices (id, user_id, provider, app, token, registered_at, \
              last_seen_at, body) VALUES ($1, $2, $3, $4, $5, $6, $6, $7) \
-             ON CONFLICT (provider, app, token) DO UPDATE SET user_id = excluded.user_id, \
+             ON CONFLICT (provider, app, token) DO UPDATE SET \
+             id = CASE WHEN devices.user_id = excluded.user_id THEN devices.id \
+             ELSE excluded.id END, user_id = excluded.user_id, \
              registered_at = excluded.registered_at, last_seen_at = excluded.last_seen_at, \
              disabled_at = NULL, disabled_reason = NULL, body = excluded.body RETURNING *",
         );

@@ -145,6 +145,34 @@ async fn a_token_belongs_to_whoever_registered_it_last() {
 }
 
 #[tokio::test]
+async fn what_is_on_its_way_to_one_user_is_not_for_whoever_has_the_phone_next() {
+    for place in each().await {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        let [waiting, tried] = [order("cat"), payment("cat")];
+        let waiting = place.send(&waiting).await.expect("taken").notification_id;
+        let tried = place.send(&tried).await.expect("taken").notification_id;
+        let claimed = place.claim(Lane::Urgent).await;
+        let failed = came(&claimed[0], Class::Retry, "UNAVAILABLE");
+        place.store.record(&[failed]).await.expect("recorded");
+        place.store.register("dog", &phone("t1")).await.expect("registered");
+        place.change("UPDATE deliveries SET due_at = 1").await;
+        for lane in [Lane::Urgent, Lane::Normal] {
+            assert!(place.claim(lane).await.is_empty(), "it would be on the phone of another");
+        }
+        for id in [waiting, tried] {
+            assert_eq!(place.stands(&id).await, [because("suppressed", "no_address")]);
+        }
+        place.send(&payment("dog")).await.expect("taken");
+        let claimed = place.claim(Lane::Urgent).await;
+        place.store.register("dog", &phone("t1")).await.expect("heard of again");
+        let failed = came(&claimed[0], Class::Retry, "UNAVAILABLE");
+        place.store.record(&[failed]).await.expect("recorded");
+        place.change("UPDATE deliveries SET due_at = 1 WHERE is_open = 1").await;
+        assert_eq!(place.claim(Lane::Urgent).await.len(), 1, "it is the same device");
+    }
+}
+
+#[tokio::test]
 async fn an_address_where_nothing_arrives_gets_nothing_more() {
     for place in each().await {
         let verified = Some(Moment::from_ms(1));
