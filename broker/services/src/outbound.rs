@@ -114,6 +114,14 @@ impl Outbound {
     /// # Errors
     /// Why there is no answer, or none under 1 MiB; a later try may have one.
     pub(crate) async fn ask(&self, path: &str, question: Question) -> Result<Answer, String> {
+        self.send(path, question).await.map_err(|why| why.to_string())
+    }
+
+    /// The same for what is not to arrive twice.
+    ///
+    /// # Errors
+    /// Why there is no answer, and whether the question was sent at all.
+    pub(crate) async fn send(&self, path: &str, question: Question) -> Result<Answer, Unasked> {
         ask(self.agent.clone(), format!("{}{path}", self.base), question, ANSWER_BYTES_MAX).await
     }
 }
@@ -137,26 +145,18 @@ impl Stranger {
     /// # Errors
     /// Why it is not asked at all, or has not answered under 4 KiB.
     pub(crate) async fn ask(&self, url: &str, question: Question) -> Result<Answer, Unasked> {
-        self.check(url).map_err(|_| Unasked::Refused)?;
-        let asked = ask(self.agent.clone(), url.to_owned(), question, STRANGER_BYTES_MAX).await;
-        asked.map_err(Unasked::Silent)
-    }
-
-    /// Whether an address may be asked at all; see [`Reach::check`].
-    ///
-    /// # Errors
-    /// Why not.
-    pub(crate) fn check(&self, url: &str) -> Result<(), &'static str> {
-        self.reach.check(url)
+        self.reach.check(url).map_err(|_| Unasked::Refused)?;
+        ask(self.agent.clone(), url.to_owned(), question, STRANGER_BYTES_MAX).await
     }
 }
 
 impl Reach {
-    /// Whether an address is within reach. Where its name leads is seen when it is asked.
+    /// The host of an address that is within reach, in small letters. Where its name leads is seen
+    /// when it is asked.
     ///
     /// # Errors
-    /// Why not.
-    pub(crate) fn check(self, url: &str) -> Result<(), &'static str> {
+    /// Why it is not.
+    pub(crate) fn check(self, url: &str) -> Result<String, &'static str> {
         let uri: Uri = url.parse().map_err(|_| "not a URL")?;
         let authority = uri.authority().ok_or("not a full URL")?;
         if authority.as_str().contains('@') {
@@ -164,10 +164,11 @@ impl Reach {
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let ip: Option<IpAddr> = host.parse().ok();
+        let named = || Ok(host.to_ascii_lowercase());
         match (self, uri.scheme_str(), authority.port_u16()) {
-            (Reach::Anywhere, Some("https" | "http"), _) => Ok(()),
+            (Reach::Anywhere, Some("https" | "http"), _) => named(),
             (Reach::Public, Some("https"), None | Some(443)) => match ip.is_none_or(is_public) {
-                true => Ok(()),
+                true => named(),
                 false => Err("must be a public address"),
             },
             (Reach::Public, Some("https"), _) => Err("must be at port 443"),
@@ -176,13 +177,36 @@ impl Reach {
     }
 }
 
-/// Why a stranger has not answered.
+/// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum Unasked {
     /// It may not be asked.
     Refused,
-    /// It did not answer.
+    /// There was no connection: nothing was sent.
+    Unsent(String),
+    /// It did not answer, and may have what was sent.
     Silent(String),
+}
+
+impl std::fmt::Display for Unasked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Unasked::Refused => f.write_str("it may not be asked"),
+            Unasked::Unsent(why) | Unasked::Silent(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<ureq::Error> for Unasked {
+    fn from(error: ureq::Error) -> Self {
+        let why = error.to_string();
+        let is_unsent = match &error {
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+            ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+            _ => false,
+        };
+        if is_unsent { Unasked::Unsent(why) } else { Unasked::Silent(why) }
+    }
 }
 
 fn config(timeout: Duration) -> ConfigBuilder<AgentScope> {
@@ -205,7 +229,7 @@ async fn ask(
     url: String,
     question: Question,
     bytes_max: u64,
-) -> Result<Answer, String> {
+) -> Result<Answer, Unasked> {
     let asked = spawn_blocking(move || {
         let method = if question.body.is_some() { Method::POST } else { Method::GET };
         let request = Request::builder().method(method).uri(url);
@@ -227,8 +251,9 @@ async fn ask(
         let body = answer.body_mut().with_config().limit(bytes_max).read_to_vec()?;
         Ok(Answer { status, retry_after, location, body })
     });
-    let told = asked.await.map_err(|error| error.to_string())?;
-    told.map_err(|error: ureq::Error| error.to_string())
+    let told: Result<Answer, ureq::Error> =
+        asked.await.map_err(|error| Unasked::Silent(error.to_string()))?;
+    Ok(told?)
 }
 
 /// Looks names up, and knows none that leads to a private address. The connection goes to what was
@@ -407,7 +432,9 @@ mod tests {
         ];
         for url in nowhere {
             let asked = stranger.ask(url, Question::default()).await;
-            let Err(Unasked::Silent(why)) = asked else { panic!("{url}: {asked:?}") };
+            let Err(Unasked::Silent(why) | Unasked::Unsent(why)) = asked else {
+                panic!("{url}: {asked:?}")
+            };
             assert!(why.contains("host not found") || why.contains("io"), "{url}: {why}");
         }
     }

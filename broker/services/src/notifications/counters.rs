@@ -15,6 +15,7 @@ pub struct Counters {
     pub(super) ours: AtomicU64,
     pub(super) recipient: AtomicU64,
     pub(super) wait: AtomicU64,
+    pub(super) quota: AtomicU64,
     pub(super) retry: AtomicU64,
     pub(super) held_back: AtomicU64,
     pub(super) store_failures: AtomicU64,
@@ -27,7 +28,7 @@ pub struct Counters {
 impl Counters {
     /// Each count with its name and what it is.
     #[must_use]
-    pub fn all(&self) -> [(&'static str, &'static str, u64); 15] {
+    pub fn all(&self) -> [(&'static str, &'static str, u64); 16] {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         [
             ("notify_triggers", "Notifications that events asked for", read(&self.triggers)),
@@ -38,6 +39,7 @@ impl Counters {
             ("notify_ours", "Attempts refused for our fault", read(&self.ours)),
             ("notify_recipient", "Attempts at what cannot be reached", read(&self.recipient)),
             ("notify_wait", "Attempts that came too fast", read(&self.wait)),
+            ("notify_quota", "Attempts above the quota of a provider", read(&self.quota)),
             ("notify_retry", "Attempts at providers in trouble", read(&self.retry)),
             ("notify_held_back", "Turns without a provider at work", read(&self.held_back)),
             (
@@ -72,6 +74,7 @@ impl Counters {
             Class::Ours => &self.ours,
             Class::Recipient => &self.recipient,
             Class::Wait => &self.wait,
+            Class::Quota => &self.quota,
             Class::Retry => &self.retry,
         });
     }

@@ -7,9 +7,9 @@ use super::counters::Counters;
 use super::model::{Channel, Template, Trigger};
 use super::rules::sms;
 use super::rules::template::{choose, render};
+use super::send::Services;
 use super::store::{Notifications, Sent, quiet};
 use crate::id::check_id;
-use crate::outbound::Reach;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
 
@@ -25,8 +25,8 @@ const IDS_MAX: usize = 100;
 pub(super) struct Desk {
     pub(super) store: Notifications,
     pub(super) counters: Arc<Counters>,
-    /// How far the addresses of browsers' push services may lead.
-    pub(super) reach: Reach,
+    /// Which push services of browsers are asked.
+    pub(super) services: Services,
 }
 
 /// An empty question or answer.
@@ -90,7 +90,7 @@ impl Desk {
                 }
             }
             DeviceProvider::WebPush => {
-                self.reach.check(&told.token).map_err(|why| Problem::field("token", why))?;
+                self.services.check(&told.token).map_err(|why| Problem::field("token", why))?;
                 for (field, key) in [("p256dh", &told.p256dh), ("auth", &told.auth)] {
                     text(field, key.as_deref().unwrap_or_default())?;
                 }

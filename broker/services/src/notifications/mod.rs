@@ -5,6 +5,7 @@ mod counters;
 mod desk;
 mod dispatch;
 pub mod model;
+mod peers;
 pub mod rules;
 pub mod send;
 mod service;
@@ -13,5 +14,6 @@ pub mod store;
 
 pub use asked::*;
 pub use counters::Counters;
-pub use dispatch::{Dispatch, Senders};
+pub use dispatch::Dispatch;
+pub use peers::Senders;
 pub use service::*;

@@ -12,8 +12,9 @@ use sampan_client::{Error, Failure, Job, Pattern};
 
 use super::counters::Counters;
 use super::desk::Desk;
-use super::dispatch::{Dispatch, Senders};
+use super::dispatch::Dispatch;
 use super::model::Trigger;
+use super::peers::Senders;
 use super::store::{Notifications, Sent};
 use crate::role::Role;
 use crate::service::{Host, Problem};
@@ -40,8 +41,8 @@ pub async fn serve(
     senders: Senders,
     counters: &Arc<Counters>,
 ) -> Result<(), Error> {
-    let (store, counters, reach) = (store.clone(), counters.clone(), senders.reach);
-    let desk = Desk { store: store.clone(), counters: counters.clone(), reach };
+    let (store, counters, services) = (store.clone(), counters.clone(), senders.services.clone());
+    let desk = Desk { store: store.clone(), counters: counters.clone(), services };
     let (all, shop) = (Role::ALL, Role::OPERATORS);
     host.answer(&desk, SEND, shop, Desk::send).await?;
     host.answer(&desk, GET, all, Desk::get).await?;

@@ -27,6 +27,7 @@ fn settings(place: &Place, apple: &Apple, pem: &str) -> Settings {
         team_id: TEAM_ID.to_owned(),
         url: Some(format!("https://localhost:{}", apple.address.port())),
         ca_file: Some(place.file("root.pem", &apple.root)),
+        per_minute: None,
     }
 }
 
@@ -83,11 +84,10 @@ async fn every_documented_refusal_has_its_meaning() {
         (400, "BadDeviceToken", Class::Gone),
         (400, "DeviceTokenNotForTopic", Class::Gone),
         (400, "BadTopic", Class::Ours),
-        (403, "ExpiredProviderToken", Class::Ours),
         (405, "MethodNotAllowed", Class::Ours),
         (413, "PayloadTooLarge", Class::Ours),
         (429, "TooManyRequests", Class::Wait),
-        (429, "TooManyProviderTokenUpdates", Class::Wait),
+        (429, "TooManyProviderTokenUpdates", Class::Quota),
         (500, "InternalServerError", Class::Retry),
         (503, "Shutdown", Class::Retry),
     ] {
@@ -103,6 +103,35 @@ async fn every_documented_refusal_has_its_meaning() {
     let long = Content { body: "ก".repeat(1_500), ..one.content.clone() };
     let outcome = sender.send(&Outgoing { content: long, ..one }, NOW).await;
     assert_eq!((outcome.class, outcome.code.as_str()), (Class::Ours, "too_long"));
+}
+
+#[tokio::test]
+async fn a_token_that_apple_takes_for_old_costs_no_push() {
+    let (_place, apple, sender) = begun().await;
+    assert_eq!(sender.send(&phone(), NOW).await.class, Class::Accepted);
+    let old = || apple.next(403, json!({ "reason": "ExpiredProviderToken" }));
+    old();
+    assert_eq!(sender.send(&phone(), NOW).await.class, Class::Accepted);
+    let asked = apple.asked();
+    let tokens: Vec<&str> = asked.iter().map(|asked| asked.header("authorization")).collect();
+    assert!(tokens[0] == tokens[1] && tokens[1] != tokens[2], "another one");
+    (old(), old());
+    assert_eq!(sender.send(&phone(), NOW).await.class, Class::Ours, "not even a fresh one helps");
+    assert_eq!(apple.asked().len(), 5, "it is tried twice and no more");
+}
+
+#[tokio::test]
+async fn a_connection_at_whose_end_nobody_is_any_more_is_left_for_another() {
+    let (_place, apple, sender) = begun().await;
+    assert_eq!(sender.send(&phone(), NOW).await.class, Class::Accepted);
+    apple.mute.send_replace(true);
+    // It takes as long as an answer may, 10 s.
+    let outcome = sender.send(&phone(), NOW).await;
+    assert_eq!((outcome.class, outcome.code.as_str()), (Class::Retry, "no_answer"));
+    assert!(outcome.is_ambiguous, "it may have it");
+    apple.mute.send_replace(false);
+    assert_eq!(sender.send(&phone(), NOW).await.class, Class::Accepted);
+    assert_eq!(apple.connections.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
@@ -142,7 +171,9 @@ async fn nobody_else_is_taken_for_apple_and_no_other_key_for_the_teams() {
     else {
         unreachable!()
     };
-    let trusting = Settings::Apns { key_file, key_id, team_id, url: Some(url), ca_file: None };
+    let url = Some(url);
+    let trusting =
+        Settings::Apns { key_file, key_id, team_id, url, ca_file: None, per_minute: None };
     let outcome = place.open(&trusting).send(&phone(), NOW).await;
     assert_eq!((outcome.class, outcome.code.as_str()), (Class::Retry, "no_connection"));
 }

@@ -22,7 +22,8 @@ async fn begun() -> (Place, Double, Arc<dyn Sender>) {
         "token_uri": format!("{}/token", double.url()),
     });
     let account_file = place.file("firebase.json", &account.to_string());
-    let sender = place.open(&Settings::Fcm { account_file, url: Some(double.url()) });
+    let sender =
+        place.open(&Settings::Fcm { account_file, url: Some(double.url()), per_minute: None });
     (place, double, sender)
 }
 
@@ -74,7 +75,6 @@ async fn every_documented_refusal_has_its_meaning_and_no_text_has_any() {
         (400, "INVALID_ARGUMENT", violated("message.token"), Class::Gone),
         (400, "INVALID_ARGUMENT", violated("message.android.ttl"), Class::Ours),
         (404, "NOT_FOUND", json!([]), Class::Ours),
-        (401, "UNAUTHENTICATED", fcm("THIRD_PARTY_AUTH_ERROR"), Class::Ours),
         (500, "INTERNAL", fcm("INTERNAL"), Class::Retry),
         (503, "UNAVAILABLE", fcm("UNAVAILABLE"), Class::Retry),
     ] {
@@ -82,16 +82,37 @@ async fn every_documented_refusal_has_its_meaning_and_no_text_has_any() {
         double.next(status, &[], body);
         let outcome = sender.send(&one, NOW).await;
         assert_eq!(outcome.class, class, "{status} {details}");
-        if status == 401 {
-            assert_eq!(sender.send(&one, NOW).await.class, Class::Accepted, "with another token");
-        }
     }
     let (_, _, body) = refusal(429, "RESOURCE_EXHAUSTED", &fcm("QUOTA_EXCEEDED"));
     double.next(429, &[("retry-after", "60")], body);
     let outcome = sender.send(&one, NOW).await;
-    assert_eq!((outcome.class, outcome.retry_after), (Class::Wait, Some(Duration::from_secs(60))));
+    assert_eq!((outcome.class, outcome.retry_after), (Class::Quota, Some(Duration::from_secs(60))));
     double.next(200, &[], "<html>");
     assert_eq!(sender.send(&one, NOW).await.class, Class::Accepted, "it says so by its status");
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_early_costs_no_message() {
+    let (_place, double, sender) = begun().await;
+    let one = outgoing(phone());
+    assert_eq!(sender.send(&one, NOW).await.class, Class::Accepted);
+    let ended = || {
+        let (_, _, body) = refusal(401, "UNAUTHENTICATED", &json!([]));
+        double.next(401, &[], body);
+    };
+    let paths = |double: &Double| -> Vec<String> {
+        double.asked().into_iter().map(|asked| asked.path).collect()
+    };
+    ended();
+    assert_eq!(sender.send(&one, NOW).await.class, Class::Accepted);
+    let sent = "/v1/projects/shop-1/messages:send";
+    assert_eq!(paths(&double), ["/token", sent, sent, "/token", sent]);
+    ended();
+    double.next(200, &[], json!({ "access_token": "ya29.1", "expires_in": 3_600 }));
+    ended();
+    let outcome = sender.send(&one, NOW).await;
+    assert_eq!((outcome.class, outcome.status), (Class::Ours, 401), "not even a fresh one helps");
+    assert_eq!(paths(&double).len(), 8, "it is tried twice and no more");
 }
 
 #[tokio::test]
@@ -102,18 +123,20 @@ async fn an_account_of_another_gets_no_token_and_nothing_is_sent() {
         "token_uri": format!("{}/token", double.url()),
     });
     let account_file = place.file("other.json", &account.to_string());
-    let sender = place.open(&Settings::Fcm { account_file, url: Some(double.url()) });
+    let sender =
+        place.open(&Settings::Fcm { account_file, url: Some(double.url()), per_minute: None });
     let outcome = sender.send(&outgoing(phone()), NOW).await;
     assert_eq!((outcome.class, outcome.code.as_str()), (Class::Ours, "no_access"));
     assert!(double.asked().iter().all(|one| one.path == "/token"));
-    let nowhere = Settings::Fcm { account_file: place.file("bad.json", "{}"), url: None };
+    let nowhere =
+        Settings::Fcm { account_file: place.file("bad.json", "{}"), url: None, per_minute: None };
     assert!(nowhere.open(&place.database).is_err());
     let silent = json!({
         "project_id": "p", "private_key": Pair::rsa().pem, "client_email": "x@y",
         "token_uri": "http://127.0.0.1:1/token",
     });
     let account_file = place.file("silent.json", &silent.to_string());
-    let sender = place.open(&Settings::Fcm { account_file, url: None });
+    let sender = place.open(&Settings::Fcm { account_file, url: None, per_minute: None });
     let outcome = sender.send(&outgoing(phone()), NOW).await;
     assert_eq!((outcome.class, outcome.status), (Class::Retry, 0));
 }

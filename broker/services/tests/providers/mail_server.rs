@@ -76,6 +76,7 @@ impl Server {
             from: "Läden <shop@shop.example>".to_owned(),
             unsubscribe: Some("https://shop.example/offers".to_owned()),
             ca_file: (!query.is_empty()).then(|| self.root.clone()),
+            per_minute: None,
         })
     }
 }
@@ -174,6 +175,7 @@ async fn what_a_server_holds_against_us_is_not_held_against_the_recipient() {
         from: "Shop <shop@shop.example>".to_owned(),
         unsubscribe: None,
         ca_file: None,
+        per_minute: None,
     };
     let outcome = place.open(&stranger).send(&one, NOW).await;
     assert_eq!((outcome.class, outcome.status), (Class::Retry, 0), "nobody vouches for it");

@@ -35,6 +35,7 @@ fn sms(key: &str, from: &str, double: &Double) -> Settings {
         from: from.to_owned(),
         url: Some(double.url()),
         callback_url: Some(CALLBACK.to_owned()),
+        per_minute: None,
     }
 }
 
@@ -93,7 +94,7 @@ async fn every_documented_refusal_has_its_meaning() {
         (400, 21614, Class::Recipient),
         (400, 21606, Class::Ours),
         (401, 20003, Class::Ours),
-        (429, 20429, Class::Wait),
+        (429, 20429, Class::Quota),
         (500, 20500, Class::Retry),
         (503, 20503, Class::Retry),
     ] {
@@ -113,6 +114,7 @@ async fn every_documented_refusal_has_its_meaning() {
         from: "+1".to_owned(),
         url: Some("http://sms.example".to_owned()),
         callback_url: None,
+        per_minute: None,
     };
     assert!(plain.open(&place.database).is_err(), "a key goes to nobody without TLS");
 }

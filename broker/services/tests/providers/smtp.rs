@@ -86,6 +86,7 @@ async fn begun() -> (Place, Server, Arc<dyn Sender>) {
         from: "Shop <shop@shop.example>".to_owned(),
         unsubscribe: Some("https://shop.example/offers".to_owned()),
         ca_file: None,
+        per_minute: None,
     };
     let sender = place.open(&settings);
     (place, server, sender)

@@ -67,7 +67,9 @@ async fn begun() -> (Place, Double, std::sync::Arc<dyn sampan_services::notifica
     .await;
     let settings = Settings::WebPush {
         subject: "mailto:ops@shop.example".to_owned(),
+        push_services: Vec::new(),
         private_addresses: true,
+        per_minute: None,
     };
     let sender = place.open(&settings);
     (place, double, sender)
@@ -164,7 +166,9 @@ async fn a_subscription_that_is_none_and_a_text_that_is_too_long_are_never_sent(
     assert!(double.asked().is_empty());
     let public = Settings::WebPush {
         subject: "mailto:ops@shop.example".to_owned(),
+        push_services: Vec::new(),
         private_addresses: false,
+        per_minute: None,
     };
     let outcome = place.open(&public).send(&outgoing(good), NOW).await;
     assert_eq!((outcome.class, outcome.code.as_str()), (Class::Gone, "bad_endpoint"));

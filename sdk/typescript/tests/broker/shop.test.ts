@@ -72,7 +72,7 @@ test("an inbox is told live, and what a page has heard needs no push", async () 
   let unread = -1;
   const look = inbox.watch("ann", { onNew: (item) => items.push(item), onUpdated: (updated) => (unread = updated.unread) });
   await look.ready;
-  const subscription = { endpoint: "https://push.example/1", keys: { p256dh: "BA", auth: "AA" } };
+  const subscription = { endpoint: "https://updates.push.services.mozilla.com/wpush/v2/1", keys: { p256dh: "BA", auth: "AA" } };
   const device = await inbox.register(subscription);
   assert.equal(device.provider, "web_push");
   assert.match(await inbox.webPushKey(), /^[\w-]{87}$/);

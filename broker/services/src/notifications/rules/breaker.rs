@@ -11,6 +11,10 @@ pub const FAILURES_MAX: u32 = 5;
 const OPEN: Duration = Duration::from_secs(30);
 /// How long at most.
 const OPEN_MAX: Duration = Duration::from_secs(300);
+/// How long a provider is left alone that has had enough, if it does not say.
+const REST: Duration = Duration::from_secs(60);
+/// How long at most.
+const REST_MAX: Duration = Duration::from_secs(3_600);
 
 /// Whether a provider is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +48,33 @@ impl Breaker {
         self.state
     }
 
-    /// Whether a delivery may go. One that tries an open breaker must tell what came of it; if it
-    /// does not within the time it was open, another may.
-    pub fn allow(&mut self, now: Moment) -> bool {
+    /// Whether a delivery may go.
+    #[must_use]
+    pub fn is_free(&self, now: Moment) -> bool {
         match self.state {
             State::Closed(_) => true,
-            State::Open(until) | State::Trying(until) if now >= until => {
-                self.state = State::Trying(now.after(self.pause()));
-                true
-            }
-            State::Open(_) | State::Trying(_) => false,
+            State::Open(until) | State::Trying(until) => now >= until,
         }
+    }
+
+    /// Whether a delivery may go, that goes then. One that tries an open breaker must tell what came
+    /// of it; if it does not within the time it was open, another may.
+    pub fn allow(&mut self, now: Moment) -> bool {
+        let is_free = self.is_free(now);
+        if is_free && !matches!(self.state, State::Closed(_)) {
+            self.state = State::Trying(now.after(self.pause()));
+        }
+        is_free
+    }
+
+    /// Leaves the provider alone for as long as it wants, a minute if it does not say and an hour at
+    /// most: it is in no trouble, but has had enough.
+    pub fn rest(&mut self, wanted: Option<Duration>, now: Moment) {
+        let until = now.after(wanted.unwrap_or(REST).min(REST_MAX));
+        self.state = match self.state {
+            State::Open(open) if open > until => return,
+            _ => State::Open(until),
+        };
     }
 
     /// What came of a delivery.
@@ -95,17 +115,19 @@ pub struct Last {
 
 /// The place of the provider that gets the next attempt, the first being preferred; `None` if it
 /// has to wait. Another is asked only when one is in trouble, never because a recipient is; one
-/// that may have the message is asked once more before another would send it a second time.
-pub fn choose(breakers: &mut [Breaker], last: Option<Last>, now: Moment) -> Option<usize> {
+/// that may have the message is asked once more before another would send it a second time, or waited
+/// for once.
+#[must_use]
+pub fn choose(breakers: &[Breaker], last: Option<Last>, now: Moment) -> Option<usize> {
+    let is_free = |at: &usize| breakers.get(*at).is_some_and(|breaker| breaker.is_free(now));
     let again = last.filter(|last| last.is_ambiguous && last.attempts < 2);
     if let Some(last) = again {
-        let breaker = breakers.get_mut(last.provider)?;
-        return breaker.allow(now).then_some(last.provider);
+        return Some(last.provider).filter(is_free);
     }
     let failed = last.filter(|last| last.class == Class::Retry).map(|last| last.provider);
     let mut order: Vec<usize> = (0..breakers.len()).collect();
     order.sort_by_key(|at| Some(*at) == failed);
-    order.into_iter().find(|at| breakers.get_mut(*at).is_some_and(|breaker| breaker.allow(now)))
+    order.into_iter().find(is_free)
 }
 
 #[cfg(test)]
@@ -169,25 +191,40 @@ mod tests {
         assert_eq!(breaker.state(), State::Closed(0));
     }
 
+    #[test]
+    fn one_that_has_had_enough_is_left_alone_as_long_as_it_wants_and_tried_by_one_then() {
+        let mut breaker = Breaker::default();
+        breaker.rest(Some(Duration::from_secs(90)), at(0));
+        breaker.told(Class::Accepted, at(1));
+        assert!(!breaker.is_free(at(89)), "what went before says nothing");
+        assert!(breaker.allow(at(90)) && !breaker.allow(at(91)));
+        breaker.told(Class::Accepted, at(92));
+        breaker.rest(None, at(100));
+        breaker.rest(Some(Duration::ZERO), at(101));
+        assert_eq!(breaker.state(), State::Open(at(160)));
+        breaker.rest(Some(Duration::from_secs(86_400)), at(100));
+        assert_eq!(breaker.state(), State::Open(at(3_700)));
+    }
+
     fn last(class: Class, is_ambiguous: bool, attempts: u32) -> Option<Last> {
         Some(Last { provider: 0, class, is_ambiguous, attempts })
     }
 
     #[test]
     fn another_provider_is_asked_only_when_the_first_is_in_trouble() {
-        let mut both = [Breaker::default(); 2];
-        assert_eq!(choose(&mut both, None, at(0)), Some(0));
-        assert_eq!(choose(&mut both, last(Class::Retry, false, 1), at(0)), Some(1));
-        assert_eq!(choose(&mut both, last(Class::Wait, false, 1), at(0)), Some(0));
-        let mut broken = [opened(), Breaker::default()];
-        assert_eq!(choose(&mut broken, None, at(1)), Some(1));
-        assert_eq!(choose(&mut [opened(), opened()], None, at(1)), None);
+        let both = [Breaker::default(); 2];
+        assert_eq!(choose(&both, None, at(0)), Some(0));
+        assert_eq!(choose(&both, last(Class::Retry, false, 1), at(0)), Some(1));
+        assert_eq!(choose(&both, last(Class::Wait, false, 1), at(0)), Some(0));
+        let broken = [opened(), Breaker::default()];
+        assert_eq!(choose(&broken, None, at(1)), Some(1));
+        assert_eq!(choose(&[opened(), opened()], None, at(1)), None);
     }
 
     #[test]
     fn one_that_may_have_the_message_is_asked_again_first() {
-        let mut both = [Breaker::default(); 2];
-        assert_eq!(choose(&mut both, last(Class::Retry, true, 1), at(0)), Some(0));
-        assert_eq!(choose(&mut both, last(Class::Retry, true, 2), at(0)), Some(1));
+        let both = [Breaker::default(); 2];
+        assert_eq!(choose(&both, last(Class::Retry, true, 1), at(0)), Some(0));
+        assert_eq!(choose(&both, last(Class::Retry, true, 2), at(0)), Some(1));
     }
 }

@@ -56,8 +56,10 @@ pub enum Class {
     Ours,
     /// The recipient cannot be reached; nothing is tried again.
     Recipient,
-    /// Too many at once: tried again when the provider says.
+    /// Too many at once for the endpoint: tried again when the provider says.
     Wait,
+    /// Too many at once for the provider, which is left alone: no attempt of the delivery.
+    Quota,
     /// The provider is in trouble: tried again, or by another.
     Retry,
 }
@@ -72,6 +74,7 @@ impl Class {
             Class::Ours => "ours",
             Class::Recipient => "recipient",
             Class::Wait => "wait",
+            Class::Quota => "quota",
             Class::Retry => "retry",
         }
     }
@@ -88,19 +91,19 @@ pub struct Answer<'a> {
     pub is_token_fault: bool,
 }
 
-use Class::{Gone, Ours, Recipient, Retry, Wait};
+use Class::{Gone, Ours, Quota, Recipient, Retry, Wait};
 
 /// What codes mean whatever their status.
 const CODES: &[(Provider, &str, Class)] = &[
     (Provider::Fcm, "UNREGISTERED", Gone),
     (Provider::Fcm, "SENDER_ID_MISMATCH", Gone),
-    (Provider::Fcm, "QUOTA_EXCEEDED", Wait),
+    (Provider::Fcm, "QUOTA_EXCEEDED", Quota),
     (Provider::Apns, "Unregistered", Gone),
     (Provider::Apns, "ExpiredToken", Gone),
     (Provider::Apns, "BadDeviceToken", Gone),
     (Provider::Apns, "DeviceTokenNotForTopic", Gone),
     (Provider::Apns, "TooManyRequests", Wait),
-    (Provider::Apns, "TooManyProviderTokenUpdates", Wait),
+    (Provider::Apns, "TooManyProviderTokenUpdates", Quota),
     (Provider::Apns, "Shutdown", Retry),
     (Provider::Sms, "21610", Recipient),
     (Provider::Sms, "21211", Recipient),
@@ -109,9 +112,24 @@ const CODES: &[(Provider, &str, Class)] = &[
     (Provider::Sms, "30006", Recipient),
 ];
 
+/// Codes of endpoints that are gone, which every endpoint gets from the wrong service or for the wrong
+/// account too.
+const DOUBTFUL: &[(Provider, &str)] = &[
+    (Provider::Fcm, "SENDER_ID_MISMATCH"),
+    (Provider::Apns, "BadDeviceToken"),
+    (Provider::Apns, "DeviceTokenNotForTopic"),
+];
+
+/// Whether a code retires an endpoint only after whoever has sent it is known to work.
+#[must_use]
+pub fn is_doubtful(provider: Provider, code: &str) -> bool {
+    DOUBTFUL.contains(&(provider, code))
+}
+
 /// What statuses mean, from one to another.
 const STATUSES: &[(Provider, u16, u16, Class)] = &[
     (Provider::Apns, 410, 410, Gone),
+    (Provider::Sms, 429, 429, Quota),
     (Provider::WebPush, 404, 404, Gone),
     (Provider::WebPush, 410, 410, Gone),
     (Provider::Smtp, 400, 499, Retry),
@@ -207,21 +225,23 @@ mod tests {
 
     #[test]
     fn every_documented_answer_has_its_meaning() {
-        let cases: [(Provider, u16, &str, bool, Class); 33] = [
+        let cases: [(Provider, u16, &str, bool, Class); 35] = [
             (Provider::Fcm, 200, "", false, Class::Accepted),
             (Provider::Fcm, 404, "UNREGISTERED", false, Gone),
             (Provider::Fcm, 400, "INVALID_ARGUMENT", true, Gone),
             (Provider::Fcm, 400, "INVALID_ARGUMENT", false, Ours),
             (Provider::Fcm, 403, "SENDER_ID_MISMATCH", false, Gone),
             (Provider::Fcm, 401, "UNAUTHENTICATED", false, Ours),
-            (Provider::Fcm, 429, "QUOTA_EXCEEDED", false, Wait),
+            (Provider::Fcm, 429, "QUOTA_EXCEEDED", false, Quota),
             (Provider::Fcm, 503, "UNAVAILABLE", false, Retry),
             (Provider::Apns, 410, "Unregistered", false, Gone),
             (Provider::Apns, 400, "BadDeviceToken", false, Gone),
             (Provider::Apns, 400, "BadTopic", false, Ours),
             (Provider::Apns, 403, "ExpiredProviderToken", false, Ours),
             (Provider::Apns, 413, "PayloadTooLarge", false, Ours),
-            (Provider::Apns, 429, "TooManyProviderTokenUpdates", false, Wait),
+            (Provider::Apns, 429, "TooManyProviderTokenUpdates", false, Quota),
+            (Provider::Apns, 429, "TooManyRequests", false, Wait),
+            (Provider::Sms, 429, "20429", false, Quota),
             (Provider::Apns, 503, "Shutdown", false, Retry),
             (Provider::WebPush, 201, "", false, Class::Accepted),
             (Provider::WebPush, 404, "", false, Gone),

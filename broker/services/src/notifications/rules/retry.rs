@@ -36,7 +36,7 @@ pub fn next(
     match class {
         Class::Accepted => return Next::Done,
         Class::Gone | Class::Ours | Class::Recipient => return Next::Dead,
-        Class::Wait | Class::Retry => {}
+        Class::Wait | Class::Quota | Class::Retry => {}
     }
     if attempt >= ATTEMPTS_MAX {
         return Next::Dead;

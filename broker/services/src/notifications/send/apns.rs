@@ -1,15 +1,16 @@
 //! Apple Push Notification service, over HTTP/2.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::header::HeaderValue;
 use hyper::{Request, Response, Uri};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
@@ -28,6 +29,8 @@ use crate::moment::Moment;
 
 /// How long a connection may take to be made, and an answer to come.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Time between two looks whether Apple is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// A token is used so long: Apple wants it to be 20 to 60 minutes old at most.
 const TOKEN_TTL: Duration = Duration::from_secs(40 * 60);
 /// Bytes of a payload.
@@ -44,9 +47,12 @@ pub(super) struct Apns {
     key_id: String,
     team_id: String,
     token: Mutex<Option<(String, Moment)>>,
-    /// The one connection, which all attempts share.
-    connection: Mutex<Option<SendRequest<Full<Bytes>>>>,
+    /// The one connection, which all attempts share, and its number.
+    connection: Mutex<Option<(u64, Connection)>>,
+    numbers: AtomicU64,
 }
+
+type Connection = SendRequest<Full<Bytes>>;
 
 impl std::fmt::Debug for Apns {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -102,6 +108,7 @@ impl Apns {
             team_id: team_id.to_owned(),
             token: Mutex::new(None),
             connection: Mutex::new(None),
+            numbers: AtomicU64::new(0),
         })
     }
 
@@ -122,18 +129,23 @@ impl Apns {
     }
 
     /// The connection, made anew if the last one has ended or takes nothing more.
-    async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+    async fn connection(&self) -> Result<(u64, Connection), String> {
         let mut connection = self.connection.lock().await;
-        if let Some(known) = connection.as_ref().filter(|known| !known.is_closed()) {
+        if let Some(known) = connection.as_ref().filter(|(_, known)| !known.is_closed()) {
             return Ok(known.clone());
         }
         let made = timeout(TIMEOUT, self.connect()).await.map_err(|_| "no connection in time")?;
-        let made = made?;
+        let made = (self.numbers.fetch_add(1, Ordering::Relaxed), made?);
         *connection = Some(made.clone());
         Ok(made)
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+    /// Gives a connection up, if it is still the one that all share.
+    async fn leave(&self, number: u64) {
+        self.connection.lock().await.take_if(|(known, _)| *known == number);
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let stream = TcpStream::connect((bare.as_str(), self.port)).await;
         let stream = stream.map_err(|error| error.to_string())?;
@@ -142,7 +154,11 @@ impl Apns {
         if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err("it does not speak HTTP/2".to_owned());
         }
-        let made = handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+        let mut builder = Builder::new(TokioExecutor::new());
+        // TCP alone sees after a quarter of an hour that nobody is there any more.
+        builder.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
+        builder.keep_alive_timeout(TIMEOUT).keep_alive_while_idle(true);
+        let made = builder.handshake(TokioIo::new(stream)).await;
         let (sender, connection) = made.map_err(|error| error.to_string())?;
         // It ends with the last handle, or when Apple ends it.
         tokio::spawn(async move {
@@ -154,23 +170,48 @@ impl Apns {
     }
 
     async fn attempt(&self, one: &Outgoing, now: Moment) -> Result<Outcome, Outcome> {
-        let request = self.request(one, now).await?;
-        let mut connection =
-            self.connection().await.map_err(|why| Outcome::refused(Class::Retry, &code(&why)))?;
-        if connection.ready().await.is_err() {
-            self.connection.lock().await.take();
-            return Err(Outcome::refused(Class::Retry, "going_away"));
+        let token = self.token(now).await?;
+        let outcome = self.say(self.request(one, &token, now)?).await?;
+        if outcome.code != "ExpiredProviderToken" {
+            return Ok(outcome);
         }
-        let answer = timeout(TIMEOUT, connection.send_request(request)).await;
-        let answer = answer.map_err(|_| Outcome::silent("no answer in time"))?;
-        let answer = answer.map_err(|error| match is_untouched(&error) {
-            true => Outcome::refused(Class::Retry, "going_away"),
-            false => Outcome::silent(&error.to_string()),
-        })?;
-        outcome(answer).await
+        // It was made by a clock that was wrong: nothing is at fault that another one mends.
+        self.token.lock().await.take_if(|(known, _)| *known == token);
+        let token = self.token(now).await?;
+        self.say(self.request(one, &token, now)?).await
     }
 
-    async fn request(&self, one: &Outgoing, now: Moment) -> Result<Request<Full<Bytes>>, Outcome> {
+    async fn say(&self, request: Request<Full<Bytes>>) -> Result<Outcome, Outcome> {
+        let connection = self.connection().await;
+        let (number, mut connection) = connection.map_err(|why| Outcome::unsent(&why))?;
+        let said = timeout(TIMEOUT, async {
+            if connection.ready().await.is_err() {
+                self.leave(number).await;
+                return Err(Outcome::refused(Class::Retry, "going_away"));
+            }
+            let answer = connection.send_request(request).await;
+            outcome(answer.map_err(|error| match is_untouched(&error) {
+                true => Outcome::refused(Class::Retry, "going_away"),
+                false => Outcome::silent(&error.to_string()),
+            })?)
+            .await
+        });
+        match said.await {
+            Ok(said) => said,
+            Err(_) => {
+                // Nobody may be there any more, though no end of it was told.
+                self.leave(number).await;
+                Err(Outcome::silent("no answer in time"))
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        one: &Outgoing,
+        bearer: &str,
+        now: Moment,
+    ) -> Result<Request<Full<Bytes>>, Outcome> {
         let Endpoint::Apns { token, app } = &one.endpoint else {
             return Err(Outcome::refused(Class::Ours, "wrong_endpoint"));
         };
@@ -179,9 +220,8 @@ impl Apns {
             return Err(Outcome::refused(Class::Ours, "too_long"));
         }
         let uri = format!("https://{}:{}/3/device/{token}", self.host, self.port);
-        let bearer = format!("bearer {}", self.token(now).await?);
         let mut request = Request::post(uri)
-            .header("authorization", bearer)
+            .header("authorization", format!("bearer {bearer}"))
             .header("apns-id", &one.delivery_id)
             .header("apns-topic", app)
             .header("apns-push-type", "alert");
@@ -232,8 +272,7 @@ async fn outcome(answer: Response<hyper::body::Incoming>) -> Result<Outcome, Out
     let message_id = header("apns-id").map(str::to_owned);
     let retry_after = header("retry-after").and_then(|text| text.parse().ok());
     let retry_after = retry_after.map(Duration::from_secs);
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect();
-    let body = timeout(TIMEOUT, body).await.map_err(|_| Outcome::silent("no answer in time"))?;
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
     let body = body.map(|body| body.to_bytes()).unwrap_or_default();
     let said: Said = serde_json::from_slice(&body).unwrap_or_default();
     let outcome = Outcome::of(Provider::Apns, status, &said.reason, false);
@@ -251,10 +290,4 @@ fn is_untouched(error: &hyper::Error) -> bool {
             let is_refused = cause.reason() == Some(h2::Reason::REFUSED_STREAM);
             cause.is_remote() && (cause.is_go_away() || is_refused)
         })
-}
-
-/// What is on record of a connection that was not made: nothing was sent then.
-fn code(why: &str) -> String {
-    tracing::info!(why, "APNs cannot be reached");
-    "no_connection".to_owned()
 }

@@ -11,7 +11,7 @@ use super::super::rules::provider::{Class, Provider, priority, ttl};
 use super::jws::Key;
 use super::{Endpoint, Outcome, Outgoing, Sender};
 use crate::moment::Moment;
-use crate::outbound::{Outbound, Question, encoded};
+use crate::outbound::{Answer, Outbound, Question, encoded};
 
 /// What a token of access is asked for.
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
@@ -97,7 +97,7 @@ impl Fcm {
         let signed = signed.map_err(|why| Outcome::refused(Class::Retry, why))?;
         let form = format!("grant_type={}&assertion={signed}", encoded(GRANT));
         let question = Question::post("application/x-www-form-urlencoded", form);
-        let answer = self.tokens.ask("", question).await.map_err(|why| Outcome::silent(&why))?;
+        let answer = self.tokens.ask("", question).await.map_err(|why| Outcome::unsent(&why))?;
         if answer.status != 200 {
             let outcome = Outcome::of(Provider::Fcm, answer.status, "no_access", false);
             return Err(Outcome { retry_after: answer.retry_after, ..outcome });
@@ -118,19 +118,26 @@ impl Fcm {
             return Err(Outcome::refused(Class::Ours, "too_long"));
         }
         let access = self.access(now).await?;
-        let question = Question::post("application/json", message)
-            .header("authorization", format!("Bearer {access}"));
-        let answer = self.messages.ask(&self.path, question).await;
-        let answer = answer.map_err(|why| Outcome::silent(&why))?;
-        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let mut answer = self.say(&message, &access).await?;
         if answer.status == 401 {
-            // The next attempt asks for another.
+            // Tokens may end early: nothing is at fault that another one mends.
             self.access.lock().await.take_if(|known| known.token == access);
+            let access = self.access(now).await?;
+            answer = self.say(&message, &access).await?;
         }
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let (code, is_token_fault) = fault(&said);
         let outcome = Outcome::of(Provider::Fcm, answer.status, &code, is_token_fault);
         let message_id = said.get("name").and_then(Value::as_str).map(str::to_owned);
         Ok(Outcome { message_id, retry_after: answer.retry_after, ..outcome })
+    }
+}
+
+impl Fcm {
+    async fn say(&self, message: &str, access: &str) -> Result<Answer, Outcome> {
+        let question = Question::post("application/json", message)
+            .header("authorization", format!("Bearer {access}"));
+        self.messages.send(&self.path, question).await.map_err(Outcome::unasked)
     }
 }
 

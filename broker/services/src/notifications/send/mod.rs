@@ -18,10 +18,11 @@ mod webpush;
 pub(crate) use self::receipt::SIGNATURE;
 pub use self::receipt::{Receipt, Receipts};
 pub use self::settings::{Settings, senders};
-pub(super) use self::webpush::public_key;
+pub(super) use self::webpush::{Services, public_key};
 use super::model::{Kind, Priority};
 use super::rules::provider::{Answer, Class, Provider, classify};
 use crate::moment::Moment;
+use crate::outbound::Unasked;
 
 /// Where a delivery goes.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -72,6 +73,14 @@ impl Endpoint {
             Endpoint::WebPush { .. } => Provider::WebPush,
             Endpoint::Email { .. } => Provider::Smtp,
             Endpoint::Sms { .. } => Provider::Sms,
+        }
+    }
+
+    /// The host that is asked, where that is the endpoint's and not the settings'.
+    pub(super) fn host(&self) -> &str {
+        match self {
+            Endpoint::WebPush { url, .. } => url.split('/').nth(2).unwrap_or_default(),
+            _ => "",
         }
     }
 }
@@ -139,27 +148,48 @@ pub struct Outcome {
     pub retry_after: Option<Duration>,
     /// Since when the endpoint is gone, if the provider says.
     pub gone_since: Option<Moment>,
+    /// Whether the provider may have taken it though it did not say so.
+    pub is_ambiguous: bool,
 }
 
 impl Outcome {
+    /// An outcome that says no more than this.
+    #[must_use]
+    pub fn new(class: Class, status: u16, code: &str) -> Self {
+        let (code, message_id) = (code.to_owned(), None);
+        let (retry_after, gone_since, is_ambiguous) = (None, None, false);
+        Outcome { class, status, code, message_id, retry_after, gone_since, is_ambiguous }
+    }
+
     /// What an answer of a provider comes to.
     fn of(provider: Provider, status: u16, code: &str, is_token_fault: bool) -> Self {
-        let class = classify(provider, Answer { status, code, is_token_fault });
-        let (code, message_id) = (code.to_owned(), None);
-        Outcome { class, status, code, message_id, retry_after: None, gone_since: None }
+        Outcome::new(classify(provider, Answer { status, code, is_token_fault }), status, code)
     }
 
     /// No answer: the provider may have taken it all the same.
     fn silent(why: &str) -> Self {
         tracing::info!(why, "a provider of notifications did not answer");
-        let code = "no_answer".to_owned();
-        Outcome { code, ..Outcome::refused(Class::Retry, "") }
+        Outcome { is_ambiguous: true, ..Outcome::refused(Class::Retry, "no_answer") }
+    }
+
+    /// No connection: nothing was sent.
+    fn unsent(why: &str) -> Self {
+        tracing::info!(why, "a provider of notifications cannot be reached");
+        Outcome::refused(Class::Retry, "no_connection")
+    }
+
+    /// What comes of a question without an answer.
+    fn unasked(why: Unasked) -> Self {
+        match why {
+            Unasked::Refused => Outcome::refused(Class::Gone, "bad_endpoint"),
+            Unasked::Unsent(why) => Outcome::unsent(&why),
+            Unasked::Silent(why) => Outcome::silent(&why),
+        }
     }
 
     /// What is not sent at all.
     fn refused(class: Class, code: &str) -> Self {
-        let (code, message_id) = (code.to_owned(), None);
-        Outcome { class, status: 0, code, message_id, retry_after: None, gone_since: None }
+        Outcome::new(class, 0, code)
     }
 }
 

@@ -97,6 +97,7 @@ mod tests {
             from: "+1".to_owned(),
             url: None,
             callback_url: Some(URL.to_owned()),
+            per_minute: None,
         }])
     }
 

@@ -68,8 +68,7 @@ impl Twilio {
         let form = fields.join("&");
         let question = Question::post("application/x-www-form-urlencoded", form)
             .header("authorization", self.login.clone());
-        let answer = self.outbound.ask(&self.path, question).await;
-        let answer = answer.map_err(|why| Outcome::silent(&why))?;
+        let answer = self.outbound.send(&self.path, question).await.map_err(Outcome::unasked)?;
         let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let code = said.get("code").and_then(Value::as_u64).map(|code| code.to_string());
         let code = code.unwrap_or_default();

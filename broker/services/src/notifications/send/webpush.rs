@@ -1,5 +1,6 @@
 //! Web Push: RFC 8030 with the encryption of RFC 8291 and the identification of RFC 8292.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
@@ -13,7 +14,7 @@ use super::ece::{Subscriber, seal};
 use super::jws::{Key, coded, decoded};
 use super::{Endpoint, Outcome, Outgoing, Sender};
 use crate::moment::Moment;
-use crate::outbound::{Question, Reach, Stranger, Unasked};
+use crate::outbound::{Question, Reach, Stranger};
 use crate::secret;
 use crate::store::{self, Database};
 
@@ -23,12 +24,49 @@ const PURPOSE: &str = "web push";
 const SIGNED: Duration = Duration::from_secs(12 * 3_600);
 /// Characters of a topic.
 const TOPIC_MAX: usize = 32;
+/// The push services of Chrome and its kin, Firefox, Safari and Edge: these hosts and what is below.
+const KNOWN: [&str; 4] =
+    ["fcm.googleapis.com", "push.services.mozilla.com", "push.apple.com", "notify.windows.com"];
+
+/// Which push services are asked. A subscription is a user's word: without a list anybody could have
+/// the shop ask any host.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Services {
+    reach: Reach,
+    more: Arc<[String]>,
+}
+
+impl Services {
+    /// The known ones and these; or any at all, of the shop's own network too.
+    pub(in super::super) fn new(more: &[String], is_private: bool) -> Self {
+        let reach = if is_private { Reach::Anywhere } else { Reach::Public };
+        Services { reach, more: more.into() }
+    }
+
+    /// Whether a subscription of this address is taken.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check(&self, url: &str) -> Result<(), &'static str> {
+        let host = self.reach.check(url)?;
+        let is_of = |known: &str| {
+            let rest = host.strip_suffix(known);
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let more = self.more.iter().map(String::as_str);
+        match self.reach == Reach::Anywhere || KNOWN.into_iter().chain(more).any(is_of) {
+            true => Ok(()),
+            false => Err("must be a push service that is known"),
+        }
+    }
+}
 
 /// Sends to browsers.
 #[derive(Debug)]
 pub(super) struct WebPush {
     database: Database,
     stranger: Stranger,
+    services: Services,
     /// Whom a push service may write to.
     subject: String,
 }
@@ -63,10 +101,9 @@ async fn pair(database: &Database) -> Result<Pair, store::Error> {
 }
 
 impl WebPush {
-    pub(super) fn new(database: &Database, subject: &str, is_private: bool) -> Self {
-        let reach = if is_private { Reach::Anywhere } else { Reach::Public };
+    pub(super) fn new(database: &Database, subject: &str, services: Services) -> Self {
         let (database, subject) = (database.clone(), subject.to_owned());
-        WebPush { database, stranger: Stranger::new(reach), subject }
+        WebPush { database, stranger: Stranger::new(services.reach), services, subject }
     }
 
     async fn attempt(&self, one: &Outgoing, now: Moment) -> Result<Outcome, Outcome> {
@@ -75,7 +112,7 @@ impl WebPush {
         };
         // What is wrong with a subscription stays so.
         let gone = |why| Outcome::refused(Class::Gone, why);
-        self.stranger.check(url).map_err(|_| gone("bad_endpoint"))?;
+        self.services.check(url).map_err(|_| gone("bad_endpoint"))?;
         let keys = decoded(p256dh).zip(decoded(auth));
         let (public, auth) = keys.ok_or_else(|| gone("bad_keys"))?;
         let failed = |_| Outcome::refused(Class::Retry, "no_chance");
@@ -109,18 +146,17 @@ impl WebPush {
         let topic = one.collapse.as_ref().filter(|topic| topic.len() <= TOPIC_MAX);
         let question =
             topic.into_iter().fold(question, |question, topic| question.header("topic", topic));
-        let answer = self.stranger.ask(url, question).await.map_err(|why| match why {
-            Unasked::Refused => gone("bad_endpoint"),
-            Unasked::Silent(why) => Outcome::silent(&why),
-        })?;
+        let answer = self.stranger.ask(url, question).await.map_err(Outcome::unasked)?;
         let outcome = Outcome::of(Provider::WebPush, answer.status, "", false);
         Ok(Outcome { message_id: answer.location, retry_after: answer.retry_after, ..outcome })
     }
 
     /// Who sends, for the push service at this address.
     async fn signed(&self, url: &str, now: Moment) -> Result<String, Outcome> {
-        let pair =
-            pair(&self.database).await.map_err(|error| Outcome::silent(&error.to_string()))?;
+        let pair = pair(&self.database).await.map_err(|error| {
+            tracing::info!(%error, "the key of Web Push cannot be read");
+            Outcome::refused(Class::Retry, "no_key")
+        })?;
         let origin: String = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         let expires = now.after(SIGNED).as_ms() / 1_000;
         let claims = json!({ "aud": origin, "exp": expires, "sub": self.subject });
@@ -137,5 +173,40 @@ impl Sender for WebPush {
 
     fn send<'a>(&'a self, one: &'a Outgoing, now: Moment) -> BoxFuture<'a, Outcome> {
         Box::pin(async move { self.attempt(one, now).await.unwrap_or_else(|outcome| outcome) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_push_services_are_asked_and_those_that_the_settings_name() {
+        let more = ["push.shop.example".to_owned()];
+        let services = Services::new(&more, false);
+        for good in [
+            "https://fcm.googleapis.com/fcm/send/1",
+            "https://updates.push.services.mozilla.com/wpush/v2/1",
+            "https://web.push.apple.com/1",
+            "https://sg2p.notify.windows.com:443/w/?token=1",
+            "https://PUSH.shop.example/1",
+        ] {
+            assert_eq!(services.check(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "https://push.example/1",
+            "https://evilnotify.windows.com/1",
+            "https://fcm.googleapis.com.evil.example/1",
+            "https://evil.example/fcm.googleapis.com",
+            "https://evil.example#.push.apple.com",
+            "https://evil.example?.push.apple.com",
+            "https://evil.example\\.push.apple.com/1",
+            "https://user@push.apple.com/1",
+            "https://push.apple.com:8443/1",
+            "http://push.apple.com/1",
+        ] {
+            assert!(services.check(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Services::new(&[], true).check("http://127.0.0.1:1/x"), Ok(()));
     }
 }

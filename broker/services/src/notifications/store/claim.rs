@@ -10,7 +10,7 @@ use super::super::rules::breaker;
 use super::super::rules::preference::{Suppressed, is_live, wants};
 use super::super::rules::provider::{Class, Provider};
 use super::super::rules::quiet::{Verdict, decide};
-use super::super::send::{Endpoint, Outgoing};
+use super::super::send::{Endpoint, Outcome, Outgoing};
 use super::preferences::Choices;
 use super::record::Ending;
 use super::{Last, Notifications, Parcel, devices, intake, lists};
@@ -337,13 +337,12 @@ async fn taken(work: &mut Work<'_>, ids: &[&str]) -> Result<BTreeMap<String, Mom
 
 impl Last {
     /// What is kept of an attempt for the next.
-    pub(super) fn of(place: usize, class: Class, status: u16, before: Option<Last>) -> Self {
+    pub(super) fn of(place: usize, outcome: &Outcome, before: Option<Last>) -> Self {
         let in_a_row = match before {
             Some(before) if before.place == place => before.in_a_row + 1,
             _ => 1,
         };
-        // Without any answer the provider may have it all the same.
-        let is_ambiguous = class == Class::Retry && status == 0;
-        Last { place, is_in_trouble: class == Class::Retry, is_ambiguous, in_a_row }
+        let (is_in_trouble, is_ambiguous) = (outcome.class == Class::Retry, outcome.is_ambiguous);
+        Last { place, is_in_trouble, is_ambiguous, in_a_row }
     }
 }

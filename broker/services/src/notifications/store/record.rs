@@ -14,6 +14,9 @@ use crate::moment::Moment;
 use crate::store::encoding::{json, name};
 use crate::store::{Error, Query, Work, each};
 
+/// How long a delivery waits that came above a provider's quota; the provider is left alone for longer.
+const FULL: Duration = Duration::from_secs(5);
+
 /// An attempt that was made.
 #[derive(Clone, Debug)]
 pub struct Attempted {
@@ -81,7 +84,8 @@ impl Ending {
 
 impl Notifications {
     /// Takes what came of attempts. What a caller is told of a delivery that was another's
-    /// meanwhile is kept as an attempt and changes nothing else.
+    /// meanwhile is kept as an attempt and changes nothing else. What came above a provider's quota
+    /// is no attempt, and goes back.
     ///
     /// # Errors
     /// Those of the database.
@@ -89,9 +93,13 @@ impl Notifications {
         let mut work = self.0.begin().await?;
         let now = work.now().await?;
         for attempted in attempts {
-            keep(&mut work, attempted).await?;
             let Attempted { claimed, outcome, place, .. } = attempted;
-            let last = Last::of(*place, outcome.class, outcome.status, claimed.parcel.last);
+            if outcome.class == Class::Quota {
+                give_back(&mut work, claimed, now.after(FULL), now).await?;
+                continue;
+            }
+            keep(&mut work, attempted).await?;
+            let last = Last::of(*place, outcome, claimed.parcel.last);
             let parcel = Parcel { last: Some(last), ..claimed.parcel.clone() };
             let ending = Ending::of(attempted, now);
             let row = Standing {
@@ -154,7 +162,7 @@ impl Notifications {
     }
 
     /// Gives deliveries back that were not sent, since whoever sends there is in trouble. It is no
-    /// attempt.
+    /// attempt; who may have one already has been waited for then.
     ///
     /// # Errors
     /// Those of the database.
@@ -162,16 +170,26 @@ impl Notifications {
         let mut work = self.0.begin().await?;
         let now = work.now().await?;
         for one in claimed {
-            let query = Query::new(
-                "UPDATE deliveries SET state = 'queued', attempts = $2, due_at = $3, \
-                 updated_at = $4 WHERE id = $1 AND state = 'sending' AND attempts = $5",
-            );
-            let query = query.bind(&one.row.id).bind(i64::from(one.row.attempts));
-            let query = query.bind(now.after(pause)).bind(now);
-            work.execute(query.bind(i64::from(one.attempt))).await?;
+            give_back(&mut work, one, now.after(pause), now).await?;
         }
         work.commit().await
     }
+}
+
+async fn give_back(
+    work: &mut Work<'_>,
+    one: &Claimed,
+    due_at: Moment,
+    now: Moment,
+) -> Result<(), Error> {
+    let last = one.parcel.last.map(|last| Last { is_ambiguous: false, ..last });
+    let parcel = Parcel { last, ..one.parcel.clone() };
+    let query = Query::new(
+        "UPDATE deliveries SET state = 'queued', attempts = $2, due_at = $3, updated_at = $4, \
+         body = $6 WHERE id = $1 AND state = 'sending' AND attempts = $5",
+    );
+    let query = query.bind(&one.row.id).bind(i64::from(one.row.attempts)).bind(due_at).bind(now);
+    work.execute(query.bind(i64::from(one.attempt)).bind(json(&parcel)?)).await.map(|_| ())
 }
 
 /// Ends a delivery that is not sent, or puts it off.

@@ -1,6 +1,7 @@
 //! What the tables of notifications keep to.
 
 mod bulk;
+mod dispatch;
 mod inbox;
 mod taking;
 mod turns;
@@ -155,12 +156,8 @@ fn came(claimed: &Claimed, class: Class, code: &str) -> Attempted {
         at: Moment::now(),
         took: Duration::from_millis(12),
         outcome: Outcome {
-            class,
-            status: if class == Class::Accepted { 200 } else { 503 },
-            code: code.to_owned(),
             message_id: (class == Class::Accepted).then(|| "m1".to_owned()),
-            retry_after: None,
-            gone_since: None,
+            ..Outcome::new(class, if class == Class::Accepted { 200 } else { 503 }, code)
         },
         seed: 7,
     }

@@ -343,9 +343,7 @@ impl Sender for Slow {
         Box::pin(async move {
             self.asked.notify_one();
             self.may_answer.notified().await;
-            let (code, message_id) = (String::new(), Some("m1".to_owned()));
-            let class = Class::Accepted;
-            Outcome { class, status: 200, code, message_id, retry_after: None, gone_since: None }
+            Outcome { message_id: Some("m1".to_owned()), ..Outcome::new(Class::Accepted, 200, "") }
         })
     }
 }
