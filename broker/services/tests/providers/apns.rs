@@ -115,7 +115,8 @@ async fn a_token_that_apple_takes_for_old_costs_no_push() {
     let asked = apple.asked();
     let tokens: Vec<&str> = asked.iter().map(|asked| asked.header("authorization")).collect();
     assert!(tokens[0] == tokens[1] && tokens[1] != tokens[2], "another one");
-    (old(), old());
+    old();
+    old();
     assert_eq!(sender.send(&phone(), NOW).await.class, Class::Ours, "not even a fresh one helps");
     assert_eq!(apple.asked().len(), 5, "it is tried twice and no more");
 }
