@@ -228,7 +228,7 @@ impl Desk {
         _: Asker,
         asked: BulkWanted,
     ) -> Result<Progress, Problem> {
-        self.store.cancel_job(&asked.job_id).await?.ok_or_else(no_job)
+        self.store.cancel_job(&asked.job_id).await
     }
 
     pub(super) async fn bulk_resume(
@@ -236,7 +236,7 @@ impl Desk {
         _: Asker,
         asked: BulkWanted,
     ) -> Result<Progress, Problem> {
-        self.store.resume_job(&asked.job_id).await?.ok_or_else(no_job)
+        self.store.resume_job(&asked.job_id).await
     }
 }
 

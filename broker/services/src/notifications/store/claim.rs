@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tracing::warn;
-
 use super::super::model::{Channel, State};
 use super::super::rules::breaker;
 use super::super::rules::preference::{Suppressed, is_live, wants};
@@ -13,6 +11,7 @@ use super::super::rules::quiet::{Verdict, decide};
 use super::super::send::{Endpoint, Outcome, Outgoing};
 use super::preferences::Choices;
 use super::record::Ending;
+use super::report::set_aside;
 use super::{Last, Notifications, Parcel, devices, intake, lists};
 use crate::moment::Moment;
 use crate::store::encoding::json;
@@ -182,7 +181,14 @@ impl Notifications {
             let ending = match known.verdict(&row, line.lane, now) {
                 Some(ending) => Some(ending),
                 None if row.state == State::Deferred => {
-                    again(&mut work, &row, &parcel, now).await?
+                    match again(&mut work, &row, &parcel, now).await {
+                        // What its user has chosen cannot be read: it holds up nobody else either.
+                        Err(error @ Error::Damaged(_)) => {
+                            set_aside(&mut work, &row.id, &error, now).await?;
+                            continue;
+                        }
+                        ending => ending?,
+                    }
                 }
                 None => None,
             };
@@ -199,23 +205,8 @@ impl Notifications {
     }
 }
 
-fn read(row: &Row) -> Result<(Standing, Parcel), Error> {
+pub(super) fn read(row: &Row) -> Result<(Standing, Parcel), Error> {
     Ok((Standing::of(row)?, row.json("body")?))
-}
-
-/// Ends a delivery that cannot be read, or of which nothing can be written.
-pub(super) async fn set_aside(
-    work: &mut Work<'_>,
-    id: &str,
-    error: &Error,
-    now: Moment,
-) -> Result<(), Error> {
-    warn!(id, %error, "a delivery is damaged, and is not sent");
-    let query = Query::new(
-        "UPDATE deliveries SET state = 'failed', is_open = 0, reason = 'damaged', updated_at = $2 \
-         WHERE id = $1",
-    );
-    work.execute(query.bind(id).bind(now)).await.map(|_| ())
 }
 
 impl Claimed {

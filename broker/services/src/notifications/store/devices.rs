@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::super::asked::{Device, DeviceProvider, DevicePut};
 use super::super::send::{Endpoint, public_key};
 use super::Notifications;
@@ -96,7 +98,7 @@ pub(super) async fn live(
     rows.iter().map(one).collect()
 }
 
-/// Where these devices are reached, of those that are live.
+/// Where these devices are reached, of those that are live. One that cannot be read is nowhere.
 pub(super) async fn endpoints(
     work: &mut Work<'_>,
     ids: &BTreeSet<&str>,
@@ -111,7 +113,17 @@ pub(super) async fn endpoints(
          AND id IN (SELECT jsonb_array_elements_text($1::jsonb))",
     );
     let rows = work.all(Query::new(text).bind(json(ids)?)).await?;
-    rows.iter().map(|row| Ok((row.get("id")?, row.json("body")?))).collect()
+    let endpoint = |row: &Row| {
+        let id: String = row.get("id")?;
+        Ok(match row.json("body") {
+            Ok(endpoint) => Some((id, endpoint)),
+            Err(error) => {
+                warn!(id, %error, "a device is damaged, and nothing is sent to it");
+                None
+            }
+        })
+    };
+    rows.iter().map(endpoint).filter_map(Result::transpose).collect()
 }
 
 /// Retires a device, if it is to be one that was registered then.

@@ -74,7 +74,7 @@ impl Notifications {
         }
         let wanted = match ids {
             Some(ids) => ids.to_vec(),
-            None => all(&mut work, user).await?,
+            None => all(&mut work, user, mark).await?,
         };
         let notification_ids = change(&mut work, user, &wanted, mark, now).await?;
         let unread = unread(&mut work, user).await?;
@@ -108,12 +108,25 @@ pub(super) async fn unread(work: &mut Work<'_>, user: &str) -> Result<u64, Error
     work.one(query.bind(user)).await?.map_or(Ok(0), |row| row.get("n"))
 }
 
-async fn all(work: &mut Work<'_>, user: &str) -> Result<Vec<String>, Error> {
-    let query = Query::new(
-        "SELECT notification_id FROM inbox WHERE user_id = $1 AND archived_at IS NULL \
-         AND (seen_at IS NULL OR read_at IS NULL) ORDER BY created_at DESC LIMIT $2",
-    );
-    let rows = work.all(query.bind(user).bind(ALL_MAX)).await?;
+/// The newest of an inbox of which a mark is news.
+async fn all(work: &mut Work<'_>, user: &str, mark: Marked) -> Result<Vec<String>, Error> {
+    macro_rules! text {
+        ($when:literal) => {
+            both(concat!(
+                "SELECT notification_id FROM inbox WHERE user_id = $1 AND archived_at IS NULL AND ",
+                $when,
+                " ORDER BY created_at DESC LIMIT $2"
+            ))
+        };
+    }
+    let text = match mark {
+        Marked::Delivered => return Ok(Vec::new()),
+        Marked::Seen => text!("seen_at IS NULL"),
+        Marked::Read => text!("read_at IS NULL"),
+        Marked::Unread => text!("read_at IS NOT NULL"),
+        Marked::Clicked | Marked::Archived => text!("1 = 1"),
+    };
+    let rows = work.all(Query::new(text).bind(user).bind(ALL_MAX)).await?;
     rows.iter().map(|row| row.get("notification_id")).collect()
 }
 

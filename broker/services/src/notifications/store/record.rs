@@ -8,11 +8,12 @@ use super::super::rules::preference::Suppressed;
 use super::super::rules::provider::{Class, is_retired};
 use super::super::rules::retry::{Next, next};
 use super::super::send::{self, Receipt};
-use super::claim::{Claimed, Standing, set_aside};
+use super::claim::{Claimed, Standing, read};
+use super::report::set_aside;
 use super::{Last, Notifications, Parcel, devices, lists, open, tell};
 use crate::moment::Moment;
 use crate::store::encoding::{json, name};
-use crate::store::{Error, Query, Work, each};
+use crate::store::{Error, Query, Row, Work, each};
 
 /// How long a delivery waits that came above a provider's quota; the provider is left alone for longer.
 const FULL: Duration = Duration::from_secs(5);
@@ -56,8 +57,8 @@ impl Ending {
         Ending { state: State::Expired, reason: None, due_at: None }
     }
 
-    pub(super) fn cancelled() -> Self {
-        Ending { state: State::Cancelled, reason: None, due_at: None }
+    pub(super) fn cancelled(why: Option<&str>) -> Self {
+        Ending { state: State::Cancelled, reason: why.map(str::to_owned), due_at: None }
     }
 
     pub(super) fn put_off(state: State, until: Moment) -> Self {
@@ -131,7 +132,7 @@ impl Notifications {
         let Some(row) = work.one(Query::new(text).bind(&receipt.message_id)).await? else {
             return Ok(false);
         };
-        let (row, parcel): (Standing, Parcel) = (Standing::of(&row)?, row.json("body")?);
+        let (row, parcel) = read(&row)?;
         let (state, reason) = match &receipt.lost {
             None => (State::Delivered, None),
             Some((code, Class::Recipient)) => (State::Bounced, Some(code.clone())),
@@ -201,6 +202,19 @@ pub(super) async fn end(
     now: Moment,
 ) -> Result<(), Error> {
     put(work, row, parcel, &ending, None, now).await.map(|_| ())
+}
+
+/// Ends a delivery that is not sent any more.
+pub(super) async fn cancel(
+    work: &mut Work<'_>,
+    row: &Row,
+    why: Option<&str>,
+    now: Moment,
+) -> Result<(), Error> {
+    match read(row) {
+        Ok((standing, parcel)) => end(work, &standing, &parcel, Ending::cancelled(why), now).await,
+        Err(error) => set_aside(work, &row.get::<String>("id")?, &error, now).await,
+    }
 }
 
 /// Writes how a delivery stands, and tells of its end; false if it was another's meanwhile.

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::super::asked::{Accepted, Attempt, DeliveryOf, Outcome, Replay, Report};
 use super::super::model::State;
 use super::claim::Standing;
-use super::record::{Ending, end};
-use super::{Notifications, Parcel};
+use super::record::cancel;
+use super::{Notifications, tell};
 use crate::moment::Moment;
 use crate::service::Problem;
 use crate::store::{Error, Query, Row, Work, each};
@@ -42,27 +44,13 @@ impl Notifications {
     /// Those of the database.
     pub async fn failed(&self, max: u32) -> Result<Vec<Outcome>, Error> {
         let query = Query::new(
-            "SELECT * FROM deliveries WHERE state = 'failed' ORDER BY updated_at DESC LIMIT $1",
+            "SELECT d.*, n.kind AS kind FROM deliveries AS d JOIN notifications AS n \
+             ON n.id = d.notification_id WHERE d.state = 'failed' \
+             ORDER BY d.updated_at DESC LIMIT $1",
         );
         let rows = self.0.all(query.bind(i64::from(max))).await?;
-        let outcome = |row: &Row| {
-            let standing = Standing::of(row)?;
-            let parcel: Parcel = row.json("body")?;
-            Ok(Outcome {
-                delivery_id: standing.id,
-                notification_id: standing.notification_id,
-                user_id: standing.user_id,
-                kind: parcel.kind,
-                channel: standing.channel,
-                provider: standing.provider,
-                state: standing.state,
-                reason: row.get("reason")?,
-                attempts: standing.attempts,
-                job: standing.job,
-                at: row.get("updated_at")?,
-            })
-        };
-        rows.iter().map(outcome).collect()
+        // One that cannot be read hides no other.
+        Ok(rows.iter().filter_map(|row| outcome(row).ok()).collect())
     }
 
     /// Takes back what of a notification has not been sent; `None` if there is no such one.
@@ -83,8 +71,7 @@ impl Notifications {
              AND state IN ('queued', 'deferred') FOR UPDATE",
         );
         for row in work.all(Query::new(text).bind(id)).await? {
-            let parcel: Parcel = row.json("body")?;
-            end(&mut work, &Standing::of(&row)?, &parcel, Ending::cancelled(), now).await?;
+            cancel(&mut work, &row, None, now).await?;
         }
         work.commit().await?;
         Ok(Some(()))
@@ -126,6 +113,49 @@ impl Notifications {
         work.commit().await?;
         let Standing { id: delivery_id, channel, .. } = before;
         Ok(DeliveryOf { delivery_id, channel, state: State::Queued, reason: None, attempts: 0 })
+    }
+}
+
+/// What has become of the delivery of a row, with the kind of its notification. Its body, which may be
+/// damaged, is not looked at.
+fn outcome(row: &Row) -> Result<Outcome, Error> {
+    let standing = Standing::of(row)?;
+    Ok(Outcome {
+        delivery_id: standing.id,
+        notification_id: standing.notification_id,
+        user_id: standing.user_id,
+        kind: row.named("kind")?,
+        channel: standing.channel,
+        provider: standing.provider,
+        state: standing.state,
+        reason: row.get("reason")?,
+        attempts: standing.attempts,
+        job: standing.job,
+        at: row.get("updated_at")?,
+    })
+}
+
+/// Ends a delivery that cannot be read, or of which nothing can be written, and tells of it what can
+/// be told.
+pub(super) async fn set_aside(
+    work: &mut Work<'_>,
+    id: &str,
+    error: &Error,
+    now: Moment,
+) -> Result<(), Error> {
+    warn!(id, %error, "a delivery is damaged, and is not sent");
+    let query = Query::new(
+        "UPDATE deliveries SET state = 'failed', is_open = 0, reason = 'damaged', updated_at = $2 \
+         WHERE id = $1",
+    );
+    work.execute(query.bind(id).bind(now)).await?;
+    let query = Query::new(
+        "SELECT d.*, n.kind AS kind FROM deliveries AS d JOIN notifications AS n \
+         ON n.id = d.notification_id WHERE d.id = $1",
+    );
+    match work.one(query.bind(id)).await?.as_ref().map(outcome) {
+        Some(Ok(outcome)) => tell(work, &outcome).await,
+        _ => Ok(()),
     }
 }
 

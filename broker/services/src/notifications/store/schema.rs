@@ -93,5 +93,22 @@ pub(crate) const SCHEMA: Schema = Schema {
             "CREATE INDEX deliveries_of_gateway ON deliveries (message_id) WHERE channel = 'sms' \
          AND message_id IS NOT NULL",
         )],
+        &[
+            both("ALTER TABLE bulk_jobs ADD COLUMN is_whole BIGINT NOT NULL DEFAULT 1"),
+            both("ALTER TABLE bulk_jobs ADD COLUMN done BIGINT NOT NULL DEFAULT 0"),
+            both("ALTER TABLE bulk_jobs ADD COLUMN failed BIGINT NOT NULL DEFAULT 0"),
+            both("ALTER TABLE bulk_jobs ADD COLUMN counted_at BIGINT"),
+            both("ALTER TABLE bulk_jobs ADD COLUMN told TEXT"),
+            both("UPDATE bulk_jobs SET is_whole = 0 WHERE state = 'open'"),
+            both(
+                "UPDATE bulk_jobs SET done = (SELECT COUNT(*) FROM bulk_items \
+             WHERE job = bulk_jobs.id AND state = 'made'), failed = (SELECT COUNT(*) \
+             FROM bulk_items WHERE job = bulk_jobs.id AND state = 'refused')",
+            ),
+            both(
+                "UPDATE deliveries SET reason = 'job' WHERE job IS NOT NULL \
+             AND state = 'cancelled'",
+            ),
+        ],
     ],
 };

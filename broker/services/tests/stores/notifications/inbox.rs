@@ -41,6 +41,30 @@ async fn an_inbox_counts_what_is_not_read_and_tells_every_page_of_a_change() {
 }
 
 #[tokio::test]
+async fn a_mark_without_ids_is_for_all_of_which_it_is_news() {
+    for place in each().await {
+        let shown = Trigger { channels: Some(vec![Channel::Websocket]), ..order("cat") };
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            ids.push(place.send(&shown).await.expect("taken").notification_id);
+        }
+        place.store.mark("cat", Some(&ids[..1]), Marked::Read).await.expect("marked");
+        let all = async |mark| {
+            let updated = place.store.mark("cat", None, mark).await.expect("marked");
+            (updated.notification_ids.len(), updated.unread)
+        };
+        assert_eq!(all(Marked::Delivered).await, (0, 2));
+        assert_eq!(all(Marked::Seen).await, (2, 2));
+        assert_eq!(all(Marked::Read).await, (2, 0));
+        assert_eq!(all(Marked::Unread).await, (3, 3));
+        assert_eq!(all(Marked::Clicked).await, (3, 0));
+        assert_eq!(place.stands(&ids[0]).await, [state("clicked")]);
+        assert_eq!(all(Marked::Archived).await, (3, 0), "what was read too");
+        assert_eq!(all(Marked::Unread).await, (0, 0), "what is put away is left alone");
+    }
+}
+
+#[tokio::test]
 async fn nobody_marks_what_is_anothers() {
     for place in each().await {
         let shown = Trigger { channels: Some(vec![Channel::Websocket]), ..order("cat") };

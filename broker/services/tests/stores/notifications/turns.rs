@@ -10,7 +10,7 @@ use sampan_services::notifications::rules::provider::{Class, Provider};
 use sampan_services::notifications::rules::retry::ATTEMPTS_MAX;
 use sampan_services::notifications::send::{Endpoint, Outcome, Outgoing, Receipt, Sender};
 use sampan_services::notifications::store::{Attempted, Lane, Line};
-use sampan_services::notifications::{Dispatch, Marked, Replay, Senders};
+use sampan_services::notifications::{Dispatch, Marked, Preferences, Replay, Senders};
 use sampan_services::store::Error;
 use sampan_services::users::Upsert;
 use serde_json::json;
@@ -323,7 +323,32 @@ async fn a_damaged_delivery_ends_and_holds_up_no_other() {
         assert_eq!(place.stands(&damaged).await, [because("failed", "damaged")]);
         place.store.give_up(&claimed[0], &Error::Damaged("a test".to_owned())).await.expect("done");
         assert_eq!(place.stands(&whole).await, [because("failed", "damaged")]);
+        let failed = place.store.failed(10).await.expect("read, whatever they hold");
+        assert_eq!(failed.len(), 2);
+        let told = place.events("notification:failed").await;
+        assert_eq!(told.len(), 4, "both, to their channel's topic and analytics: {told:?}");
+        place.change("UPDATE deliveries SET channel = 'pigeon' WHERE body = '{'").await;
+        assert_eq!(place.store.failed(10).await.expect("read").len(), 1);
         assert_eq!(place.store.due().await, Ok(vec![]));
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_device_or_choice_stops_nobody_elses_news() {
+    for place in each().await {
+        for user in ["cat", "dog", "owl"] {
+            place.store.register(user, &phone(user)).await.expect("registered");
+        }
+        let device = place.send(&order("cat")).await.expect("taken").notification_id;
+        place.change("UPDATE devices SET body = '{' WHERE user_id = 'cat'").await;
+        let choice = place.send(&order("dog")).await.expect("taken").notification_id;
+        place.store.choose("dog", &Preferences::default()).await.expect("chosen");
+        place.change("UPDATE notification_preferences SET body = '{'").await;
+        place.change("UPDATE deliveries SET state = 'deferred' WHERE user_id = 'dog'").await;
+        place.send(&order("owl")).await.expect("taken");
+        assert_eq!(place.claim(Lane::Normal).await.len(), 1);
+        assert_eq!(place.stands(&device).await, [because("suppressed", "no_address")]);
+        assert_eq!(place.stands(&choice).await, [because("failed", "damaged")]);
     }
 }
 
