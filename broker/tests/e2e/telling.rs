@@ -265,7 +265,8 @@ async fn a_job_is_followed_to_its_end_over_a_stop_and_a_broker_that_dies() {
     until(&mut job, JobState::Cancelled).await;
     broker = broker.crash_and_restart();
     assert_eq!(in_time(|| shop.resume_job("s/1")).await.state, JobState::Open, "it is not whole");
-    assert_eq!(in_time(|| shop.put_part(&part("s/1", 2, &[], true))).await.total, 2);
+    let last = part("s/1", 2, &[], true);
+    assert_eq!(in_time(|| shop.put_part(&last)).await.total, 2);
     let done = until(&mut job, JobState::Done).await;
     assert_eq!((done.total, done.done, done.failed), (2, 1, 1));
     assert_eq!(done.deliveries.get("sent"), Some(&1));
