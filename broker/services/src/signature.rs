@@ -44,6 +44,26 @@ pub fn digest(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&SHA256, bytes).as_ref().to_vec()
 }
 
+/// The SHA-256 of texts, each told apart from the next, in hexadecimal.
+#[must_use]
+pub fn print(texts: &[&str]) -> String {
+    let mut bytes = Vec::new();
+    for text in texts {
+        bytes.extend_from_slice(text.len().to_string().as_bytes());
+        bytes.push(b':');
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    hex(&digest(&bytes))
+}
+
+/// The id of what has these names, 32 characters: the same for the same names.
+#[must_use]
+pub fn id_of(names: &[&str]) -> String {
+    let mut id = print(names);
+    id.truncate(32);
+    id
+}
+
 /// The SHA-256 of bytes that come piece by piece.
 #[derive(Clone)]
 pub struct Digest(digest::Context);

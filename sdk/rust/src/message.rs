@@ -118,17 +118,26 @@ impl Message {
         self
     }
 
-    /// What the session is given, if every field is valid.
-    pub(crate) fn checked(self) -> Result<protocol::session::client::Publish, Error> {
+    /// Whether all that was set is valid, as a publish asks.
+    ///
+    /// # Errors
+    /// `Invalid`, with what is not.
+    pub fn check(&self) -> Result<(), Error> {
         match self.invalid {
             Some(what) => Err(Error::Invalid(format!("{what} is too long or not valid"))),
-            None => Ok(protocol::session::client::Publish {
-                topic: self.topic,
-                attributes: self.attributes.freeze(),
-                payload: self.payload,
-                level: self.level,
-            }),
+            None => Ok(()),
         }
+    }
+
+    /// What the session is given, if every field is valid.
+    pub(crate) fn checked(self) -> Result<protocol::session::client::Publish, Error> {
+        self.check()?;
+        Ok(protocol::session::client::Publish {
+            topic: self.topic,
+            attributes: self.attributes.freeze(),
+            payload: self.payload,
+            level: self.level,
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The events of an order, for all who wait for them. Each has an id of its order and what it tells,
+//! The events of an order, for all who wait for them. Each is named by its order and what it tells,
 //! so that it is taken once however often it is sent.
 
 use sampan_client::topic_token;
@@ -33,7 +33,7 @@ pub(super) fn changed(update: &OrderStatusUpdate) -> Result<Vec<Event>, Error> {
         channels: Some(vec![Channel::Push]),
         priority: None,
         ttl: None,
-        idempotency_key: Some(format!("order:{}", update.event_id)),
+        idempotency_key: Some(update.event_id.clone()),
         event_id: Some(update.event_id.clone()),
     };
     let user = format!("user.{}", topic_token(&update.customer_id));
@@ -99,8 +99,7 @@ impl About<'_> {
         payload: &impl Serialize,
     ) -> Result<Event, Error> {
         let event = Event::of(topic, name, at, payload)?.producer("orders").key(self.order_id);
-        let id = format!("{}:{}:{name}:{}", self.order_id, self.what, kind(topic));
-        Ok(Event { id, ..event })
+        Ok(event.named(&["order", self.order_id, self.what, name, kind(topic)]))
     }
 }
 

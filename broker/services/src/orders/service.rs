@@ -83,7 +83,7 @@ async fn read(host: &mut Host, orders: &Orders) -> Result<(), Error> {
         };
         let max = wanted.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX);
         let orders = store.list(&whose, wanted.status, wanted.before.as_deref(), max).await?;
-        Ok(List { orders })
+        Ok(List { orders: orders.ok_or_else(unknown)? })
     })
     .await?;
     host.answer(

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::id::Id;
 use crate::moment::Moment;
+use crate::signature::id_of;
 use crate::store::Error;
 
 /// The version of the envelope.
@@ -69,6 +70,17 @@ impl Event {
     ) -> Result<Self, Error> {
         let topic = Topic::parse(topic).map_err(|error| wrong(topic, &error))?;
         Event::new(topic, name, occurred_at, payload)
+    }
+
+    /// The same under the id of these names, so that what is told again is taken once.
+    #[must_use]
+    pub fn named(self, names: &[&str]) -> Self {
+        Event { id: id_of(names), ..self }
+    }
+
+    /// Whether it can be sent: one that cannot would be stored, and lost.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.message().check().map_err(|error| wrong(&self.name, &error))
     }
 
     /// The same with a key.

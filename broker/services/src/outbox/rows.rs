@@ -37,6 +37,7 @@ pub(crate) const SCHEMA: Schema = Schema {
 /// # Errors
 /// Those of the database.
 pub async fn add(work: &mut Work<'_>, event: &Event) -> Result<(), Error> {
+    event.check()?;
     let lane = event.lane();
     // PostgreSQL gives numbers out before the commits: holding the lane until the commit makes the
     // order of its numbers that of its commits. SQLite has one writer at a time.

@@ -6,6 +6,7 @@ use sampan_services::Moment;
 use sampan_services::orders::model::{Checkpoint, Order, Source, Status};
 use sampan_services::orders::rules::polling::Job;
 use sampan_services::orders::{Checked, Orders, StatusTold, Summary, Upsert, Whose};
+use sampan_services::outbox::{self, Event};
 use sampan_services::store::{Database, Error, Query};
 use sampan_tests::chance::Chance;
 use tokio::task::JoinSet;
@@ -93,7 +94,8 @@ async fn a_new_status_is_told_to_everybody_once() {
         let (topic, trigger) = &triggers[1];
         assert_eq!((topic.as_str(), &trigger["user_id"]), ("notify.trigger", &"cat".into()));
         assert_eq!(trigger["channels"], serde_json::json!(["push"]), "the pages were told");
-        assert_eq!(trigger["idempotency_key"], "order:o/1:2");
+        let update = events(&database, "order_tracking_update").await.remove(1).1;
+        assert_eq!(trigger["idempotency_key"], update["event_id"], "each version is notified once");
         assert_eq!(trigger["data"]["notes"], "ถึงแล้ว");
         assert_eq!(orders.history("o/1", 10).await.expect("read").len(), 2);
         assert_eq!(orders.hear("none", points).await, Ok(None));
@@ -219,10 +221,84 @@ async fn a_number_that_is_used_again_is_the_newest_orders() {
         assert!(matches!(orders.upsert(&other).await, Err(Error::Conflict(_))));
         let moved = orders.upsert(&upsert("new", Some("TH2"))).await.expect("told");
         assert_eq!(moved.status, Status::InTransit, "the status is not told by this");
+        let heard = orders.hear_of("kerry", "TH1", vec![point(Status::OutForDelivery, 130)]).await;
+        assert_eq!(heard.expect("heard").expect("there").order.id, "old", "it has it still");
         let numbers = |turns: Vec<Job>| -> Vec<String> {
             turns.into_iter().map(|job| job.tracking_number).collect()
         };
         assert_eq!(numbers(orders.due(10).await.expect("asked")), ["TH2"], "the old one is over");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_was_corrected_moves_the_order_no_more() {
+    for (orders, _, _site) in each().await {
+        orders.upsert(&upsert("o", Some("TH1"))).await.expect("told");
+        let asked = orders.due(1).await.expect("asked");
+        orders.upsert(&upsert("o", Some("TH2"))).await.expect("told");
+        let delivered = || vec![point(Status::Delivered, 5)];
+        assert_eq!(orders.hear_of("kerry", "TH1", delivered()).await, Ok(None));
+        orders.answered(&asked[0], Ok(delivered()), 0).await.expect("stored");
+        let order = orders.find("o").await.expect("read").expect("there");
+        assert_eq!(order.status, Status::Pending);
+        assert_eq!(orders.history("o", 9).await, Ok(vec![]));
+        let moved = orders.hear_of("kerry", "TH2", vec![point(Status::InTransit, 5)]).await;
+        assert_eq!(moved.expect("heard").expect("there").order.status, Status::InTransit);
+    }
+}
+
+#[tokio::test]
+async fn a_number_is_the_same_however_its_carrier_writes_it() {
+    for (orders, _, _site) in each().await {
+        orders.upsert(&upsert("o", Some("th-1a"))).await.expect("told");
+        let at_home = |carrier: &str, number: &str| Checkpoint {
+            carrier: carrier.to_owned(),
+            tracking_number: number.to_owned(),
+            ..point(Status::InTransit, 5)
+        };
+        let told = vec![at_home("KERRY", "TH-1A")];
+        let heard = orders.hear_of("KERRY", "TH-1A", told).await.expect("heard").expect("there");
+        assert!(heard.changed);
+        let asked = orders.due(1).await.expect("asked");
+        orders.answered(&asked[0], Ok(vec![at_home("kerry", "th-1a")]), 0).await.expect("stored");
+        assert_eq!(orders.history("o", 9).await.expect("read").len(), 1, "it is the same");
+    }
+}
+
+#[tokio::test]
+async fn an_order_goes_on_where_its_history_has_ended() {
+    for (orders, _, _site) in each().await {
+        orders.upsert(&upsert("o", Some("TH1"))).await.expect("told");
+        let scan = |number: i64| Checkpoint {
+            raw_code: number.to_string(),
+            ..point(Status::InTransit, 5 + number)
+        };
+        orders.hear("o", (0..1_000).map(scan).collect()).await.expect("heard");
+        let heard = orders.hear("o", vec![point(Status::Delivered, 2_000)]).await;
+        let heard = heard.expect("heard").expect("there");
+        assert_eq!((heard.changed, heard.order.status), (true, Status::Delivered));
+        assert_eq!(orders.history("o", 2_000).await.expect("read").len(), 1_000);
+    }
+}
+
+/// The longest id of an order, whose events have ids that the broker takes.
+#[tokio::test]
+async fn what_is_told_of_an_order_can_be_sent_whatever_its_id() {
+    for (orders, database, _site) in each().await {
+        let id = "o".repeat(128);
+        orders.upsert(&upsert(&id, Some("TH1"))).await.expect("told");
+        let odd = Checkpoint { status: None, ..point(Status::InTransit, 4) };
+        let points = vec![odd, point(Status::Delivered, 5)];
+        orders.hear(&id, points).await.expect("heard");
+        let rows = database.all(Query::new("SELECT event_id FROM outbox")).await.expect("read");
+        let ids: Vec<String> = rows.iter().map(|row| row.get("event_id").expect("text")).collect();
+        assert_eq!(ids.len(), 9, "{ids:?}");
+        assert!(ids.iter().all(|id| id.len() <= 128), "{ids:?}");
+        let event = Event::of("order.o", "x", at(0), &1).expect("an event");
+        let long = Event { id: "x".repeat(129), ..event };
+        let mut work = database.begin().await.expect("begun");
+        let refused = outbox::add(&mut work, &long).await;
+        assert!(matches!(refused, Err(Error::Program(_))), "{refused:?}");
     }
 }
 
@@ -240,7 +316,13 @@ async fn orders_are_read_in_pages_by_whose_they_are() {
             orders.upsert(&told).await.expect("told");
         }
         orders.hear("o2", vec![point(Status::Cancelled, 60)]).await.expect("heard");
-        let ids = |found: Vec<Order>| found.into_iter().map(|it| it.id).collect::<Vec<_>>();
+        let ids = |found: Option<Vec<Order>>| {
+            found.expect("there").into_iter().map(|it| it.id).collect::<Vec<_>>()
+        };
+        for nobody in ["o6", "never"] {
+            let cat = Whose::Customer("cat".to_owned());
+            assert_eq!(orders.list(&cat, None, Some(nobody), 4).await, Ok(None));
+        }
         let cat = Whose::Customer("cat".to_owned());
         let first = ids(orders.list(&cat, None, None, 4).await.expect("read"));
         assert_eq!(first, ["o5", "o4", "o3", "o2"]);

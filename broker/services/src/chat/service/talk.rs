@@ -20,7 +20,7 @@ use crate::moment::Moment;
 use crate::refusal::Refusal;
 use crate::role::Role;
 use crate::service::{Asker, Problem};
-use crate::signature::{digest, hex};
+use crate::signature::id_of;
 
 /// Conversations of a customer that may be unanswered at once, so that one customer does not fill the queue.
 const OPEN_MAX: u32 = 50;
@@ -261,19 +261,6 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         }
         Err(Problem::new(sampan_client::Code::BUSY, "others change the message; try again"))
     }
-}
-
-/// The id of what somebody has named by ids of its own: the same for the same names.
-fn id_of(names: &[&str]) -> String {
-    let mut bytes = Vec::new();
-    for name in names {
-        bytes.extend_from_slice(name.len().to_string().as_bytes());
-        bytes.push(b':');
-        bytes.extend_from_slice(name.as_bytes());
-    }
-    let mut id = hex(&digest(&bytes));
-    id.truncate(32);
-    id
 }
 
 fn check_open(asked: &Open, customer: &str) -> Result<(), Problem> {

@@ -98,7 +98,9 @@ impl Parcel {
             let event_time = moment(point.time.as_deref()?)?;
             let status = match provider.meaning(&point.code) {
                 Meaning::Is(status) => Some(status),
-                Meaning::Nothing | Meaning::Unknown => None,
+                Meaning::Unknown => None,
+                // That the carrier knows nothing yet is no checkpoint.
+                Meaning::Nothing => return None,
             };
             let place = point.place.into_iter().flatten().filter(|part| !part.is_empty());
             let place = cut(&place.collect::<Vec<_>>().join(", "));
@@ -340,6 +342,29 @@ mod tests {
                 assert_eq!(second.event_time, moment("2026-11-24T02:30:00Z").unwrap());
                 assert_eq!(second.estimated_delivery, moment("2026-11-25T00:00:00Z"));
                 assert_eq!((second.source, &second.notes), (source, &None));
+            }
+        }
+    }
+
+    #[test]
+    fn that_a_carrier_knows_nothing_yet_is_no_checkpoint() {
+        for (provider, nothing) in [
+            (Provider::AfterShip, "Pending"),
+            (Provider::Shippo, "UNKNOWN"),
+            (Provider::EasyPost, "unknown"),
+        ] {
+            for (word, points) in [(nothing, 0), ("Teleported", 1)] {
+                let point = Point {
+                    code: word.to_owned(),
+                    time: Some("2026-11-23T08:00:00Z".to_owned()),
+                    message: None,
+                    place: Vec::new(),
+                    coordinates: None,
+                };
+                let (carrier, number) = ("kerry".to_owned(), "TH1".to_owned());
+                let parcel = Parcel { carrier, number, eta: None, points: vec![point] };
+                let told = parcel.told(provider, Source::Poll);
+                assert_eq!(told.points.len(), points, "{provider:?} {word}");
             }
         }
     }

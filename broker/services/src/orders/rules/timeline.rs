@@ -1,10 +1,14 @@
 //! What a checkpoint does to an order: by the time at which it was so, not at which it was heard.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::orders::model::{Checkpoint, Order, OrderStatusUpdate, Source, Status};
-use crate::signature::{digest, hex};
+use crate::signature::{id_of, print};
+
+/// A carrier corrects how an order has ended within so long. Later it uses the number again.
+pub const CORRECTED_WITHIN: Duration = Duration::from_secs(30 * 86_400);
 
 /// What a checkpoint does.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,19 +27,14 @@ pub enum Outcome {
     Changed(Order, Box<OrderStatusUpdate>),
 }
 
-/// What makes a checkpoint the same as another, whoever brings it.
+/// What makes a checkpoint the same as another, whoever brings it. Where a carrier gives a place no
+/// coordinates, its notes name it.
 #[must_use]
 pub fn fingerprint(point: &Checkpoint) -> String {
-    let address = point.location.as_ref().map_or("", |location| &location.address);
+    let notes = point.notes.as_deref().unwrap_or_default();
+    let place = point.location.as_ref().map_or(notes, |location| &location.address);
     let time = point.event_time.as_ms().to_string();
-    let parts = [&point.carrier, &point.tracking_number, &time, &point.raw_code, address];
-    let mut bytes = Vec::new();
-    for part in parts {
-        bytes.extend_from_slice(part.len().to_string().as_bytes());
-        bytes.push(b':');
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    hex(&digest(&bytes))
+    print(&[&point.carrier, &point.tracking_number, &time, &point.raw_code, place])
 }
 
 /// What each checkpoint does, in the order in which they were so. `known` are the fingerprints of
@@ -86,7 +85,8 @@ pub fn apply(order: &Order, point: &Checkpoint) -> Outcome {
     if status == order.status {
         return Outcome::Same(after);
     }
-    if !may_follow(order.status, status, point.source) {
+    let is_over = order.status.is_terminal() && at.since(order.status_at) > CORRECTED_WITHIN;
+    if !may_follow(order.status, status, point.source) || is_over && point.source != Source::Admin {
         return Outcome::Late;
     }
     let after = Order { version: order.version.saturating_add(1), ..after };
@@ -126,7 +126,7 @@ fn told(before: &Order, after: &Order, point: &Checkpoint) -> OrderStatusUpdate 
         tracking_number: after.tracking_number.clone(),
         notes: point.notes.clone(),
         version: after.version,
-        event_id: format!("{}:{}", after.id, after.version),
+        event_id: id_of(&["order", &after.id, &after.version.to_string()]),
         carrier: after.carrier.clone(),
         event_time: after.status_at,
         observed_at: point.observed_at,

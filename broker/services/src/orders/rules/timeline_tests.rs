@@ -68,7 +68,8 @@ fn every_checkpoint_between_two_polls_is_told_with_the_carriers_time() {
     let Outcome::Changed(_, update) = apply(&order(), &points[1]) else { panic!("no change") };
     assert_eq!((update.timestamp, update.observed_at), (at(100), at(10_000)));
     assert_eq!(update.tracking_number.as_deref(), Some("TH1"));
-    assert_eq!((update.notes.as_deref(), update.event_id.as_str()), (Some("note"), "o:4"));
+    assert_eq!(update.notes.as_deref(), Some("note"));
+    assert_eq!(update.event_id, id_of(&["order", "o", "4"]));
 }
 
 #[test]
@@ -77,6 +78,15 @@ fn the_same_answer_of_the_next_poll_changes_nothing() {
     let known: BTreeSet<_> = points.iter().map(fingerprint).collect();
     let again = merge(&order(), points.clone(), &known);
     assert_eq!(again[0].1, Outcome::Duplicate);
+}
+
+#[test]
+fn two_places_of_one_moment_are_two_checkpoints_and_two_ids_are_never_joined() {
+    let at_place = |notes: &str| {
+        fingerprint(&Checkpoint { notes: Some(notes.to_owned()), ..point(Status::InTransit, 1) })
+    };
+    assert_ne!(at_place("Bangkok"), at_place("Chiang Mai"));
+    assert_ne!(id_of(&["order", "o", "11"]), id_of(&["order", "o1", "1"]));
 }
 
 #[test]
@@ -96,6 +106,14 @@ fn what_is_final_is_left_by_a_correction_only() {
     }
     let admin = Checkpoint { source: Source::Admin, ..point(Status::Processing, 20) };
     assert!(matches!(apply(&delivered, &admin), Outcome::Changed(..)));
+    // A month later the number is another parcel's.
+    let month = 30 * 24 * 60;
+    let seen_late =
+        |minutes| Checkpoint { observed_at: at(100_000), ..point(Status::Exception, minutes) };
+    assert!(matches!(apply(&delivered, &seen_late(10 + month)), Outcome::Changed(..)));
+    assert_eq!(apply(&delivered, &seen_late(11 + month)), Outcome::Late);
+    let word = Checkpoint { source: Source::Admin, ..seen_late(11 + month) };
+    assert!(matches!(apply(&delivered, &word), Outcome::Changed(..)));
     let cancelled = Order { status: Status::Cancelled, ..order() };
     assert_eq!(apply(&cancelled, &point(Status::InTransit, 20)), Outcome::Late);
 }

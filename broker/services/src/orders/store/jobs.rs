@@ -9,6 +9,8 @@ use crate::moment::Moment;
 use crate::outbox;
 use crate::store::{Database, Error, Query, Row, Work, each};
 
+/// Orders of one number that are looked at.
+const ORDERS_MAX: i64 = 16;
 /// How long a job is one process's, milliseconds. An answer takes less.
 const LEASE_MS: i64 = 60_000;
 
@@ -40,18 +42,20 @@ pub(super) async fn begin(
     Ok(!is_over || is_begun)
 }
 
-/// The newest order with this number of the carrier.
-pub(super) async fn order_of(
+/// Orders that have or had this number of the carrier, in whatever case it is written, the newest
+/// first.
+pub(super) async fn orders_of(
     work: &mut Work<'_>,
     carrier: &str,
     number: &str,
-) -> Result<Option<String>, Error> {
+) -> Result<Vec<String>, Error> {
     let query = Query::new(
-        "SELECT order_id FROM tracking_jobs WHERE tracking_number = $1 AND carrier = $2 \
-         ORDER BY started_at DESC, id DESC LIMIT 1",
+        "SELECT order_id FROM tracking_jobs \
+         WHERE UPPER(tracking_number) = UPPER($1) AND UPPER(carrier) = UPPER($2) \
+         ORDER BY started_at DESC, id DESC LIMIT $3",
     );
-    let row = work.one(query.bind(number).bind(carrier)).await?;
-    row.map(|row| row.get("order_id")).transpose()
+    let rows = work.all(query.bind(number).bind(carrier).bind(ORDERS_MAX)).await?;
+    rows.iter().map(|row| row.get("order_id")).collect()
 }
 
 /// Changes a job that has not ended, and gives it back.

@@ -21,7 +21,7 @@ use crate::outbox;
 use crate::store::encoding::json;
 use crate::store::{Database, Error, Query, Work, each};
 
-/// Checkpoints that are kept of one order; what comes beyond is not an order's way any more.
+/// Checkpoints that are kept of one order; what comes beyond moves it and is not kept.
 const HISTORY_MAX: usize = 1_000;
 
 /// The orders of a database. Its clock is the clock of all of them.
@@ -91,7 +91,7 @@ impl Orders {
     }
 
     /// Takes what a carrier has told by itself of one of its numbers, for the newest order that has
-    /// the number, since carriers use numbers again; `None` if no order has.
+    /// the number now, since carriers use numbers again; `None` if no order has.
     ///
     /// # Errors
     /// Those of the database.
@@ -102,18 +102,29 @@ impl Orders {
         points: Vec<Checkpoint>,
     ) -> Result<Option<Heard>, Error> {
         let mut work = self.0.begin().await?;
-        let Some(id) = jobs::order_of(&mut work, carrier, number).await? else { return Ok(None) };
-        let Some(order) = lock(&mut work, &id).await? else { return Ok(None) };
-        let now = work.now().await?;
-        let heard = take(&mut work, order, points, now).await?;
-        let status = heard.order.status;
-        jobs::change(&mut work, &id, carrier, number, |job| told(job, status, now)).await?;
-        work.commit().await?;
-        Ok(Some(heard))
+        for id in jobs::orders_of(&mut work, carrier, number).await? {
+            let Some(order) = lock(&mut work, &id).await? else { continue };
+            let Some((carrier, number)) = parcel(&order, carrier, number) else { continue };
+            let now = work.now().await?;
+            // Under the shop's spelling it is known what was heard before.
+            let spelled = |point| Checkpoint {
+                carrier: carrier.clone(),
+                tracking_number: number.clone(),
+                ..point
+            };
+            let points = points.into_iter().map(spelled).collect();
+            let heard = take(&mut work, order, points, now).await?;
+            let status = heard.order.status;
+            jobs::change(&mut work, &id, &carrier, &number, |job| told(job, status, now)).await?;
+            work.commit().await?;
+            return Ok(Some(heard));
+        }
+        Ok(None)
     }
 
     /// Takes what the carrier has answered to a poll, and sets the time of the next; `seed` spreads
-    /// it. What it says of a job that has ended meanwhile is taken all the same.
+    /// it. What it says of a job that has ended meanwhile is taken all the same, but of a number that
+    /// the order has no longer.
     ///
     /// # Errors
     /// Those of the database.
@@ -127,6 +138,9 @@ impl Orders {
         let Some(order) = lock(&mut work, &asked.order_id).await? else { return Ok(()) };
         let now = work.now().await?;
         let (points, failure) = match answer {
+            Ok(_) if parcel(&order, &asked.carrier, &asked.tracking_number).is_none() => {
+                (Vec::new(), None)
+            }
             Ok(points) => (points, None),
             Err(retry_after) => (Vec::new(), Some(Answer::Failed(retry_after))),
         };
@@ -184,6 +198,13 @@ impl Orders {
     }
 }
 
+/// The carrier and the number of an order, as the shop writes them, if they are these.
+fn parcel(order: &Order, carrier: &str, number: &str) -> Option<(String, String)> {
+    let own = (order.carrier.clone()?, order.tracking_number.clone()?);
+    let is_same = own.0.eq_ignore_ascii_case(carrier) && own.1.eq_ignore_ascii_case(number);
+    is_same.then_some(own)
+}
+
 /// What becomes of an order by what was heard. Its row is locked.
 async fn take(
     work: &mut Work<'_>,
@@ -205,7 +226,7 @@ async fn take(
         let print = fingerprint(&point);
         match &outcome {
             Outcome::Duplicate | Outcome::Foreign => continue,
-            _ if room == 0 => break,
+            Outcome::Unknown if room == 0 => continue,
             Outcome::Unknown => {
                 outbox::add(work, &events::unknown(&order, &point, &print)?).await?
             }
@@ -217,6 +238,10 @@ async fn take(
                     outbox::add(work, &event).await?;
                 }
             }
+        }
+        // An order goes on where its history has ended.
+        if room == 0 {
+            continue;
         }
         room -= 1;
         keep(work, &stands, &point, &print).await?;

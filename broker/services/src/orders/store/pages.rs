@@ -30,7 +30,7 @@ impl Orders {
     }
 
     /// At most `max` orders, the newest first: those that stand there, and were placed before that
-    /// order, if it is said.
+    /// order, if it is said; `None` if there is no such order among them.
     ///
     /// # Errors
     /// Those of the database.
@@ -40,7 +40,17 @@ impl Orders {
         status: Option<Status>,
         before: Option<&str>,
         max: u32,
-    ) -> Result<Vec<Order>, Error> {
+    ) -> Result<Option<Vec<Order>>, Error> {
+        if let Some(before) = before {
+            let is_among = |order: &Order| match whose {
+                Whose::All => true,
+                Whose::Customer(id) => order.customer_id == *id,
+                Whose::Agent(id) => order.agent_id.as_ref() == Some(id),
+            };
+            if !self.find(before).await?.as_ref().is_some_and(is_among) {
+                return Ok(None);
+            }
+        }
         macro_rules! text {
             ($whose:literal) => {
                 both(concat!(
@@ -59,7 +69,13 @@ impl Orders {
         };
         let query = Query::new(text).bind(id).bind(status.map_or("", Status::name));
         let query = query.bind(before.unwrap_or_default()).bind(i64::from(max));
-        self.0.all(query).await?.iter().map(|row| row.json("body")).collect()
+        self.0
+            .all(query)
+            .await?
+            .iter()
+            .map(|row| row.json("body"))
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// The newest of what was heard of an order, at most `max`, in the order in which it was so.
