@@ -176,6 +176,13 @@ async fn long_messages_keep_nobody_from_a_chat() {
     let ann = broker.client("ann", Role::Customer).await.chat();
     let wanted = Open { client_conversation_id: "c1".to_owned(), ..Open::default() };
     let id = ann.open(&wanted).await.expect("begun").id;
+    let mut hers = ann.enter(&id).await.expect("entered");
+    if hers.snapshot().conversation.agent_id.is_none() {
+        next(&mut hers, |news| matches!(news, News::Assigned(_)).then_some(())).await;
+    }
+    // A chat without a first reply goes to another agent, and the lines below may take that long.
+    amy.say(&id, "welcome", "hello").await.expect("said");
+    drop(hers);
     let text = "😀 ".repeat(5_000);
     for number in 0..40 {
         ann.say(&id, &format!("m{number}"), &text).await.expect("sent");
