@@ -47,6 +47,13 @@ async fn next<T>(room: &mut Room, mut wanted: impl FnMut(News) -> Option<T>) -> 
     timeout(PATIENCE, found).await.expect("in time")
 }
 
+/// Waits until an agent has the chat: routing comes after opening.
+async fn assigned(room: &mut Room) {
+    if room.snapshot().conversation.agent_id.is_none() {
+        next(room, |news| matches!(news, News::Assigned(_)).then_some(())).await;
+    }
+}
+
 /// The next message that a person has sent.
 async fn line(room: &mut Room) -> (u64, String) {
     next(room, |news| match news {
@@ -70,9 +77,7 @@ async fn a_chat_goes_from_opening_to_rating_and_nobody_misses_or_repeats_a_word(
     let id = ann.open(&wanted).await.expect("begun").id;
     assert_eq!(ann.open(&wanted).await.expect("the same").id, id);
     let mut hers = ann.enter(&id).await.expect("entered");
-    if hers.snapshot().conversation.agent_id.is_none() {
-        next(&mut hers, |news| matches!(news, News::Assigned(_)).then_some(())).await;
-    }
+    assigned(&mut hers).await;
     let mut its = amy.enter(&id).await.expect("entered");
     assert!(its.snapshot().participants.iter().any(|who| who.user_id == "ann"));
     amy.typing(&id, true).await.expect("told");
@@ -177,9 +182,7 @@ async fn long_messages_keep_nobody_from_a_chat() {
     let wanted = Open { client_conversation_id: "c1".to_owned(), ..Open::default() };
     let id = ann.open(&wanted).await.expect("begun").id;
     let mut hers = ann.enter(&id).await.expect("entered");
-    if hers.snapshot().conversation.agent_id.is_none() {
-        next(&mut hers, |news| matches!(news, News::Assigned(_)).then_some(())).await;
-    }
+    assigned(&mut hers).await;
     // A chat without a first reply goes to another agent, and the lines below may take that long.
     amy.say(&id, "welcome", "hello").await.expect("said");
     drop(hers);
