@@ -15,7 +15,7 @@ use super::route::{Content, Route};
 use crate::bridge::Bridge;
 use crate::failure::Failure;
 use crate::forward::{Forward, Method};
-use crate::parameter::Parameter;
+use crate::parameter::{Parameter, Sort};
 use crate::session::{Question, TIMEOUT_MS};
 
 /// The route of a row.
@@ -70,10 +70,14 @@ fn asked(
         let mut known = parameters.iter();
         let parameter = known.find(|known| known.name == name && known.is_path == is_path);
         let parameter = parameter.ok_or_else(|| bad("there is no parameter", &name))?;
-        let value = if parameter.is_number {
-            text.parse::<u64>().map_err(|_| bad("give a whole number as", &name))?.into()
-        } else {
-            text.into()
+        let value = match parameter.sort {
+            Sort::Text => text.into(),
+            Sort::Number => {
+                text.parse::<u64>().map_err(|_| bad("give a whole number as", &name))?.into()
+            }
+            Sort::Truth => {
+                text.parse::<bool>().map_err(|_| bad("give true or false as", &name))?.into()
+            }
         };
         question.insert(name, value);
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::problem::Problem;
 use super::route::{Content, Route};
 use crate::bridge::Bridge;
-use crate::parameter::Parameter;
+use crate::parameter::{Parameter, Sort};
 
 /// Answers with the document.
 pub(super) fn handler(document: Value) -> MethodRouter<Arc<Bridge>> {
@@ -84,8 +84,13 @@ fn leave_out(content: &mut Value, parameters: &[Parameter]) {
 }
 
 fn parameter(parameter: &Parameter) -> Value {
-    let Parameter { name, about, is_number, is_required, is_path, default } = *parameter;
-    let mut schema = json!({ "type": if is_number { "integer" } else { "string" } });
+    let Parameter { name, about, sort, is_required, is_path, default } = *parameter;
+    let kind = match sort {
+        Sort::Text => "string",
+        Sort::Number => "integer",
+        Sort::Truth => "boolean",
+    };
+    let mut schema = json!({ "type": kind });
     if let Some(default) = default {
         schema["default"] = default.into();
     }

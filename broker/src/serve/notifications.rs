@@ -15,8 +15,12 @@ const ID: Parameter = Parameter::path("notification_id", "Id of the notification
 const JOB: Parameter = Parameter::path("job_id", "Id of the job");
 const USER: Parameter = Parameter::text("user_id", "Whose; the asker's, if it is left out");
 const LIMIT: Parameter = Parameter::number("limit", "How many at most, up to 100").or(100);
-const PAGE: [Parameter; 3] =
-    [USER, Parameter::text("before", "Those older than this notification"), LIMIT];
+const PAGE: [Parameter; 4] = [
+    USER,
+    Parameter::text("before", "Those older than this notification"),
+    Parameter::truth("archived", "Those that were put away"),
+    LIMIT,
+];
 const LISTED: [Parameter; 3] = [
     Parameter::text("channel", "email or sms"),
     Parameter::text("after", "Those behind this address"),

@@ -9,6 +9,7 @@ mod http;
 mod inventory;
 mod late;
 mod many;
+mod notifications;
 mod shop;
 mod socket;
 mod sse;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -42,8 +41,8 @@ struct State {
     got: BTreeMap<String, Vec<Outgoing>>,
     /// All that was accepted so far.
     accepted: usize,
-    /// How many had been accepted when a payment was.
-    payments: Vec<usize>,
+    /// How many had been accepted when a payment was, and when that was.
+    payments: Vec<(usize, Instant)>,
     tried: BTreeMap<String, u32>,
 }
 
@@ -66,7 +65,7 @@ impl Sender for Phones {
             } else {
                 state.accepted += 1;
                 if one.content.kind == Kind::PaymentConfirmation {
-                    let accepted = state.accepted;
+                    let accepted = (state.accepted, Instant::now());
                     state.payments.push(accepted);
                 }
                 state.got.entry(token.clone()).or_default().push(one.clone());
@@ -349,12 +348,13 @@ async fn bulk(address: Address) {
         sleep(Duration::from_millis(50)).await;
         services = start();
     }
-    let during = AtomicUsize::new(0);
+    let job = json!({ "job_id": "sale" });
+    ask_in_time(&backend, "notify.bulk_get", &job).await.expect("the services answer again");
     let payment = json!({ "user_id": "u0", "type": "payment_confirmation", "channels": ["push"],
         "data": { "order_id": "o1", "amount": "99.00", "currency": "THB" } });
-    ask_in_time(&backend, "notify.send", &payment).await.expect("taken");
-    during.store(accepted(), Ordering::Relaxed);
-    let job = json!({ "job_id": "sale" });
+    let paid = Instant::now();
+    ask(&backend, "notify.send", &payment).await.expect("taken");
+    let during = accepted();
     let progress = loop {
         let progress = ask_in_time(&backend, "notify.bulk_get", &job).await.expect("read");
         if progress["state"] == "done" {
@@ -387,15 +387,22 @@ async fn bulk(address: Address) {
     let missed = counts.iter().filter(|count| **count == 0).count() as u64;
     assert!(missed <= failed, "{missed} without a word, {failed} with one");
     assert!(failed <= 2 * 32, "at most what was under way at the stops: {failed}");
-    let [payment] = state.payments[..] else { panic!("one payment: {:?}", state.payments) };
-    let before = payment.saturating_sub(during.load(Ordering::Relaxed));
+    let [(payment, arrived)] = state.payments[..] else {
+        panic!("one payment: {:?}", state.payments)
+    };
+    let (before, waited) = (payment.saturating_sub(during), arrived.duration_since(paid));
     println!(
         "{count} notifications, {sent} sent, {failed} interrupted, two stops: {:.0?} to hand over, \
-         {:.0?} in all; {before} were accepted between a payment's sending and its arrival",
+         {:.0?} in all; {before} were accepted between a payment's sending and its arrival, {waited:.0?} \
+         after it",
         made.duration_since(begun),
         made.elapsed(),
     );
     assert!(before < 300, "the payment did not wait behind the job: {before}");
+    // The target is that of the whole job, on a machine that has nothing else to do.
+    if std::env::var_os("SAMPAN_BULK").is_some() {
+        assert!(waited < Duration::from_secs(1), "a payment goes within a second: {waited:?}");
+    }
     drop(services);
 }
 
@@ -485,6 +492,9 @@ async fn a_text_message_is_delivered_when_its_gateway_has_said_so_and_signed_it(
         broker.http_call("POST", "/v1/webhooks/twilio", &headers, form.as_bytes())
     };
     assert_eq!(tell("SM1", "delivered", "other").0, 403);
+    let long = [b'a'; 20_000];
+    let refused = broker.http_call("POST", "/v1/webhooks/twilio", "", &long);
+    assert_eq!(refused.0, 413, "of nobody is so much read");
     assert_eq!(tell("SM1", "sending", "k3y"), (200, "{\"heard\":0}".to_owned()));
     stands("sent").await;
     assert_eq!(tell("SM1", "delivered", "k3y"), (200, "{\"heard\":1}".to_owned()));

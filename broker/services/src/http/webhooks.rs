@@ -19,8 +19,10 @@ use crate::orders::Orders;
 use crate::orders::carriers::Carriers;
 use crate::service::Problem;
 
-/// Bytes of a webhook.
+/// Bytes of what a tracking service tells.
 const BYTES_MAX: usize = 512 * 1024;
+/// Bytes of what a gateway tells of one message.
+const FORM_BYTES_MAX: usize = 16 * 1024;
 
 /// What gateways of text messages tell, and who is told.
 #[derive(Clone)]
@@ -43,10 +45,11 @@ impl Gateways {
     }
 }
 
-pub(super) fn routes(tracking: (Orders, Carriers), messages: Gateways) -> Router {
-    let parcels = Router::new().route("/v1/webhooks/{service}", post(told)).with_state(tracking);
-    let messages = Router::new().route("/v1/webhooks/twilio", post(came)).with_state(messages);
-    parcels.merge(messages).layer(DefaultBodyLimit::max(BYTES_MAX))
+pub(super) fn routes(tracking: (Orders, Carriers), gateways: Gateways) -> Router {
+    let parcels = post(told).layer(DefaultBodyLimit::max(BYTES_MAX));
+    let parcels = Router::new().route("/v1/webhooks/{service}", parcels).with_state(tracking);
+    let messages = post(came).layer(DefaultBodyLimit::max(FORM_BYTES_MAX));
+    parcels.merge(Router::new().route("/v1/webhooks/twilio", messages).with_state(gateways))
 }
 
 async fn came(State(gateways): State<Gateways>, headers: HeaderMap, body: Bytes) -> Response {

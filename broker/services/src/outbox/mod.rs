@@ -15,5 +15,5 @@ pub use counters::Counters;
 pub use event::{DASHBOARD, Event};
 pub use relay::Relay;
 pub(crate) use rows::SCHEMA;
-pub use rows::add;
+pub use rows::{add, add_of_row};
 pub use source::{Done, Open, Source};

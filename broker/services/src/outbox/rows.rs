@@ -46,6 +46,17 @@ pub async fn add(work: &mut Work<'_>, event: &Event) -> Result<(), Error> {
         "SELECT 1 AS one FROM (SELECT pg_advisory_xact_lock(hashtextextended($1, 41))) AS held",
     );
     work.one(Query::new(hold).bind(&lane)).await?;
+    add_of_row(work, event).await
+}
+
+/// The same for an event whose key is a row's that this transaction has written or locked, as every
+/// other that tells of it: their lane is in order without a lock of its own, of which a transaction
+/// has no thousands.
+///
+/// # Errors
+/// Those of the database.
+pub async fn add_of_row(work: &mut Work<'_>, event: &Event) -> Result<(), Error> {
+    let lane = event.lane();
     let version = event.version.map(|version| i64::try_from(version).unwrap_or(i64::MAX));
     let query = Query::new(
         "INSERT INTO outbox \

@@ -15,6 +15,9 @@ use crate::signature::Secret;
 /// The header with the signature.
 pub(crate) const SIGNATURE: &str = "x-twilio-signature";
 
+/// Fields of a form; gateways send a third of it.
+const FIELDS_MAX: usize = 64;
+
 /// What has become of a message that its gateway had taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -56,7 +59,11 @@ impl Receipts {
         if self.0.is_empty() {
             return Err(Problem::not_found("webhooks of this service are not taken"));
         }
-        let mut fields: Vec<_> = form_urlencoded::parse(body).collect();
+        // Nobody has shown yet who it is.
+        let mut fields: Vec<_> = form_urlencoded::parse(body).take(FIELDS_MAX + 1).collect();
+        if fields.len() > FIELDS_MAX {
+            return Err(Problem::field("form", "more than 64 fields"));
+        }
         fields.sort();
         let signature = STANDARD.decode(signature).unwrap_or_default();
         let is_signed = |gateway: &Gateway| {
@@ -141,6 +148,9 @@ mod tests {
         assert_eq!(altered.unwrap_err().code, sampan_client::Code::NOT_GRANTED);
         let nameless = read("MessageStatus=delivered", "MessageStatusdelivered");
         assert_eq!(nameless.unwrap_err().code, sampan_client::Code::BAD_FIELD);
+        let (many, sorted) = ("a=1&".repeat(64), "a1".repeat(64));
+        let many = read(&format!("{many}MessageSid=SM1"), &format!("MessageSidSM1{sorted}"));
+        assert_eq!(many.unwrap_err().code, sampan_client::Code::BAD_FIELD);
         let nobody = Receipts::default().read(b"MessageSid=SM1", "");
         assert_eq!(nobody.unwrap_err().code.0, 904);
     }

@@ -8,6 +8,7 @@ mod inbox;
 mod intake;
 mod lists;
 mod preferences;
+mod receipts;
 mod record;
 mod report;
 mod schema;
@@ -60,13 +61,15 @@ struct Last {
     in_a_row: u32,
 }
 
-/// Tells what has become of a delivery: those who watch its channel, and analytics.
+/// Tells what has become of a delivery, whose row this transaction has: those who watch its channel,
+/// and analytics.
 async fn tell(work: &mut Work<'_>, outcome: &Outcome) -> Result<(), Error> {
     let state = name(&outcome.state)?;
     let topic = format!("notify.delivery.{}", name(&outcome.channel)?);
     for topic in [topic.as_str(), "analytics.events"] {
         let event = Event::of(topic, &format!("notification:{state}"), outcome.at, outcome)?;
-        outbox::add(work, &event.producer("notifications").key(&outcome.delivery_id)).await?;
+        let event = event.producer("notifications").key(&outcome.delivery_id);
+        outbox::add_of_row(work, &event).await?;
     }
     Ok(())
 }

@@ -7,13 +7,13 @@ use super::super::model::{Channel, State};
 use super::super::rules::preference::Suppressed;
 use super::super::rules::provider::{Class, is_retired};
 use super::super::rules::retry::{Next, next};
-use super::super::send::{self, Receipt};
+use super::super::send;
 use super::claim::{Claimed, Standing, read};
 use super::report::set_aside;
 use super::{Last, Notifications, Parcel, devices, lists, open, tell};
 use crate::moment::Moment;
 use crate::store::encoding::{json, name};
-use crate::store::{Error, Query, Row, Work, each};
+use crate::store::{Error, Query, Row, Work};
 
 /// How long a delivery waits that came above a provider's quota; the provider is left alone for longer.
 const FULL: Duration = Duration::from_secs(5);
@@ -113,42 +113,8 @@ impl Notifications {
                 follow(&mut work, attempted, now).await?;
             }
         }
-        work.commit().await
-    }
-
-    /// Takes what a gateway says has become of a message; whether it is news of one.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn heard(&self, receipt: &Receipt) -> Result<bool, Error> {
-        let mut work = self.0.begin().await?;
-        let now = work.now().await?;
-        let text = each(
-            "SELECT * FROM deliveries WHERE channel = 'sms' AND message_id = $1 \
-             AND state = 'sent'",
-            "SELECT * FROM deliveries WHERE channel = 'sms' AND message_id = $1 \
-             AND state = 'sent' FOR UPDATE",
-        );
-        let Some(row) = work.one(Query::new(text).bind(&receipt.message_id)).await? else {
-            return Ok(false);
-        };
-        let (row, parcel) = read(&row)?;
-        let (state, reason) = match &receipt.lost {
-            None => (State::Delivered, None),
-            Some((code, Class::Recipient)) => (State::Bounced, Some(code.clone())),
-            Some((code, _)) => (State::Failed, Some(code.clone())),
-        };
-        let query = Query::new(
-            "UPDATE deliveries SET state = $2, reason = $3, updated_at = $4 WHERE id = $1",
-        );
-        let query = query.bind(&row.id).bind(name(&state)?).bind(reason.clone()).bind(now);
-        work.execute(query).await?;
-        if let (State::Bounced, Some(code)) = (state, &reason) {
-            lists::add(&mut work, row.channel, &row.endpoint, code, now).await?;
-        }
-        tell(&mut work, &outcome(&row, &parcel, (state, reason), now)).await?;
         work.commit().await?;
-        Ok(true)
+        self.hear_early(attempts).await
     }
 
     /// Ends a delivery of which nothing can be written.
@@ -245,7 +211,7 @@ async fn put(
 }
 
 /// What is told of a delivery that stands so.
-fn outcome(
+pub(super) fn outcome(
     row: &Standing,
     parcel: &Parcel,
     (state, reason): (State, Option<String>),

@@ -110,5 +110,12 @@ pub(crate) const SCHEMA: Schema = Schema {
              AND state = 'cancelled'",
             ),
         ],
+        &[
+            both(
+                "CREATE TABLE early_receipts (message_id TEXT PRIMARY KEY, code TEXT, \
+             is_of_recipient BIGINT NOT NULL, at BIGINT NOT NULL)",
+            ),
+            both("CREATE INDEX early_receipts_time ON early_receipts (at)"),
+        ],
     ],
 };

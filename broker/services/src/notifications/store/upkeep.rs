@@ -10,6 +10,8 @@ use crate::store::{Error, Query, Work};
 const KEEP: Duration = Duration::from_secs(30 * 86_400);
 /// How long it is kept that a page has an event.
 const TAKEN_KEEP: Duration = Duration::from_secs(86_400);
+/// How long it is kept what a gateway said of a message that nobody knew.
+const RECEIPT_KEEP: Duration = Duration::from_secs(3_600);
 /// Rows that one transaction takes away.
 const BATCH: i64 = 1_000;
 
@@ -56,6 +58,13 @@ async fn round(work: &mut Work<'_>, now: Moment) -> Result<u64, Error> {
                  (SELECT user_id, event_id FROM notification_taken WHERE at < $1 LIMIT $2)",
             ),
             now.before(TAKEN_KEEP),
+        ),
+        (
+            Query::new(
+                "DELETE FROM early_receipts WHERE at < $3 AND message_id IN \
+                 (SELECT message_id FROM early_receipts WHERE at < $1 LIMIT $2)",
+            ),
+            now.before(RECEIPT_KEEP),
         ),
         (
             Query::new(

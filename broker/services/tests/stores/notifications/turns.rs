@@ -11,6 +11,7 @@ use sampan_services::notifications::rules::retry::ATTEMPTS_MAX;
 use sampan_services::notifications::send::{Endpoint, Outcome, Outgoing, Receipt, Sender};
 use sampan_services::notifications::store::{Attempted, Lane, Line};
 use sampan_services::notifications::{Dispatch, Marked, Preferences, Replay, Senders};
+use sampan_services::outbox::{self, Event};
 use sampan_services::store::Error;
 use sampan_services::users::Upsert;
 use serde_json::json;
@@ -312,6 +313,25 @@ async fn what_is_taken_back_is_not_sent() {
 }
 
 #[tokio::test]
+async fn what_is_told_of_a_delivery_needs_no_lock_but_its_row() {
+    for place in each().await.into_iter().filter(|place| !place.database.is_sqlite()) {
+        place.store.register("cat", &phone("t1")).await.expect("registered");
+        let taken = place.send(&order("cat")).await.expect("taken");
+        let mut work = place.database.begin().await.expect("begun");
+        for topic in ["notify.delivery.push", "analytics.events"] {
+            let event = Event::of(topic, "a_test", Moment::now(), &json!({})).expect("an event");
+            let event = event.key(&taken.deliveries[0].delivery_id);
+            outbox::add(&mut work, &event).await.expect("its lane is held");
+        }
+        let asked = place.store.cancel(&taken.notification_id);
+        let cancelled = tokio::time::timeout(Duration::from_secs(5), asked).await;
+        assert_eq!(cancelled, Ok(Ok(Some(()))));
+        drop(work);
+        assert_eq!(place.events("notification:cancelled").await.len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_delivery_ends_and_holds_up_no_other() {
     for place in each().await {
         place.store.register("cat", &phone("t1")).await.expect("registered");
@@ -428,6 +448,19 @@ async fn a_gateway_tells_later_what_has_become_of_a_message_once() {
         assert_eq!(place.store.heard(&lost).await, Ok(true));
         assert_eq!(place.stands(&ids[1]).await, [because("bounced", "30005")]);
         assert_eq!(place.store.heard(&receipt("SM9", None)).await, Ok(false), "nobody's");
+        // The gateway was faster than whoever sent it.
+        let early = receipt("SM3", Some(("30003", Class::Ours)));
+        assert_eq!(place.store.heard(&early).await, Ok(false));
+        let wanted = Trigger { channels: Some(vec![Channel::Sms]), ..payment("cat") };
+        let id = place.send(&wanted).await.expect("taken").notification_id;
+        let line = Line { lane: Lane::Urgent, provider: Provider::Sms };
+        let claimed = place.store.claim(line, 1).await.expect("claimed");
+        let mut sent = came(&claimed[0], Class::Accepted, "");
+        sent.outcome.message_id = Some("SM3".to_owned());
+        place.store.record(&[sent]).await.expect("recorded");
+        assert_eq!(place.stands(&id).await, [because("failed", "30003")]);
+        place.change("UPDATE early_receipts SET at = 1").await;
+        assert_eq!(place.store.keep_up().await, Ok(2));
         let listed = place.store.suppressed(Channel::Sms, "", 10).await.expect("read");
         let listed: Vec<&str> = listed.iter().map(|one| one.address.as_str()).collect();
         assert_eq!(listed, ["+66812345679"]);
