@@ -46,7 +46,7 @@ pub fn digest(bytes: &[u8]) -> Vec<u8> {
 
 /// The SHA-256 of texts, each told apart from the next, in hexadecimal.
 #[must_use]
-pub fn print(texts: &[&str]) -> String {
+pub fn digest_of(texts: &[&str]) -> String {
     let mut bytes = Vec::new();
     for text in texts {
         bytes.extend_from_slice(text.len().to_string().as_bytes());
@@ -59,7 +59,7 @@ pub fn print(texts: &[&str]) -> String {
 /// The id of what has these names, 32 characters: the same for the same names.
 #[must_use]
 pub fn id_of(names: &[&str]) -> String {
-    let mut id = print(names);
+    let mut id = digest_of(names);
     id.truncate(32);
     id
 }

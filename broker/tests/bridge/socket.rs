@@ -115,7 +115,13 @@ async fn presence_is_entered_watched_and_left() {
     bob.say(&json!({"id": 1, "presence": presence("enter")})).await;
     let changed = amy.hear_of("members_changed").await["members_changed"].clone();
     assert_eq!((&changed["count"], &changed["joined"][0]["user"]), (&1.into(), &"bob".into()));
-    bob.say(&json!({"id": 2, "presence": presence("leave")})).await;
+    for (id, after, named) in [(2, "", 1), (3, "bob", 0)] {
+        let read = json!({"topic": "chat.conversation.7", "act": "read", "after": after});
+        bob.say(&json!({"id": id, "presence": read})).await;
+        let page = bob.hear_of("members").await["members"].clone();
+        assert_eq!(page["members"].as_array().map(Vec::len), Some(named), "{page}");
+    }
+    bob.say(&json!({"id": 4, "presence": presence("leave")})).await;
     let changed = amy.hear_of("members_changed").await["members_changed"].clone();
     assert_eq!((&changed["count"], &changed["left"]), (&0.into(), &json!(["bob"])));
 }

@@ -42,7 +42,7 @@ impl Seat {
         self.act_there(topic, PresenceAct::Enter, out)?;
         // A client that waits for too much else is not told.
         let Ok(number) = self.number(Pending::Watch(topic.to_owned())) else { return Ok(()) };
-        let body = presence(topic, PresenceAct::Watch);
+        let body = control::Presence::of(topic, PresenceAct::Watch);
         self.send(number, |session| session.request(number, &body), out)
     }
 
@@ -63,7 +63,7 @@ impl Seat {
         out: &mut Output,
     ) -> Result<(), Failure> {
         self.number += 1;
-        let frames = self.session.request(self.number, &presence(topic, act))?;
+        let frames = self.session.request(self.number, &control::Presence::of(topic, act))?;
         out.frames.extend_from_slice(&frames);
         Ok(())
     }
@@ -88,8 +88,4 @@ impl Seat {
 pub(super) fn first(members: Members) -> MembersChanged {
     let Members { topic, sequence, count, members } = members;
     MembersChanged { topic, sequence, count, joined: members, left: Vec::new() }
-}
-
-fn presence(topic: &str, act: PresenceAct) -> control::Presence {
-    control::Presence::of(topic, act)
 }

@@ -16,13 +16,12 @@ use tokio::time::timeout;
 
 use super::failure::{failure, json_of, open, preflight};
 use super::outgoing::Outgoing;
-use crate::chat::files::{Blobs, Files, Upload};
+use crate::chat::files::{Blobs, Files, UPLOAD_WITHIN, Upload};
 use crate::chat::store::Store;
 use crate::service::Problem;
 
-/// How long an upload may bring nothing, and how long it may take.
+/// How long an upload may bring nothing.
 const SILENCE: Duration = Duration::from_secs(30);
-const WHOLE: Duration = Duration::from_secs(15 * 60);
 
 pub(super) fn routes<S: Store, B: Blobs>(files: &Files<S, B>) -> Router {
     Router::new()
@@ -39,7 +38,7 @@ async fn upload<S: Store, B: Blobs>(
         Ok(upload) => upload,
         Err(problem) => return failure(&problem),
     };
-    let whole = timeout(WHOLE, take(&mut upload, body.into_data_stream())).await;
+    let whole = timeout(UPLOAD_WITHIN, take(&mut upload, body.into_data_stream())).await;
     let taken = match whole.unwrap_or_else(|_| Err(cut_off())) {
         Ok(()) => upload.end().await,
         Err(problem) => Err(problem),

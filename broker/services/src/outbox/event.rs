@@ -80,7 +80,7 @@ impl Event {
 
     /// Whether it can be sent: one that cannot would be stored, and lost.
     pub(super) fn check(&self) -> Result<(), Error> {
-        self.message().check().map_err(|error| wrong(&self.name, &error))
+        self.carrying(Vec::new()).check().map_err(|error| wrong(&self.name, &error))
     }
 
     /// The same with a key.
@@ -108,7 +108,11 @@ impl Event {
 
     /// The message that it becomes.
     pub(super) fn message(&self) -> Message {
-        let message = Message::new(self.topic.clone(), self.payload.clone().into_bytes())
+        self.carrying(self.payload.clone().into_bytes())
+    }
+
+    fn carrying(&self, payload: Vec<u8>) -> Message {
+        let message = Message::new(self.topic.clone(), payload)
             .event(&self.name)
             .content_type("application/json")
             .idempotency_key(&self.id)

@@ -182,6 +182,7 @@ for (const [way, options] of Object.entries(WAYS)) {
     await entry.ready;
     await until(() => counts.at(-1) === 1, "bob");
     assert.deepEqual((await made.presence(topic).read()).members.map(({ user }) => user), ["bob"]);
+    assert.deepEqual(await made.presence(topic).read(15_000, "bob"), { count: 1, members: [] });
     const { payload } = await made.request<{ topics: unknown[] }>("sys.topics", {});
     assert.ok(Array.isArray(payload.topics));
     watch.close();

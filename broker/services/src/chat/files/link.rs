@@ -6,7 +6,7 @@ use crate::moment::Moment;
 use crate::refusal::Refusal;
 use crate::signature::{Secret, hex, unhex};
 
-/// How long an upload may be begun.
+/// How long an upload may be begun, and how long it may take then.
 pub const UPLOAD_WITHIN: Duration = Duration::from_secs(15 * 60);
 /// How long a file may be fetched.
 pub const FETCH_WITHIN: Duration = Duration::from_secs(7 * 86_400);

@@ -74,10 +74,11 @@ pub fn due(
         Status::Waiting => is_over(chat.snoozed_until, Duration::ZERO).then_some(Event::Wake),
         Status::Active => {
             let gone = match agent {
-                Some(agent) => agent.offline_since.map(|gone| Some(gone).max(chat.assigned_at)),
-                None => Some(chat.assigned_at),
+                Some(agent) => {
+                    agent.offline_since.and_then(|gone| chat.assigned_at.max(Some(gone)))
+                }
+                None => chat.assigned_at,
             };
-            let gone = gone.flatten();
             if is_over(gone, patience.offline)
                 && let Some(event) = absent(chat, &patience.absence)
             {

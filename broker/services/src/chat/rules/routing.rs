@@ -72,11 +72,7 @@ pub fn is_available(agent: &Agent, now: Moment) -> bool {
 /// Whom a look finds to live, and whom to be gone, if these users have a session. What is noted
 /// already, or was a moment ago, is not found again.
 #[must_use]
-pub fn found(
-    agents: &[Agent],
-    present: &BTreeSet<&str>,
-    now: Moment,
-) -> (Vec<String>, Vec<String>) {
+pub fn look(agents: &[Agent], present: &BTreeSet<&str>, now: Moment) -> (Vec<String>, Vec<String>) {
     let (mut live, mut gone) = (Vec::new(), Vec::new());
     for agent in agents.iter().filter(|agent| agent.status != AgentStatus::Offline) {
         let is_noted = agent.last_seen_at.is_some_and(|seen| now.since(seen) < NOTED);

@@ -93,8 +93,8 @@ fn a_look_finds_who_has_come_who_is_gone_and_who_was_not_noted_of_late() {
     ];
     let present = ["new", "back", "off", "boss"].into();
     let names = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-    assert_eq!(found(&agents, &present, at(9)), (names(&["back"]), names(&["lost"])));
-    assert_eq!(found(&agents, &present, at(10)), (names(&["new", "back"]), names(&["lost"])));
+    assert_eq!(look(&agents, &present, at(9)), (names(&["back"]), names(&["lost"])));
+    assert_eq!(look(&agents, &present, at(10)), (names(&["new", "back"]), names(&["lost"])));
 }
 
 #[test]

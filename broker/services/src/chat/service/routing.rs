@@ -15,7 +15,7 @@ use crate::chat::model::{Conversation, EndReason, Name, Reason};
 use crate::chat::rules::due::due;
 use crate::chat::rules::lifecycle::Event;
 use crate::chat::rules::queue::{Customer, Waiting};
-use crate::chat::rules::routing::{Match, SWEEP, found, is_available, route};
+use crate::chat::rules::routing::{Match, SWEEP, is_available, look, route};
 use crate::chat::store::Store;
 use crate::moment::Moment;
 use crate::service::Problem;
@@ -184,7 +184,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             let present = present.iter().filter(|member| has_session(member));
             let present = present.map(|member| member.user.as_str()).collect();
             let agents = self.store.agents().await.map_err(|error| error.to_string())?;
-            found(&agents, &present, now)
+            look(&agents, &present, now)
         } else {
             let (live, gone): (Vec<_>, Vec<_>) = joined.into_iter().partition(has_session);
             let names = |members: Vec<Member>| members.into_iter().map(|member| member.user);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::moment::Moment;
 use crate::orders::model::{Checkpoint, Order, OrderStatusUpdate, Source, Status};
-use crate::signature::{id_of, print};
+use crate::signature::{digest_of, id_of};
 
 /// A carrier corrects how an order has ended within so long. Later it uses the number again.
 pub const CORRECTED_WITHIN: Duration = Duration::from_secs(30 * 86_400);
@@ -34,7 +34,7 @@ pub fn fingerprint(point: &Checkpoint) -> String {
     let notes = point.notes.as_deref().unwrap_or_default();
     let place = point.location.as_ref().map_or(notes, |location| &location.address);
     let time = point.event_time.as_ms().to_string();
-    print(&[&point.carrier, &point.tracking_number, &time, &point.raw_code, place])
+    digest_of(&[&point.carrier, &point.tracking_number, &time, &point.raw_code, place])
 }
 
 /// What each checkpoint does, in the order in which they were so. `known` are the fingerprints of
