@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::chat::course::{self, Courses};
 use crate::chat::files::Folder;
+use crate::chat::ratings::Answers;
 use crate::chat::service::Desk;
 use crate::chat::store::{MongoStore, SqlStore};
 use crate::chat::{self, Beside};
@@ -275,7 +276,8 @@ impl Services {
         let courses = Courses::new(&self.database);
         course::serve(host, &courses, store.clone(), &self.counters.chat).await?;
         let settings = self.chat_settings.clone();
-        let desk = Desk::new(store, users, courses, beside.files().clone(), client, settings);
+        let beside = (beside.files().clone(), Answers::new(&self.database));
+        let desk = Desk::new(store, users, courses, beside, client, settings);
         chat::service::serve(host, &desk).await
     }
 

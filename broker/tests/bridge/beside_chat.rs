@@ -6,7 +6,7 @@ use sampan::auth::Role;
 use sampan_services::Moment;
 use sampan_services::chat::model::{Agent, Conversation, Origin, Reason};
 use sampan_services::chat::rules::lifecycle::{Event, step};
-use sampan_services::chat::store::{Outcome, Room, SqlStore, Step, Store};
+use sampan_services::chat::store::{Created, Outcome, Room, SqlStore, Step, Store};
 use sampan_services::store::{Address, Database};
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ async fn begun() -> Broker {
     let chats = SqlStore::new(&Database::open(&Address::sqlite(&file)).expect("a database"));
     let now = Moment::now();
     let mut chat = Conversation::new("c", "cat", Origin::default(), now);
-    assert_eq!(chats.create(&chat, &[]).await, Ok(true));
+    assert_eq!(chats.create(&chat, None, &[]).await, Ok(Created::New));
     let (id, email) = ("amy".to_owned(), "amy@example.com".to_owned());
     let amy = Agent { id: id.clone(), email, concurrent_limit: 1, ..Agent::default() };
     chats.put_agent(&amy).await.expect("told");

@@ -106,6 +106,7 @@ async fn talk(house: House) {
     for current in [0, 1] {
         let told = next(&mut load, "agent:load").await;
         assert_eq!((&told["current"], &told["limit"]), (&current.into(), &2.into()));
+        assert_eq!(told["version"], current, "one more with each change");
     }
     let assigned = next(&mut events, "agent:assigned").await;
     assert_eq!(
@@ -146,7 +147,8 @@ async fn talk(house: House) {
     assert_eq!(next(&mut events, "message:read").await["messageId"], reply["id"]);
     ask(&amy, "chat.resolve", &json!({ "conversation_id": id })).await.expect("resolved");
     assert_eq!(next(&mut events, "conversation:status").await["new"], "resolved");
-    assert_eq!(next(&mut load, "agent:load").await["current"], 0);
+    let told = next(&mut load, "agent:load").await;
+    assert_eq!((&told["current"], &told["version"]), (&0.into(), &2.into()));
     let page = json!({ "conversation_id": id });
     let seen = ask(&ann, "chat.history", &page).await.expect("read");
     assert!(!seen.to_string().contains("difficult"), "{seen}");

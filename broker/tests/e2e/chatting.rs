@@ -6,7 +6,8 @@ use sampan_client::chat::{
     HandOver, Message, News, Open, PageWanted, PolicyPut, Rate, RatingsWanted, Room, Scope,
     SearchWanted, Status, SystemLine,
 };
-use sampan_client::{Client, Code, Error};
+use sampan_client::{Client, Code, Delivery, Error, Start};
+use sampan_services::store::{Address, Database, Query};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::asking::topic;
@@ -171,6 +172,46 @@ async fn a_chat_goes_from_opening_to_rating_and_nobody_misses_or_repeats_a_word(
     assert_eq!(code(ann.resolve(&id).await), Some(Code::NOT_GRANTED));
     assert_eq!(code(ann.conversation("nobody's").await), Some(Code(904)));
     ann.leave(&id).await.expect("left");
+}
+
+#[tokio::test]
+async fn a_customer_is_asked_for_a_rating_once_a_week() {
+    let broker = Broker::start();
+    let (_client, amy) = agent(&broker, "amy").await;
+    let client = broker.client("ann", Role::Customer).await;
+    let mut hers = client.subscribe(&topic("user.ann"), Start::Now).await.expect("subscribed");
+    let ann = client.chat();
+    let mut rooms = Vec::new();
+    for number in ["c1", "c2"] {
+        let open = Open { client_conversation_id: number.to_owned(), ..Open::default() };
+        let id = ann.open(&open).await.expect("begun").id;
+        let mut room = ann.enter(&id).await.expect("entered");
+        assigned(&mut room).await;
+        amy.say(&id, "m1", "hello").await.expect("said");
+        amy.resolve(&id).await.expect("resolved");
+        rooms.push(id);
+    }
+    let asked = async {
+        loop {
+            if let Delivery::Message(told) = hers.next().await.expect("open")
+                && told.event() == Some("conversation:rate")
+            {
+                let told: serde_json::Value =
+                    serde_json::from_slice(told.payload_bytes()).expect("JSON");
+                return told;
+            }
+        }
+    };
+    let asked = timeout(PATIENCE, asked).await.expect("in time");
+    assert_eq!(asked, serde_json::json!({ "conversationId": rooms[0], "resolution_no": 1 }));
+    let file = broker.data.path().join("data/services.db");
+    let database = Database::open(&Address::sqlite(&file)).expect("a valid address");
+    let told = Query::new("SELECT key FROM outbox WHERE name = 'conversation:rate'");
+    let told = database.all(told).await.expect("read");
+    assert_eq!(told.len(), 1, "nor will it be for the second");
+    // Who is not asked may say it all the same.
+    let rate = Rate { conversation_id: rooms.remove(1), rating: 4, comment: None };
+    ann.rate(&rate).await.expect("rated");
 }
 
 /// More than an answer may have: who reads it asks on.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sampan::auth::Role;
 use sampan_services::chat::model::{Content, Conversation, Kind, Message, Origin, Receipt, Sender};
 use sampan_services::chat::rules::lifecycle::{self, Event};
-use sampan_services::chat::store::{MongoStore, Outcome, Step, Store};
+use sampan_services::chat::store::{Created, MongoStore, Outcome, Step, Store};
 use sampan_services::store::{Address, Mongo};
 use sampan_services::{Id, Moment};
 use sampan_tests::servers;
@@ -80,7 +80,7 @@ async fn messages_of_mongodb_leave_once_and_in_order_whoever_is_killed() {
     let mut writers = JoinSet::new();
     for id in ["c1", "c2", "c3"] {
         let it = Conversation::new(id, "cat", Origin::default(), NOW);
-        assert_eq!(store.create(&it, &[]).await, Ok(true));
+        assert_eq!(store.create(&it, None, &[]).await, Ok(Created::New));
         let store = store.clone();
         writers.spawn(async move {
             for key in keys(MESSAGES) {
@@ -126,7 +126,7 @@ async fn a_killed_mongod_stops_the_services_and_nothing_else() {
     ready("ready\n").await;
     let store = MongoStore::new(&Mongo::open(&Address::new(&address)).expect("a valid address"));
     let it = Conversation::new("c1", "cat", Origin::default(), NOW);
-    assert_eq!(store.create(&it, &[]).await, Ok(true));
+    assert_eq!(store.create(&it, None, &[]).await, Ok(Created::New));
     say(&store, "c1", "0").await;
     let reader = broker.client("boss", Role::Admin).await;
     told_in_time(&reader, "chat.conversation.c1", &keys(1), key).await;

@@ -38,14 +38,9 @@ pub(crate) const SCHEMA: Schema = Schema {
 /// Those of the database.
 pub async fn add(work: &mut Work<'_>, event: &Event) -> Result<(), Error> {
     event.check()?;
-    let lane = event.lane();
     // PostgreSQL gives numbers out before the commits: holding the lane until the commit makes the
-    // order of its numbers that of its commits. SQLite has one writer at a time.
-    let hold = each(
-        "SELECT 1 AS one WHERE $1 <> ''",
-        "SELECT 1 AS one FROM (SELECT pg_advisory_xact_lock(hashtextextended($1, 41))) AS held",
-    );
-    work.one(Query::new(hold).bind(&lane)).await?;
+    // order of its numbers that of its commits.
+    work.hold(&event.lane()).await?;
     add_of_row(work, event).await
 }
 

@@ -8,7 +8,9 @@ use sampan_services::chat::model::{
 };
 use sampan_services::chat::rules::lifecycle::{Event, step};
 use sampan_services::chat::rules::words::{OPEN, Sought};
-use sampan_services::chat::store::{Choice, Outcome, Page, Room, Search, SqlStore, Step, Store};
+use sampan_services::chat::store::{
+    Choice, Created, Outcome, Page, Room, Search, SqlStore, Step, Store,
+};
 use sampan_services::outbox::{self, Source};
 use sampan_services::store::Error;
 use sampan_services::{Id, Moment};
@@ -53,6 +55,7 @@ facts! {
     of_many_who_claim_one_conversation_one_gets_it
     a_step_without_room_leaves_nothing_behind
     an_agent_that_is_seen_lives_and_one_that_is_offline_stays_gone
+    a_customer_has_no_more_open_chats_than_may_be
     no_agent_ever_has_more_than_its_limit_and_counters_equal_a_recount
     cursors_only_grow_and_events_leave_only_when_they_do
     a_rewritten_message_keeps_what_it_said_and_two_do_not_rewrite_at_once
@@ -66,7 +69,7 @@ fn conversation(id: &str) -> Conversation {
 
 pub(crate) async fn created(store: &impl Store, id: &str) -> Conversation {
     let it = conversation(id);
-    assert_eq!(store.create(&it, &[]).await, Ok(true));
+    assert_eq!(store.create(&it, None, &[]).await, Ok(Created::New));
     it
 }
 
@@ -261,6 +264,11 @@ async fn an_agent_that_is_seen_lives_and_one_that_is_offline_stays_gone(
     assert_eq!((amy.last_seen_at, amy.offline_since), (Some(after(15)), None));
     assert_eq!((kim.last_seen_at, kim.offline_since), (Some(after(5)), Some(NOW)));
 
+    // A look that began before she was seen knows less.
+    store.seen(&[], &ids, after(14)).await.expect("noted");
+    let amy = store.agent("amy").await.expect("read").expect("there");
+    assert_eq!((amy.last_seen_at, amy.offline_since), (Some(after(15)), None));
+
     // Who has gone is gone since it went, until it is back.
     store.seen(&[], &ids, after(20)).await.expect("noted");
     store.seen(&[], &ids, after(25)).await.expect("noted");
@@ -277,6 +285,39 @@ async fn an_agent_that_is_seen_lives_and_one_that_is_offline_stays_gone(
     let on = Choice { status: AgentStatus::Online, at: after(40), is_own: false };
     let kim = store.set_status("kim", on, &[]).await.expect("set").expect("there");
     assert_eq!((kim.last_seen_at, kim.offline_since), (Some(after(5)), None));
+}
+
+async fn a_customer_has_no_more_open_chats_than_may_be(store: impl Store, _: impl Source) {
+    let open = async |id: &str| store.create(&conversation(id), Some(2), &[]).await.expect("told");
+    assert_eq!([open("c1").await, open("c2").await], [Created::New; 2]);
+    assert_eq!([open("c3").await, open("c1").await], [Created::Full, Created::Known]);
+    assert_eq!(store.conversation("c3").await, Ok(None));
+    store.put_agent(&agent("amy", 9)).await.expect("told");
+    let choice = Choice { status: AgentStatus::Online, at: NOW, is_own: true };
+    store.set_status("amy", choice, &[]).await.expect("set");
+    for event in [claim("amy"), Event::Resolve] {
+        assert!(matches!(happen(&store, "c1", event, &[]).await, Some(Outcome::Done(_))));
+    }
+    assert_eq!([open("c3").await, open("c4").await], [Created::New, Created::Full]);
+    assert_eq!(store.create(&conversation("c4"), None, &[]).await, Ok(Created::New), "the shop's");
+}
+
+/// Where changes are transactions, also at the same moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_chats_that_are_opened_at_once_no_more_come_to_be_than_may() {
+    for site in [crate::sites::Site::sqlite(), crate::sites::Site::postgres()] {
+        let store = SqlStore::new(&site.migrated().await);
+        let mut opening = JoinSet::new();
+        for n in 0..16 {
+            let store = store.clone();
+            opening.spawn(async move {
+                store.create(&conversation(&format!("c{n}")), Some(5), &[]).await
+            });
+        }
+        let opened = opening.join_all().await;
+        let new = opened.iter().filter(|opened| **opened == Ok(Created::New)).count();
+        assert_eq!(new, 5, "{}: {opened:?}", site.name);
+    }
 }
 
 /// Tasks that claim, resolve, hand back and reopen at random: no limit is passed, and in the end
@@ -401,8 +442,8 @@ async fn the_queue_goes_by_waiting_and_leaves_out_what_is_put_aside(
     for (id, waited) in [("c1", 10), ("c2", 30), ("c3", 20), ("c4", 40)] {
         let since = NOW.before(Duration::from_secs(waited));
         let it = Conversation { waiting_since: Some(since), ..conversation(id) };
-        assert_eq!(store.create(&it, &[]).await, Ok(true));
-        assert_eq!(store.create(&it, &[]).await, Ok(false));
+        assert_eq!(store.create(&it, None, &[]).await, Ok(Created::New));
+        assert_eq!(store.create(&it, None, &[]).await, Ok(Created::Known));
     }
     let until = NOW.after(Duration::from_secs(60));
     happen(&store, "c4", Event::Snooze(until), &[]).await.expect("put aside");
@@ -435,7 +476,7 @@ async fn messages_are_found_by_what_they_say_now_and_by_those_who_may_see_them(
 ) {
     for (id, customer) in [("c", "cat"), ("d", "dog")] {
         let it = Conversation { customer_id: customer.to_owned(), ..conversation(id) };
-        assert_eq!(store.create(&it, &[]).await, Ok(true));
+        assert_eq!(store.create(&it, None, &[]).await, Ok(Created::New));
         let says = |n: usize, text: &str| {
             let message = message(id, customer, &format!("{n}"), text);
             // Ids say nothing of the time.

@@ -44,6 +44,14 @@ async fn processes_that_start_at_once_prepare_a_database_and_a_newer_one_is_refu
     }
     let store = starting.join_all().await.remove(0);
     let database = raw(&address).await;
+    // What an older program had made goes.
+    let messages = documents(&database, "messages");
+    let index = mongodb::IndexModel::builder().keys(doc! { "words": 1 });
+    let named = mongodb::options::IndexOptions::builder().name("words".to_owned()).build();
+    messages.create_index(index.options(named).build()).await.expect("made");
+    store.prepare().await.expect("prepared again");
+    let names = messages.list_index_names().await.expect("listed");
+    assert!(names.contains(&"words_newest".to_owned()) && !names.contains(&"words".to_owned()));
     let newer = doc! { "$set": { "version": 7 } };
     let schemas = documents(&database, "schemas");
     schemas.update_one(doc! { "_id": "chat" }, newer).await.expect("updated");

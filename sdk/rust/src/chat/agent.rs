@@ -55,6 +55,9 @@ pub struct Agent<Time = String> {
     /// Chats that the agent has: its active ones, never its past.
     #[serde(default)]
     pub current_conversations: u32,
+    /// One more with each change of `current_conversations` or `concurrent_limit`.
+    #[serde(default)]
+    pub load_version: u64,
     /// Mean seconds of a reply in the last 30 days; null without any.
     #[serde(default)]
     pub response_time_avg: Option<f64>,

@@ -135,6 +135,9 @@ pub struct LoadEvent {
     pub current: u32,
     /// Chats that the agent may have at once.
     pub limit: u32,
+    /// The agent's `load_version`: of two loads the one with the higher counts.
+    #[serde(default)]
+    pub version: u64,
 }
 
 /// `queue:position`.

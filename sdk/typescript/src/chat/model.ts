@@ -108,6 +108,8 @@ export interface Agent {
   status: AgentStatus;
   concurrent_limit: number;
   current_conversations: number;
+  /** One more with each change of its load. */
+  load_version: number;
 }
 
 /** Whether an agent takes chats. */

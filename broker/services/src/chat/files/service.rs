@@ -107,6 +107,7 @@ impl<S: Store, B: Blobs> Files<S, B> {
             bytes: None,
             message_id: None,
             private: false,
+            taken_at: None,
         };
         if !self.shelf.announce(&file).await? {
             return Err(Problem::full("100 of your files wait for their messages"));
@@ -143,7 +144,7 @@ impl<S: Store, B: Blobs> Files<S, B> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let taken = self.shelf.take(ids, user).await?;
+        let taken = self.shelf.take(ids, user, Moment::now()).await?;
         let taken =
             taken.ok_or_else(|| Problem::field("content.attachments", "no such file of yours"))?;
         let secret = self.secret().await?;

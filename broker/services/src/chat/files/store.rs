@@ -21,6 +21,7 @@ pub(crate) const SCHEMA: Schema = Schema {
             both("CREATE INDEX files_doubtful ON files (kept, created_at)"),
         ],
         &[both("CREATE INDEX files_message ON files (message_id)")],
+        &[both("ALTER TABLE files ADD COLUMN taken_at BIGINT")],
     ],
 };
 
@@ -42,6 +43,8 @@ pub(super) struct Stored {
     pub(super) message_id: Option<String>,
     /// Whether that is a private note.
     pub(super) private: bool,
+    /// When it was last given to a message.
+    pub(super) taken_at: Option<Moment>,
 }
 
 /// What the bytes of a file are.
@@ -126,18 +129,19 @@ impl Shelf {
         &self,
         ids: &[String],
         user: &User<'_>,
+        at: Moment,
     ) -> Result<Option<Vec<Stored>>, Error> {
         let mut work = self.0.begin().await?;
         let mut files = Vec::with_capacity(ids.len());
         for id in ids {
             let query = Query::new(
-                "UPDATE files SET message_id = $4, private = $5 WHERE id = $1 \
+                "UPDATE files SET message_id = $4, private = $5, taken_at = $6 WHERE id = $1 \
                  AND conversation_id = $2 AND owner_id = $3 AND sha256 IS NOT NULL \
                  AND removed = 0 AND (message_id IS NULL OR (message_id = $4 AND private = $5)) \
                  RETURNING *",
             );
             let query = query.bind(id).bind(user.conversation_id).bind(user.owner_id);
-            let query = query.bind(user.message_id).bind(user.private);
+            let query = query.bind(user.message_id).bind(user.private).bind(at);
             let Some(row) = work.one(query).await? else { return Ok(None) };
             files.push(read(&row)?);
         }
@@ -145,11 +149,12 @@ impl Shelf {
         Ok(Some(files))
     }
 
-    /// Files announced before a moment of which nobody knows whether they are needed, the oldest
-    /// first; those on their way out among them.
+    /// Files announced before a moment, and not given to a message since, of which nobody knows
+    /// whether they are needed, the oldest first; those on their way out among them.
     pub(super) async fn doubtful(&self, before: Moment, max: u32) -> Result<Vec<Stored>, Error> {
         let query = Query::new(
-            "SELECT * FROM files WHERE kept = 0 AND created_at < $1 ORDER BY created_at LIMIT $2",
+            "SELECT * FROM files WHERE kept = 0 AND created_at < $1 \
+             AND (taken_at IS NULL OR taken_at < $1) ORDER BY created_at LIMIT $2",
         );
         let rows = self.0.all(query.bind(before.as_ms()).bind(i64::from(max))).await?;
         rows.iter().map(read).collect()
@@ -161,14 +166,14 @@ impl Shelf {
         self.changed(query.bind(message_id).bind(is_kept)).await.map(|_| ())
     }
 
-    /// Notes that a file is on its way out; whether no other message has got it since.
+    /// Notes that a file is on its way out; whether no message has got it since.
     pub(super) async fn remove(&self, file: &Stored) -> Result<bool, Error> {
         let query = Query::new(
             "UPDATE files SET removed = 1 WHERE id = $1 AND kept = 0 AND blob = $3 \
-             AND COALESCE(message_id, '') = $2",
+             AND COALESCE(taken_at, 0) = $2",
         );
-        let message = file.message_id.as_deref().unwrap_or("");
-        self.changed(query.bind(&file.id).bind(message).bind(&file.blob)).await
+        let taken = file.taken_at.map_or(0, Moment::as_ms);
+        self.changed(query.bind(&file.id).bind(taken).bind(&file.blob)).await
     }
 
     /// Forgets a file that was removed.
@@ -204,5 +209,6 @@ fn read(row: &Row) -> Result<Stored, Error> {
         bytes,
         message_id: row.get("message_id")?,
         private: row.get("private")?,
+        taken_at: row.get("taken_at")?,
     })
 }

@@ -12,9 +12,11 @@ use crate::chat::access;
 use crate::chat::course::Courses;
 use crate::chat::files::{Blobs, Files};
 use crate::chat::model::{Agent, Conversation, LoadEvent, Message, Name, Participant, Sender};
+use crate::chat::ratings::Answers;
 use crate::chat::rules::due::Patience;
 use crate::chat::rules::lifecycle::{Change, Effect, Event, step};
 use crate::chat::rules::queue::Board;
+use crate::chat::rules::rating::COOLDOWN;
 use crate::chat::rules::routing::Policy;
 use crate::chat::store::{Outcome, Room, Step, Store};
 use crate::moment::Moment;
@@ -41,6 +43,8 @@ pub struct Desk<S, B> {
     pub(super) users: Users,
     pub(super) courses: Courses,
     pub(super) files: Files<S, B>,
+    /// Who was asked for a rating.
+    answers: Answers,
     pub(super) client: Client,
     pub(super) settings: Arc<Settings>,
     pub(super) keyboards: Keyboards,
@@ -74,20 +78,20 @@ pub(super) struct Done {
 }
 
 impl<S: Store, B: Blobs> Desk<S, B> {
-    /// The desk over a store, for messages with these files.
+    /// The desk over a store, for messages with these files and chats with these ratings.
     #[must_use]
     pub fn new(
         store: S,
         users: Users,
         courses: Courses,
-        files: Files<S, B>,
+        (files, answers): (Files<S, B>, Answers),
         client: Client,
         settings: Settings,
     ) -> Self {
         let settings = Arc::new(settings);
         let (keyboards, moved) = (Keyboards::default(), Arc::new(Notify::new()));
         let board = Arc::default();
-        Desk { store, users, courses, files, client, settings, keyboards, board, moved }
+        Desk { store, users, courses, files, answers, client, settings, keyboards, board, moved }
     }
 
     /// The conversation of this id, whoever asks.
@@ -112,10 +116,11 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             let before = self.find(id).await?;
             let at = Moment::now();
             let Wish { event, message, room } = wish(before.clone(), at).await?;
-            let change = match event {
+            let mut change = match event {
                 Some(event) => step(&before, event, at)?,
                 None => quiet(&before),
             };
+            self.spare(&mut change, at).await?;
             let (events, lines) = follow(&change, at)?;
             // What somebody says comes before what the shop says of it.
             let is_asked = message.is_some();
@@ -145,6 +150,18 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             }
         }
         Err(Problem::new(sampan_client::Code::BUSY, "others change the conversation; try again"))
+    }
+
+    /// Does not ask for a rating who was asked for one, or has given one, less than a week ago.
+    async fn spare(&self, change: &mut Change, at: Moment) -> Result<(), Problem> {
+        let Change { conversation: chat, effects } = change;
+        if effects.iter().any(|effect| matches!(effect, Effect::AskRating(_))) {
+            let (about, quiet) = ((chat.id.as_str(), chat.resolution_no), at.before(COOLDOWN));
+            if self.answers.ask(&chat.customer_id, about, at, quiet).await?.is_none() {
+                effects.retain(|effect| !matches!(effect, Effect::AskRating(_)));
+            }
+        }
+        Ok(())
     }
 
     /// What is done once a change is stored; done again, it changes nothing.
@@ -181,8 +198,12 @@ impl<S: Store, B: Blobs> Desk<S, B> {
 
     pub(super) async fn tell_load(&self, agent: &Agent) {
         let id = &agent.id;
-        let (current, limit) = (agent.current_conversations, agent.concurrent_limit);
-        let told = LoadEvent { agent_id: id.clone(), current, limit };
+        let told = LoadEvent {
+            agent_id: id.clone(),
+            current: agent.current_conversations,
+            limit: agent.concurrent_limit,
+            version: agent.load_version,
+        };
         let (Ok(topic), Ok(json)) = (topic("agent", id), serde_json::to_vec(&told)) else { return };
         let message = Published::new(topic, json)
             .event(Name::Load.text())

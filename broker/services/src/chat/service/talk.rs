@@ -14,7 +14,7 @@ use crate::chat::model::{
 use crate::chat::rules::content::{check, choose, is_same, is_visible};
 use crate::chat::rules::lifecycle::{Event, step};
 use crate::chat::rules::revision::{Editor, delete, edit};
-use crate::chat::store::{Page, Room, Store};
+use crate::chat::store::{Created, Page, Room, Store};
 use crate::id::check_id;
 use crate::moment::Moment;
 use crate::refusal::Refusal;
@@ -47,12 +47,6 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         }
         check_open(&asked, &customer)?;
         let id = id_of(&[&customer, &asked.client_conversation_id]);
-        if asker.role == Role::Customer && self.store.conversation(&id).await?.is_none() {
-            let own = self.store.of_customer(&customer, OPEN_MAX * 2).await?;
-            if own.iter().filter(|chat| chat.is_open()).count() >= OPEN_MAX as usize {
-                return Err(Problem::full("you have as many conversations as may be open"));
-            }
-        }
         let at = Moment::now();
         let origin = asked.metadata.unwrap_or_default();
         let begun = Conversation {
@@ -61,10 +55,14 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             wants: asked.wants,
             ..Conversation::new(&id, &customer, origin, at)
         };
-        let is_new = self.store.create(&begun, &[entered(&begun, at)?]).await?;
+        let open_max = (asker.role == Role::Customer).then_some(OPEN_MAX);
+        let created = self.store.create(&begun, open_max, &[entered(&begun, at)?]).await?;
+        if created == Created::Full {
+            return Err(Problem::full("you have as many conversations as may be open"));
+        }
         // Done again it changes nothing, and a crash may have come before.
         self.store.join(&participant(&id, &customer, Sender::Customer, at)).await?;
-        if is_new {
+        if created == Created::New {
             self.moved.notify_one();
         }
         self.find(&id).await

@@ -16,7 +16,7 @@ use tracing::error;
 pub use self::mongo::MongoStore;
 pub(crate) use self::sql::SCHEMA;
 pub use self::sql::SqlStore;
-pub use self::step::{Outcome, Page, Room, Search, Step};
+pub use self::step::{Created, Outcome, Page, Room, Search, Step};
 use super::model::{Agent, AgentStatus, Assignment, Conversation, Message, Participant, Revision};
 use crate::moment::Moment;
 use crate::outbox::Event;
@@ -50,12 +50,13 @@ fn readable<T>(rows: impl IntoIterator<Item = Answer<T>>) -> Answer<Vec<T>> {
 
 /// A store of chats. Events that are given to it leave if and only if the change is stored.
 pub trait Store: Clone + Send + Sync + 'static {
-    /// Adds a conversation; whether there was none of its id.
+    /// Adds a conversation, unless there is one of its id, or its customer has `open_max` open ones.
     fn create(
         &self,
         conversation: &Conversation,
+        open_max: Option<u32>,
         events: &[Event],
-    ) -> impl Future<Output = Answer<bool>> + Send;
+    ) -> impl Future<Output = Answer<Created>> + Send;
 
     /// The conversation of this id.
     fn conversation(&self, id: &str) -> impl Future<Output = Answer<Option<Conversation>>> + Send;

@@ -51,6 +51,17 @@ impl Step {
     }
 }
 
+/// What became of a conversation that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is there now.
+    New,
+    /// It was there before, as it is.
+    Known,
+    /// Its customer has as many open ones as may be.
+    Full,
+}
+
 /// What became of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {

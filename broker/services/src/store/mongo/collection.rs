@@ -1,6 +1,7 @@
 //! A collection, and the few things that are done with its documents.
 
 use mongodb::bson::{Document, doc};
+use mongodb::error::ErrorKind;
 use mongodb::options::{Acknowledgment, ReadConcern, ReturnDocument, WriteConcern};
 
 use super::server::{Mongo, answer};
@@ -110,9 +111,26 @@ impl Collection {
         Ok(answer(self.inner().await?.delete_one(filter)).await?.deleted_count > 0)
     }
 
-    /// Carries out a command that is about the collection.
+    /// Takes an index away, if there is one of the name.
+    pub(super) async fn drop_index(&self, name: &str) -> Result<(), Error> {
+        let inner = self.inner().await?;
+        let dropped = async {
+            match inner.drop_index(name).await {
+                Err(error) if is_unknown_index(&error) => Ok(()),
+                dropped => dropped,
+            }
+        };
+        answer(dropped).await
+    }
+
+    /// Makes indexes that are missing.
     pub(super) async fn indexes(&self, indexes: Vec<Document>) -> Result<(), Error> {
         let command = doc! { "createIndexes": self.name, "indexes": indexes };
         self.server.command(command).await.map(|_| ())
     }
+}
+
+/// Whether the server says that there is no such index.
+fn is_unknown_index(error: &mongodb::error::Error) -> bool {
+    matches!(error.kind.as_ref(), ErrorKind::Command(command) if command.code == 27)
 }

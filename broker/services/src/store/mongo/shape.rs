@@ -29,6 +29,8 @@ pub(crate) struct Shape {
     pub(crate) version: i64,
     /// The indexes.
     pub(crate) indexes: &'static [Index],
+    /// Indexes that an older program made and none needs: collections and names.
+    pub(crate) dropped: &'static [(&'static str, &'static str)],
 }
 
 /// Brings a database to what `shape` says. Any number of processes may do so at once.
@@ -47,6 +49,9 @@ pub(crate) async fn shape(server: &Mongo, shape: &Shape) -> Result<(), Error> {
             index.fields.iter().map(|&field| (field.to_owned(), 1.into())).collect();
         let wanted = doc! { "key": fields, "name": index.name, "unique": index.is_unique };
         server.collection(index.collection).indexes(vec![wanted]).await?;
+    }
+    for &(collection, name) in shape.dropped {
+        server.collection(collection).drop_index(name).await?;
     }
     let reached = doc! { "$max": { "version": shape.version } };
     schemas.upsert(doc! { "_id": shape.name }, reached).await.map(|_| ())

@@ -61,6 +61,19 @@ impl<'d> Work<'d> {
         time(self.one(clock()).await?.as_ref())
     }
 
+    /// Lets no other transaction that wants the same go on before this one has ended.
+    ///
+    /// # Errors
+    /// As for [`Work::execute`].
+    pub async fn hold(&mut self, name: &str) -> Result<(), Error> {
+        // SQLite has one writer at a time.
+        let hold = each(
+            "SELECT 1 AS one WHERE $1 <> ''",
+            "SELECT 1 AS one FROM (SELECT pg_advisory_xact_lock(hashtextextended($1, 41))) AS held",
+        );
+        self.one(Query::new(hold).bind(name)).await.map(|_| ())
+    }
+
     /// Notes that the transaction holds events, which its commit tells the relay.
     pub(crate) fn note_event(&mut self) {
         self.has_events = true;

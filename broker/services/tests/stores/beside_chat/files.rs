@@ -8,6 +8,7 @@ use sampan_services::chat::model::{Content, Message, Revision};
 use sampan_services::chat::rules::lifecycle::{Event, step};
 use sampan_services::chat::store::{Outcome, SqlStore, Step, Store};
 use sampan_services::service::Problem;
+use sampan_services::store::Query;
 use sampan_services::{Moment, Role};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -251,6 +252,27 @@ async fn files_of_a_message_stay_until_it_is_deleted() {
         assert_eq!(code(fetched(&files, &taken[0].url).await), 904, "at once");
         let link = Link { id: uploaded.id };
         assert_eq!(code(files.link(&asker("cat", Role::Customer), &link).await), 904);
+        files.sweep(next_day).await.expect("swept");
+        assert_eq!(count(folder.path()), 0, "{}", site.name);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_given_to_a_message_late_has_a_day_from_then() {
+    for (files, folder, site) in each().await {
+        let uploaded = brought(&files, &announced(PNG.len(), ""), PNG).await.expect("brought");
+        let long_ago = Query::new("UPDATE files SET created_at = 1");
+        let database = site.open();
+        let mut work = database.begin().await.expect("begun");
+        work.execute(long_ago).await.expect("made old");
+        work.commit().await.expect("made old");
+        let ids = [uploaded.id];
+        files.take(&ids, &message("m", false)).await.expect("taken");
+        files.sweep(Moment::now()).await.expect("swept");
+        let taken =
+            files.take(&ids, &message("m", false)).await.expect("its message may still come");
+        assert_eq!(fetched(&files, &taken[0].url).await.expect("there"), PNG);
+        let next_day = Moment::now().after(Duration::from_secs(86_401));
         files.sweep(next_day).await.expect("swept");
         assert_eq!(count(folder.path()), 0, "{}", site.name);
     }

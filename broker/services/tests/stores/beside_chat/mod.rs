@@ -7,7 +7,7 @@ mod ratings;
 
 use sampan_services::chat::model::{Agent, Conversation, Origin, Reason};
 use sampan_services::chat::rules::lifecycle::{Event, step};
-use sampan_services::chat::store::{Outcome, Room, SqlStore, Step, Store};
+use sampan_services::chat::store::{Created, Outcome, Room, SqlStore, Step, Store};
 use sampan_services::service::{Asker, Problem};
 use sampan_services::{Moment, Role};
 
@@ -18,7 +18,7 @@ fn asker(user: &str, role: Role) -> Asker {
 /// A conversation of the customer `cat`.
 async fn begun(chats: &SqlStore, id: &str) -> Conversation {
     let chat = Conversation::new(id, "cat", Origin::default(), Moment::now());
-    assert_eq!(chats.create(&chat, &[]).await, Ok(true));
+    assert_eq!(chats.create(&chat, None, &[]).await, Ok(Created::New));
     chat
 }
 

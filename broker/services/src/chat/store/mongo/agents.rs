@@ -39,7 +39,7 @@ pub(super) async fn put(store: &MongoStore, agent: &Agent) -> Answer<Agent> {
         };
         let before = before.number("concurrent_limit")?;
         let guard = doc! { "_id": &agent.id, "concurrent_limit": before };
-        let change = doc! { "$set": told.clone(), "$inc": { "free_slots": limit - before } };
+        let change = doc! { "$set": told.clone(), "$inc": { "free_slots": limit - before, "load_version": 1_i64 } };
         if let Some(stored) = store.agents().changed(guard, change).await? {
             return read(&stored);
         }
@@ -85,7 +85,8 @@ pub(super) async fn set_status(
     read(&stored).map(Some)
 }
 
-/// Notes which agents live and which have gone, but for those who have chosen to be offline.
+/// Notes which agents live and which have gone, but for those who have chosen to be offline, and
+/// those who have been seen since `at`.
 pub(super) async fn seen(
     store: &MongoStore,
     live: &[String],
@@ -93,9 +94,11 @@ pub(super) async fn seen(
     at: Moment,
 ) -> Answer<()> {
     let lives = doc! { "$set": { "last_seen_at": at.as_ms() }, "$unset": { "offline_since": "" } };
-    for (ids, change) in [(live, lives), (absent, gone(at))] {
+    let before = doc! { "last_seen_at": { "$not": { "$gt": at.as_ms() } } };
+    for (ids, change, when) in [(live, lives, doc! {}), (absent, gone(at), before)] {
         for id in ids {
-            let there = doc! { "_id": id, "status": { "$ne": AgentStatus::Offline.name() } };
+            let mut there = doc! { "_id": id, "status": { "$ne": AgentStatus::Offline.name() } };
+            there.extend(when.clone());
             store.agents().update(there, change.clone()).await?;
         }
     }
@@ -124,7 +127,7 @@ pub(super) async fn take_slot(
         free.insert("offline_since", Bson::Null);
     }
     let change = doc! {
-        "$inc": { "free_slots": -1_i64 },
+        "$inc": { "free_slots": -1_i64, "load_version": 1_i64 },
         "$push": { "active": { "conversation_id": conversation_id, "slot": slot } },
         "$set": { "last_assigned_at": at.as_ms() },
     };
@@ -134,7 +137,7 @@ pub(super) async fn take_slot(
 /// Gives a slot back, unless it is free; whether it was not.
 pub(super) async fn free_slot(store: &MongoStore, id: &str, slot: &str) -> Answer<bool> {
     let taken = doc! { "_id": id, "active.slot": slot };
-    let change = doc! { "$inc": { "free_slots": 1_i64 }, "$pull": { "active": { "slot": slot } } };
+    let change = doc! { "$inc": { "free_slots": 1_i64, "load_version": 1_i64 }, "$pull": { "active": { "slot": slot } } };
     store.agents().update(taken, change).await
 }
 
@@ -144,6 +147,7 @@ fn read(found: &Document) -> Answer<Agent> {
     Ok(Agent {
         status: found.named("status")?,
         current_conversations: u32::try_from(chats).unwrap_or(u32::MAX),
+        load_version: found.maybe_number("load_version")?.unwrap_or(0).unsigned_abs(),
         last_assigned_at: found.maybe_moment("last_assigned_at")?,
         last_seen_at: found.maybe_moment("last_seen_at")?,
         offline_since: found.maybe_moment("offline_since")?,

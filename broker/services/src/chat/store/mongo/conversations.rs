@@ -81,6 +81,14 @@ pub(super) async fn insert(
     Ok(true)
 }
 
+/// Whether a customer has so many open conversations. One that is added meanwhile is not counted.
+pub(super) async fn has_open(store: &MongoStore, customer_id: &str, max: u32) -> Answer<bool> {
+    let open = doc! { "$in": [Status::Waiting.name(), Status::Active.name()] };
+    let own = doc! { "customer_id": customer_id, "status": open };
+    let found = store.conversations().all(own, doc! { "_id": 1 }, doc! {}, max).await?;
+    Ok(found.len() >= max as usize)
+}
+
 /// What is asked for by a value, and the whole.
 pub(super) fn columns(it: &Conversation, slot: Option<String>) -> Answer<Document> {
     Ok(doc! {

@@ -21,7 +21,7 @@ mod recount;
 mod schema;
 mod steps;
 
-use super::{Answer, Choice, Outcome, Page, Search, Step, Store};
+use super::{Answer, Choice, Created, Outcome, Page, Search, Step, Store};
 use crate::chat::model::{Agent, Assignment, Conversation, Message, Participant, Revision};
 use crate::moment::Moment;
 use crate::outbox::Event;
@@ -65,8 +65,21 @@ impl MongoStore {
 }
 
 impl Store for MongoStore {
-    async fn create(&self, conversation: &Conversation, events: &[Event]) -> Answer<bool> {
-        conversations::insert(self, conversation, events).await
+    async fn create(
+        &self,
+        conversation: &Conversation,
+        open_max: Option<u32>,
+        events: &[Event],
+    ) -> Answer<Created> {
+        let customer = &conversation.customer_id;
+        if let Some(max) = open_max
+            && conversations::has_open(self, customer, max).await?
+            && self.conversation(&conversation.id).await?.is_none()
+        {
+            return Ok(Created::Full);
+        }
+        let is_new = conversations::insert(self, conversation, events).await?;
+        Ok(if is_new { Created::New } else { Created::Known })
     }
 
     async fn conversation(&self, id: &str) -> Answer<Option<Conversation>> {

@@ -41,7 +41,7 @@ async fn take_lost(store: &MongoStore) -> Answer<u64> {
             let still = doc! { "_id": &id, "slot": &slot };
             if store.conversations().one(still, doc! { "_id": 1 }).await?.is_some() {
                 let missing = doc! { "_id": it.text("agent_id")?, "active.slot": { "$ne": &slot } };
-                let take = doc! { "$inc": { "free_slots": -1_i64 },
+                let take = doc! { "$inc": { "free_slots": -1_i64, "load_version": 1_i64 },
                 "$push": { "active": { "conversation_id": &id, "slot": &slot } } };
                 wrong += u64::from(store.agents().update(missing, take).await?);
             }

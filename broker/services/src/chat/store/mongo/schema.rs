@@ -32,6 +32,7 @@ pub(super) const SHAPE: Shape = Shape {
         unique(ASSIGNMENTS, "epoch", &["conversation_id", "epoch"]),
         plain(ASSIGNMENTS, "agent", &["agent_id", "ended_at"]),
     ],
+    dropped: &[(MESSAGES, "words")],
 };
 
 const fn plain(

@@ -13,7 +13,8 @@ pub(super) async fn put(database: &Database, agent: &Agent) -> Answer<Agent> {
         "INSERT INTO agents (id, email, status, concurrent_limit, chats, last_assigned_at, \
          last_seen_at, body) VALUES ($1, $2, $3, $4, 0, $5, $6, $7) \
          ON CONFLICT (id) DO UPDATE SET email = excluded.email, \
-         concurrent_limit = excluded.concurrent_limit, body = excluded.body RETURNING *",
+         concurrent_limit = excluded.concurrent_limit, load_version = agents.load_version + 1, \
+         body = excluded.body RETURNING *",
     );
     let query = query.bind(&agent.id).bind(&agent.email).bind(agent.status.name());
     let query = query.bind(i64::from(agent.concurrent_limit)).bind(agent.last_assigned_at);
@@ -52,7 +53,8 @@ pub(super) async fn set_status(
     Ok(Some(agent))
 }
 
-/// Notes which agents live and which have gone, but for those who have chosen to be offline.
+/// Notes which agents live and which have gone, but for those who have chosen to be offline, and
+/// those who have been seen since `at`.
 pub(super) async fn seen(
     database: &Database,
     live: &[String],
@@ -69,7 +71,7 @@ pub(super) async fn seen(
         (
             gone,
             "UPDATE agents SET offline_since = COALESCE(offline_since, $2) \
-             WHERE id = $1 AND status <> 'offline'",
+             WHERE id = $1 AND status <> 'offline' AND COALESCE(last_seen_at, $2) <= $2",
         ),
     ];
     for (ids, query) in notes {
@@ -84,7 +86,7 @@ pub(super) async fn seen(
 pub(super) async fn recount(database: &Database) -> Answer<u64> {
     let mut work = database.begin().await?;
     let query = Query::new(
-        "UPDATE agents SET chats = (SELECT COUNT(*) FROM conversations \
+        "UPDATE agents SET load_version = load_version + 1, chats = (SELECT COUNT(*) FROM conversations \
          WHERE agent_id = agents.id AND status = 'active') \
          WHERE chats <> (SELECT COUNT(*) FROM conversations \
          WHERE agent_id = agents.id AND status = 'active')",
@@ -103,22 +105,30 @@ pub(super) async fn take_slot(
 ) -> Answer<bool> {
     let query = Query::new(match room {
         Room::Online => {
-            "UPDATE agents SET chats = chats + 1, last_assigned_at = $2 \
+            "UPDATE agents SET chats = chats + 1, load_version = load_version + 1, \
+             last_assigned_at = $2 \
              WHERE id = $1 AND chats < concurrent_limit AND status = 'online' \
              AND offline_since IS NULL"
         }
         Room::Slot => {
-            "UPDATE agents SET chats = chats + 1, last_assigned_at = $2 \
+            "UPDATE agents SET chats = chats + 1, load_version = load_version + 1, \
+             last_assigned_at = $2 \
              WHERE id = $1 AND chats < concurrent_limit"
         }
-        Room::Nothing => "UPDATE agents SET chats = chats + 1, last_assigned_at = $2 WHERE id = $1",
+        Room::Nothing => {
+            "UPDATE agents SET chats = chats + 1, load_version = load_version + 1, \
+             last_assigned_at = $2 WHERE id = $1"
+        }
     });
     Ok(work.execute(query.bind(id).bind(at)).await? == 1)
 }
 
 /// Gives a slot back.
 pub(super) async fn free_slot(work: &mut Work<'_>, id: &str) -> Answer<()> {
-    let query = Query::new("UPDATE agents SET chats = chats - 1 WHERE id = $1 AND chats > 0");
+    let query = Query::new(
+        "UPDATE agents SET chats = chats - 1, load_version = load_version + 1 \
+         WHERE id = $1 AND chats > 0",
+    );
     work.execute(query.bind(id)).await.map(|_| ())
 }
 
@@ -195,6 +205,7 @@ fn read(row: &Row) -> Answer<Agent> {
     Ok(Agent {
         status: row.named("status")?,
         current_conversations: u32::try_from(row.get::<u64>("chats")?).unwrap_or(u32::MAX),
+        load_version: row.get("load_version")?,
         last_assigned_at: row.get("last_assigned_at")?,
         last_seen_at: row.get("last_seen_at")?,
         offline_since: row.get("offline_since")?,

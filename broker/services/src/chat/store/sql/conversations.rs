@@ -17,6 +17,15 @@ pub(super) async fn insert(work: &mut Work<'_>, it: &Conversation) -> Answer<boo
     Ok(work.execute(query).await? == 1)
 }
 
+/// How many conversations of a customer are open.
+pub(super) async fn open_of(work: &mut Work<'_>, customer_id: &str) -> Answer<i64> {
+    let query = Query::new(
+        "SELECT COUNT(*) AS open FROM conversations \
+         WHERE customer_id = $1 AND status IN ('waiting', 'active')",
+    );
+    work.one(query.bind(customer_id)).await?.map_or(Ok(0), |row| row.get("open"))
+}
+
 /// Puts one in the place of the version before, and takes so many sequences; the first of them, or
 /// none if the stored one is not of that version.
 pub(super) async fn replace(

@@ -11,7 +11,7 @@ mod schema;
 mod steps;
 
 pub(crate) use self::schema::SCHEMA;
-use super::{Answer, Choice, Outcome, Page, Search, Step, Store};
+use super::{Answer, Choice, Created, Outcome, Page, Search, Step, Store};
 use crate::chat::model::{Agent, Assignment, Conversation, Message, Participant, Revision};
 use crate::moment::Moment;
 use crate::outbox::{self, Event};
@@ -31,14 +31,29 @@ impl SqlStore {
 }
 
 impl Store for SqlStore {
-    async fn create(&self, conversation: &Conversation, events: &[Event]) -> Answer<bool> {
+    async fn create(
+        &self,
+        conversation: &Conversation,
+        open_max: Option<u32>,
+        events: &[Event],
+    ) -> Answer<Created> {
+        // Whatever returns early takes everything back.
         let mut work = self.0.begin().await?;
-        let is_new = conversations::insert(&mut work, conversation).await?;
-        if is_new {
-            add_all(&mut work, events).await?;
-            work.commit().await?;
+        let customer = &conversation.customer_id;
+        if open_max.is_some() {
+            work.hold(&format!("conversations of {customer}")).await?;
         }
-        Ok(is_new)
+        if !conversations::insert(&mut work, conversation).await? {
+            return Ok(Created::Known);
+        }
+        if let Some(max) = open_max
+            && conversations::open_of(&mut work, customer).await? > i64::from(max)
+        {
+            return Ok(Created::Full);
+        }
+        add_all(&mut work, events).await?;
+        work.commit().await?;
+        Ok(Created::New)
     }
 
     async fn conversation(&self, id: &str) -> Answer<Option<Conversation>> {

@@ -71,5 +71,6 @@ pub(crate) const SCHEMA: Schema = Schema {
             both("CREATE INDEX conversations_snoozed ON conversations (status, snoozed_until)"),
             both("CREATE INDEX conversations_resolved ON conversations (status, resolved_at)"),
         ],
+        &[both("ALTER TABLE agents ADD COLUMN load_version BIGINT NOT NULL DEFAULT 0")],
     ],
 };
