@@ -105,7 +105,13 @@ impl Rooms {
                 let topic = self.joined.get(at).map(|(topic, _)| topic.clone()).unwrap_or_default();
                 self.presence(session, number, &topic, PresenceAct::Enter, out)?;
             }
-            Answer::Refused(_) => _ = self.joined.swap_remove(at),
+            Answer::Refused(_) => {
+                let (topic, _) = self.joined.swap_remove(at);
+                // It may have been joined before.
+                if !self.joined.iter().any(|(other, _)| *other == topic) {
+                    self.presence(session, number, &topic, PresenceAct::Leave, out)?;
+                }
+            }
             _ => {}
         }
         Ok(false)

@@ -82,6 +82,12 @@ impl Rooms {
         self.0.get(topic)
     }
 
+    /// The topic of the room that was joined under this number.
+    pub(super) fn joined_as(&self, number: u64) -> Option<String> {
+        let joined = self.0.iter().find(|(_, room)| number > 0 && room.number == number);
+        joined.map(|(topic, _)| topic.clone())
+    }
+
     pub(super) fn join(&mut self, topic: String, number: u64) {
         self.0.insert(topic, Room { number, position: None });
     }

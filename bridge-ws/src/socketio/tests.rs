@@ -257,6 +257,29 @@ fn rooms_are_joined_and_left_and_the_acks_say_so() {
 }
 
 #[test]
+fn who_may_be_in_a_room_no_longer_is_out_of_it_and_told_so() {
+    let (mut rig, _) = Rig::live(&Rig::recovered());
+    rig.says(r#"420["chat:join_conversation","c1"]"#);
+    let number = rig.frames()[0].header.number;
+    rig.subscribed(number, "chat.conversation.c1", 0);
+    let beside = rig.frames().into_iter().filter(|frame| frame.header.kind == Kind::Subscribe);
+    rig.subscribed(beside.map(|frame| frame.header.number).min().expect("one"), "chat.typing.c1", 0);
+    rig.delivers("chat.conversation.c1", 1, "a", b"1");
+    rig.hears();
+    rig.refused(number, Code::NOT_AUTHORIZED);
+    let gone = Kind::Unsubscribe;
+    let kinds = [gone, Kind::Presence, Kind::Presence, gone, gone, gone];
+    assert_eq!(rig.kinds(), kinds, "nor is it in what goes with the room");
+    let heard = rig.hears();
+    let [rooms, refused] = &heard[..] else { panic!("{heard:?}") };
+    assert!(rooms.starts_with("42[\"sampan:rooms\"") && !rooms.contains("c1"), "{rooms}");
+    assert!(refused.starts_with(r#"42["sampan:refused",{"#) && refused.contains("201"), "{refused}");
+    rig.delivers("chat.conversation.c1", 2, "a", b"2");
+    rig.refused(number, Code::UNKNOWN_REQUEST);
+    assert!(rig.hears().is_empty());
+}
+
+#[test]
 fn who_joins_a_conversation_too_often_at_once_is_refused_and_stays() {
     let (mut rig, _) = Rig::live(&Arc::new(Shared::new(None)));
     for ack in 1..=1_030 {

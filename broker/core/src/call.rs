@@ -81,9 +81,18 @@ pub(crate) enum Purpose {
     Ask {
         /// What is asked.
         question: Question,
-        /// Commands that wait for the answer, in order.
-        waiting: Vec<(SessionKey, Command)>,
+        /// What waits for the answer, in order.
+        waiting: Vec<(SessionKey, Waiting)>,
     },
+}
+
+/// What waits for an authorizer.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// A command, which is carried out or refused.
+    Command(Command),
+    /// A subscription of this number, which stays or ends.
+    Standing(u64),
 }
 
 /// What an authorizer is asked.
@@ -111,8 +120,9 @@ pub(crate) struct Answers {
 const ANSWERS_MAX: usize = 100_000;
 
 impl Answers {
-    pub(crate) fn find(&self, now: Instant, question: &Question) -> Option<bool> {
-        self.kept.get(question).filter(|(_, until)| *until > now).map(|(allow, _)| *allow)
+    /// What was answered, and until when it holds.
+    pub(crate) fn find(&self, now: Instant, question: &Question) -> Option<(bool, Instant)> {
+        self.kept.get(question).filter(|(_, until)| *until > now).copied()
     }
 
     pub(crate) fn keep(&mut self, now: Instant, question: Question, allow: bool, ttl: Duration) {

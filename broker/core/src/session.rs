@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sampan_protocol::control::feature;
+use sampan_protocol::control::{Action, feature};
 use sampan_protocol::session::Server;
 use sampan_protocol::{Code, Now, Pattern, Topic};
 use slab::Slab;
@@ -97,6 +97,10 @@ pub(crate) struct Subscription {
     pub(crate) confirmed: u64,
     /// When it was asked for, Unix milliseconds.
     pub(crate) joined_ms: u64,
+    /// What the session needs a grant for.
+    pub(crate) action: Action,
+    /// When the answer of an authorizer that it stands by is over.
+    pub(crate) answered_until: Option<Instant>,
 }
 
 /// An offer to serve.

@@ -1,12 +1,12 @@
 //! Orders: what comes round by itself, and what carriers tell.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sampan::auth::Role;
-use sampan_client::{Delivery, Start};
+use sampan_client::{Code, Delivery, Message, Start};
 use sampan_services::Moment;
 use sampan_services::orders::carriers;
 use sampan_services::signature::{Secret, hex};
@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use crate::asking::{ask, ask_in_time};
+use crate::asking::{ask, ask_in_time, topic};
 use crate::harness::{Broker, PATIENCE, pattern};
 use crate::services::{Process, WITHOUT};
 
@@ -284,4 +284,35 @@ async fn a_webhook_counts_once_if_its_service_has_signed_it() {
     assert_eq!(new["version"], 2, "each step once, though it came three times");
     broker.metric_reaches("sampan_orders_webhooks_total", 4.0).await;
     broker.metric_reaches("sampan_orders_webhooks_refused_total", 3.0).await;
+}
+
+/// With an authorizer of the shop's own, whose answers hold for a second.
+#[tokio::test]
+async fn who_may_hear_of_an_order_no_longer_hears_no_more() {
+    let broker = Broker::configured(WITHOUT);
+    let shop = broker.client("shop", Role::Service).await;
+    let mut questions = shop.authorize(pattern("order.*")).await.expect("authorizes");
+    let agent = Arc::new(Mutex::new("amy"));
+    let has_it = agent.clone();
+    let answering = tokio::spawn(async move {
+        while let Some(question) = questions.next().await {
+            let ttl = Duration::from_secs(1);
+            match question.user() == *has_it.lock().expect("whole") {
+                true => question.allow(ttl),
+                false => question.deny(ttl),
+            }
+        }
+    });
+    let amy = broker.client("amy", Role::Agent).await;
+    let mut told = amy.subscribe(&topic("order.o1"), Start::Now).await.expect("hers");
+    shop.publish(Message::new(topic("order.o1"), "packed")).await.expect("told");
+    let heard = timeout(PATIENCE, told.next()).await.expect("in time").expect("open");
+    assert!(matches!(heard, Delivery::Message(message) if message.payload() == "packed"));
+    *agent.lock().expect("whole") = "kim";
+    let end = timeout(PATIENCE, told.next()).await.expect("in time");
+    assert!(end.is_none(), "{end:?}");
+    assert_eq!(told.error().and_then(|error| error.code()), Some(Code::NOT_AUTHORIZED));
+    let refused = amy.subscribe(&topic("order.o1"), Start::Now).await.expect_err("not hers");
+    assert_eq!(refused.code(), Some(Code::NOT_AUTHORIZED));
+    answering.abort();
 }

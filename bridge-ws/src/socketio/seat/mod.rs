@@ -12,7 +12,7 @@ use sampan_protocol::control::{self, GapReason, Start, Subscribe, Welcome};
 use sampan_protocol::{Code, Frame, Position};
 use serde_json::json;
 
-use self::ack::{accept, refuse};
+use self::ack::{accept, refuse, told};
 use self::there::Clock;
 use super::delivery::{Delivery, with};
 use super::packet::{Argument, Event as Said};
@@ -23,7 +23,7 @@ use crate::bridge::random;
 use crate::events::{self, Action, action, at_connect, follow};
 use crate::failure::Failure;
 use crate::json::{Away, Gone, text};
-use crate::session::{Event, Named, Question, Session, TIMEOUT_MS};
+use crate::session::{Answer, Event, Named, Question, Session, TIMEOUT_MS};
 
 /// What the session says about its software.
 const CLIENT: &str = "socket.io";
@@ -207,21 +207,40 @@ impl Seat {
     }
 
     fn leave(&mut self, topic: &str, ack: Option<u64>, out: &mut Output) -> Result<(), Failure> {
-        if let Some(room) = self.rooms.leave(topic) {
-            out.frames.extend_from_slice(&self.session.unsubscribe(room.number)?);
-            self.be_gone(topic, out)?;
-            let follow = follow(topic);
-            for topic in follow.iter().flat_map(|follow| &follow.also) {
-                if let Some(room) = self.rooms.leave(topic) {
-                    out.frames.extend_from_slice(&self.session.unsubscribe(room.number)?);
-                }
-            }
-            self.tell_rooms(out);
-            if let Some(follow) = follow {
-                return self.look(follow.left, topic, &follow.payload, ack, out);
-            }
+        if self.left(topic, out)?
+            && let Some(follow) = follow(topic)
+        {
+            return self.look(follow.left, topic, &follow.payload, ack, out);
         }
         accept(ack, &json!({ "ok": true, "topic": topic }), out);
+        Ok(())
+    }
+
+    /// Is in a room, and in what goes with it, no longer; whether it was.
+    fn left(&mut self, topic: &str, out: &mut Output) -> Result<bool, Failure> {
+        let Some(room) = self.rooms.leave(topic) else { return Ok(false) };
+        out.frames.extend_from_slice(&self.session.unsubscribe(room.number)?);
+        self.be_gone(topic, out)?;
+        for topic in follow(topic).into_iter().flat_map(|follow| follow.also) {
+            if let Some(room) = self.rooms.leave(&topic) {
+                out.frames.extend_from_slice(&self.session.unsubscribe(room.number)?);
+            }
+        }
+        self.tell_rooms(out);
+        Ok(true)
+    }
+
+    /// A room that the client was in is not for it any more.
+    fn shut_out(
+        &mut self,
+        number: u64,
+        failure: &Failure,
+        out: &mut Output,
+    ) -> Result<(), Failure> {
+        let Some(topic) = self.rooms.joined_as(number) else { return Ok(()) };
+        self.left(&topic, out)?;
+        let refused = json!({ "topic": topic, "error": told(failure) });
+        self.tell("sampan:refused", &refused.to_string(), out);
         Ok(())
     }
 
@@ -314,11 +333,11 @@ impl Seat {
         match event {
             Event::Closed(failure) => return Err(failure),
             Event::Live(welcome) => return self.welcome(*welcome, out),
-            Event::Answered { number, answer } => {
-                if let Some(pending) = self.pending.remove(&number) {
-                    self.answered(number, pending, answer, shared, out)?;
-                }
-            }
+            Event::Answered { number, answer } => match (self.pending.remove(&number), answer) {
+                (Some(pending), answer) => self.answered(number, pending, answer, shared, out)?,
+                (None, Answer::Refused(failure)) => self.shut_out(number, &failure, out)?,
+                (None, _) => {}
+            },
             event => match &mut self.stage {
                 Stage::Joining { held, .. } if held.len() < HELD_MAX => held.push(event),
                 Stage::Joining { .. } => return Err(Failure::of(Code::OVERLOADED)),

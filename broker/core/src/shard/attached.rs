@@ -85,14 +85,20 @@ impl Shard {
     /// Gives the session what its token allows.
     fn admit(&mut self, now: Now, key: SessionKey, identity: Identity) {
         let config = self.config.clone();
+        let role = identity.role;
         let Some(session) = self.session(key) else { return };
+        let is_other = session.identity.as_ref().is_some_and(|before| before.role != role);
         let rate = config.limits.connection_rate.of(identity.role);
         session.publishes = Bucket::new(rate, now.mono);
         session.grants = Some(config.roles.grants(identity.role).clone());
         session.publishable.clear();
         let user = identity.user.clone();
         session.identity = Some(identity);
+        let standing: Vec<u64> = session.subscriptions.keys().copied().collect();
         self.answers.forget(&user);
+        for number in standing.into_iter().filter(|_| is_other) {
+            self.check_standing(now, key, number);
+        }
     }
 
     /// The client's transport is gone: everything that the session held ends.

@@ -9,12 +9,11 @@ use bytes::BytesMut;
 use sampan_protocol::attribute::{self, Tag};
 use sampan_protocol::control::{self, Ask};
 use sampan_protocol::frame::{Frame, Header, Kind};
-use sampan_protocol::session::server::Command;
 use sampan_protocol::{Code, Now, Pattern, Topic};
 
 use super::Shard;
 use super::commands::millis;
-use crate::call::{Call, Offers, Purpose, Question};
+use crate::call::{Call, Offers, Purpose, Question, Waiting};
 use crate::message::{Message, Origin};
 use crate::session::{Offer, Session, SessionKey};
 use crate::timer::Timer;
@@ -79,19 +78,24 @@ impl Shard {
         key: SessionKey,
         question: Question,
         pattern: &Pattern,
-        command: Command,
+        asker: Waiting,
     ) {
         let open = self.asking.get(&question).and_then(|call| self.calls.get_mut(call));
         if let Some(Call { purpose: Purpose::Ask { waiting, .. }, .. }) = open {
-            if waiting.len() >= WAITING_MAX {
-                let wait = self.config.limits.ask_timeout;
-                return self.refuse(key, &command, Code::BUSY, wait);
+            if waiting.len() < WAITING_MAX {
+                return waiting.push((key, asker));
             }
-            return waiting.push((key, command));
+            return match &asker {
+                Waiting::Command(command) => {
+                    let wait = self.config.limits.ask_timeout;
+                    self.refuse(key, command, Code::BUSY, wait);
+                }
+                Waiting::Standing(_) => self.unanswered(now, key, &asker),
+            };
         }
         let topic = authorized_topic(pattern);
         let Some(responder) = topic.and_then(|topic| self.authorizers.choose(&topic)) else {
-            return self.refuse(key, &command, Code::NOT_AUTHORIZED, Duration::ZERO);
+            return self.unanswered(now, key, &asker);
         };
         let body = Ask {
             user: question.user.to_string(),
@@ -99,7 +103,7 @@ impl Shard {
             action: question.action,
             topic: question.topic.to_string(),
         };
-        let waiting = vec![(key, command)];
+        let waiting = vec![(key, asker)];
         let call = self.open_call(responder, Purpose::Ask { question, waiting });
         self.timers.set(now.mono + self.config.limits.ask_timeout, Timer::Call(call));
         self.counters.asks += 1;
@@ -220,12 +224,8 @@ impl Shard {
         };
         let ttl = Duration::from_millis(answer.ttl_ms.into()).min(self.config.limits.ask_ttl_max);
         self.answers.keep(now.mono, question, answer.allow, ttl);
-        for (key, command) in waiting {
-            if answer.allow {
-                self.execute(now, key, command);
-            } else {
-                self.refuse(key, &command, Code::NOT_AUTHORIZED, Duration::ZERO);
-            }
+        for (key, waiting) in waiting {
+            self.answered(now, key, waiting, answer.allow, now.mono + ttl);
         }
     }
 
@@ -246,14 +246,14 @@ impl Shard {
         }
     }
 
-    fn abandon(&mut self, _now: Now, call: u64, code: Code) {
+    fn abandon(&mut self, now: Now, call: u64, code: Code) {
         match self.close_call(call).map(|call| call.purpose) {
             Some(Purpose::Request { session, number }) => {
                 self.refuse_request(session, number, code, Duration::ZERO);
             }
             Some(Purpose::Ask { waiting, .. }) => {
-                for (key, command) in waiting {
-                    self.refuse(key, &command, Code::NOT_AUTHORIZED, Duration::ZERO);
+                for (key, waiting) in waiting {
+                    self.unanswered(now, key, &waiting);
                 }
             }
             None => {}

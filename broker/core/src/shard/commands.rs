@@ -1,17 +1,23 @@
 //! What a client may ask for: rates, grants, authorizers, then the command itself.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sampan_protocol::control::{self, Action, Start};
 use sampan_protocol::session::server::{self, Command};
 use sampan_protocol::{Code, Frame, Now, Pattern, Topic};
 
 use super::Shard;
-use crate::call::Question;
+use crate::call::{Question, Waiting};
 use crate::grant::Verdict;
 use crate::journal;
 use crate::message::Message;
-use crate::session::SessionKey;
+use crate::session::{SessionKey, Subscription};
+use crate::timer::Timer;
+
+/// Between two questions about one subscription, at least.
+const STANDING_MIN: Duration = Duration::from_secs(1);
+/// How long a subscription stands whose authorizer could not be asked, until the next try.
+const UNANSWERED: Duration = Duration::from_secs(10);
 
 impl Shard {
     /// A command of a live session.
@@ -43,9 +49,7 @@ impl Shard {
             }
             Command::Request(frame) => Some((Action::Publish, Pattern::from(&named_topic(frame)?))),
             Command::Subscribe { pattern, start, .. } => {
-                let replay = matches!(start, Start::Last(_) | Start::Since(_));
-                let action = if replay { Action::History } else { Action::Subscribe };
-                Some((action, pattern.clone()))
+                Some((subscribing(start), pattern.clone()))
             }
             Command::History { topic, .. } => Some((Action::History, Pattern::from(topic))),
             Command::Serve { pattern, .. } => Some((Action::Serve, pattern.clone())),
@@ -154,13 +158,99 @@ impl Shard {
         pattern: &Pattern,
         command: Command,
     ) {
-        let Some(identity) = self.peek(key).and_then(|s| s.identity.as_ref()) else { return };
-        let (user, role) = (identity.user.clone(), identity.role.name());
-        let question = Question::new(user, role, action, pattern.as_str());
+        let Some(question) = self.question(key, action, pattern) else { return };
         match self.answers.find(now.mono, &question) {
-            Some(true) => self.execute(now, key, command),
-            Some(false) => self.refuse(key, &command, Code::NOT_AUTHORIZED, Duration::ZERO),
-            None => self.put_question(now, key, question, pattern, command),
+            Some((allow, until)) => self.answered(now, key, Waiting::Command(command), allow, until),
+            None => self.put_question(now, key, question, pattern, Waiting::Command(command)),
+        }
+    }
+
+    fn question(&self, key: SessionKey, action: Action, pattern: &Pattern) -> Option<Question> {
+        let identity = self.peek(key)?.identity.as_ref()?;
+        let (user, role) = (identity.user.clone(), identity.role.name());
+        Some(Question::new(user, role, action, pattern.as_str()))
+    }
+
+    /// Does what has waited for an authorizer, whose answer holds until then.
+    pub(super) fn answered(
+        &mut self,
+        now: Now,
+        key: SessionKey,
+        waiting: Waiting,
+        allow: bool,
+        until: Instant,
+    ) {
+        match (waiting, allow) {
+            (Waiting::Command(command), true) => {
+                let standing = match &command {
+                    Command::Subscribe { number, .. } => Some(*number),
+                    _ => None,
+                };
+                self.execute(now, key, command);
+                if let Some(number) = standing {
+                    self.check_again(now, key, number, until);
+                }
+            }
+            (Waiting::Command(command), false) => {
+                self.refuse(key, &command, Code::NOT_AUTHORIZED, Duration::ZERO);
+            }
+            (Waiting::Standing(number), true) => self.check_again(now, key, number, until),
+            (Waiting::Standing(number), false) => {
+                self.end_standing(key, number, Code::NOT_AUTHORIZED);
+            }
+        }
+    }
+
+    /// What has waited for an authorizer gets no answer: a command is refused, and a subscription
+    /// stays until there is one.
+    pub(super) fn unanswered(&mut self, now: Now, key: SessionKey, waiting: &Waiting) {
+        match waiting {
+            Waiting::Command(command) => {
+                self.refuse(key, command, Code::NOT_AUTHORIZED, Duration::ZERO);
+            }
+            Waiting::Standing(number) => {
+                self.check_again(now, key, *number, now.mono + UNANSWERED);
+            }
+        }
+    }
+
+    /// Looks whether a subscription may still be there, and asks its authorizer if it takes one.
+    pub(super) fn check_standing(&mut self, now: Now, key: SessionKey, number: u64) {
+        let standing = self.peek(key).and_then(|session| session.subscriptions.get(&number));
+        let Some(Subscription { action, pattern, .. }) = standing else { return };
+        let (action, pattern) = (*action, pattern.clone());
+        match self.check(key, action, &pattern) {
+            Verdict::Yes => {}
+            Verdict::No => self.end_standing(key, number, Code::NOT_GRANTED),
+            Verdict::Ask => {
+                let Some(question) = self.question(key, action, &pattern) else { return };
+                let waiting = Waiting::Standing(number);
+                match self.answers.find(now.mono, &question) {
+                    Some((allow, until)) => self.answered(now, key, waiting, allow, until),
+                    None => self.put_question(now, key, question, &pattern, waiting),
+                }
+            }
+        }
+    }
+
+    /// Looks at a subscription again when the answer that it stands by is over.
+    fn check_again(&mut self, now: Now, key: SessionKey, number: u64, until: Instant) {
+        let at = until.max(now.mono + STANDING_MIN);
+        let session = self.session(key);
+        let standing = session.and_then(|session| session.subscriptions.get_mut(&number));
+        if let Some(standing) = standing {
+            standing.answered_until = Some(at);
+            self.timers.set(at, Timer::Standing(key, number));
+        }
+    }
+
+    pub(super) fn standing_time(&mut self, now: Now, key: SessionKey, number: u64) {
+        let session = self.session(key);
+        let standing = session.and_then(|session| session.subscriptions.get_mut(&number));
+        if let Some(standing) = standing
+            && standing.answered_until.take_if(|until| *until <= now.mono).is_some()
+        {
+            self.check_standing(now, key, number);
         }
     }
 
@@ -210,6 +300,14 @@ impl Shard {
     /// DONE for a numbered request of a session of this shard.
     pub(super) fn done(&mut self, key: SessionKey, number: u64) {
         self.tell(key, server::done(number));
+    }
+}
+
+/// What a subscription needs a grant for. Replaying kept messages needs that of history.
+pub(super) fn subscribing(start: &Start) -> Action {
+    match start {
+        Start::Last(_) | Start::Since(_) => Action::History,
+        Start::Now | Start::Resume { .. } => Action::Subscribe,
     }
 }
 

@@ -11,6 +11,7 @@ use sampan_protocol::control::{self, Start, Subscribed, TopicPosition};
 use sampan_protocol::{Class, Code, Now, Pattern, Position, Topic};
 
 use super::Shard;
+use super::commands::subscribing;
 use crate::audience::Audience;
 use crate::directory::Entry;
 use crate::journal;
@@ -56,6 +57,7 @@ impl Shard {
         entry: Arc<Entry>,
         start: &Start,
     ) {
+        let action = subscribing(start);
         let start = match start {
             Start::Now => JoinStart::Now,
             Start::Last(count) => JoinStart::From(journal::Start::Last(*count)),
@@ -73,6 +75,8 @@ impl Shard {
             entry: Some(entry.clone()),
             confirmed: 0,
             joined_ms: now.unix_ms,
+            action,
+            answered_until: None,
         };
         let Some(session) = self.session(key) else { return };
         session.subscriptions.insert(number, subscription);
@@ -92,6 +96,7 @@ impl Shard {
         pattern: Pattern,
         start: Start,
     ) {
+        let action = subscribing(&start);
         let start = match start {
             Start::Now => WatchStart::Now,
             Start::Last(count) => WatchStart::From(journal::Start::Last(count)),
@@ -109,9 +114,14 @@ impl Shard {
             }
         };
         self.patterns.insert(pattern.as_str()).push((key, number));
-        let joined_ms = now.unix_ms;
-        let subscription =
-            Subscription { pattern: pattern.clone(), entry: None, confirmed: 0, joined_ms };
+        let subscription = Subscription {
+            pattern: pattern.clone(),
+            entry: None,
+            confirmed: 0,
+            joined_ms: now.unix_ms,
+            action,
+            answered_until: None,
+        };
         let Some(session) = self.session(key) else { return };
         session.subscriptions.insert(number, subscription);
         let origin = self.origin(key);
@@ -310,6 +320,13 @@ impl Shard {
             self.done(key, number);
         } else {
             self.refuse_request(key, number, Code::UNKNOWN_REQUEST, Duration::ZERO);
+        }
+    }
+
+    /// Ends a subscription that may be there no longer.
+    pub(super) fn end_standing(&mut self, key: SessionKey, number: u64, code: Code) {
+        if self.end_subscription(key, number) {
+            self.refuse_request(key, number, code, Duration::ZERO);
         }
     }
 

@@ -18,8 +18,8 @@ use crate::service::{Asker, Host, Problem, Verdict};
 const SWEEP: Duration = Duration::from_secs(5);
 /// Jobs that are ended at once.
 const EXPIRED_MAX: u32 = 100;
-/// How long the broker goes by a yes or a no. An order seldom changes its agent.
-const TTL: Duration = Duration::from_secs(30);
+/// How long the broker goes by a yes or a no: so long an agent hears of an order that it has no more.
+const TTL: Duration = Duration::from_secs(60);
 
 /// Answers for orders, and says who may see one.
 ///

@@ -73,6 +73,78 @@ fn an_authorizer_decides_and_its_answer_is_kept_for_its_time() {
 }
 
 #[test]
+fn a_subscription_stands_for_as_long_as_its_authorizer_says_yes() {
+    let mut world = World::new(2);
+    let mut service = world.client(1, "orders", Role::Service);
+    serve(&mut world, &mut service, "order.*", 2);
+    let mut amy = world.client(0, "amy", Role::Agent);
+    let first = world.subscribe(&mut amy, "order.1", Start::Now);
+    answer(&mut world, &mut service, true);
+    let second = world.subscribe(&mut amy, "order.1", Start::Now);
+    world.receive(&mut amy);
+    world.sleep(Duration::from_secs(59));
+    assert!(world.receive(&mut service).is_empty(), "the answer holds");
+    world.sleep(Duration::from_secs(1));
+    answer(&mut world, &mut service, true);
+    assert!(world.receive(&mut service).is_empty(), "both stand by one answer");
+    world.publish(&mut service, "order.1", "for her");
+    world.receive(&mut service);
+    assert_eq!(payloads(&world.receive(&mut amy)), ["for her"]);
+    world.sleep(Duration::from_secs(60));
+    answer(&mut world, &mut service, false);
+    let frames = world.receive(&mut amy);
+    for number in [first, second] {
+        assert_eq!(refusal(&frames, number), Some(Code::NOT_AUTHORIZED));
+    }
+    world.publish(&mut service, "order.1", "for another");
+    assert!(payloads(&world.receive(&mut amy)).is_empty());
+    world.sleep(Duration::from_secs(3_600));
+    assert!(of_kind(&world.receive(&mut service), Kind::Ask).is_empty(), "nothing is left of it");
+}
+
+#[test]
+fn a_subscription_stands_while_its_authorizer_cannot_be_asked_and_ends_when_it_can() {
+    let mut world = World::new(2);
+    let mut service = world.client(1, "orders", Role::Service);
+    serve(&mut world, &mut service, "order.*", 2);
+    let mut amy = world.client(0, "amy", Role::Agent);
+    let number = world.subscribe(&mut amy, "order.1", Start::Now);
+    answer(&mut world, &mut service, true);
+    world.receive(&mut amy);
+    // One that does not answer, and then none.
+    world.sleep(Duration::from_secs(60));
+    assert_eq!(of_kind(&world.receive(&mut service), Kind::Ask).len(), 1);
+    world.sleep(Duration::from_secs(2));
+    world.leave(&service);
+    world.sleep(Duration::from_secs(120));
+    let mut service = world.client(1, "orders", Role::Service);
+    world.publish(&mut service, "order.1", "still for her");
+    assert_eq!(payloads(&world.receive(&mut amy)), ["still for her"]);
+    serve(&mut world, &mut service, "order.*", 2);
+    world.sleep(Duration::from_secs(10));
+    answer(&mut world, &mut service, false);
+    assert_eq!(refusal(&world.receive(&mut amy), number), Some(Code::NOT_AUTHORIZED));
+}
+
+#[test]
+fn subscriptions_that_a_new_token_does_not_allow_end_with_the_old_one() {
+    let mut world = World::new(2);
+    let mut boss = world.client(0, "kim", Role::Admin);
+    let lost = world.subscribe(&mut boss, "admin.dashboard", Start::Now);
+    let kept = world.subscribe(&mut boss, "user.kim", Start::Now);
+    world.receive(&mut boss);
+    world.refresh(&mut boss, "kim", Role::Customer);
+    let frames = world.receive(&mut boss);
+    assert_eq!(refusal(&frames, lost), Some(Code::NOT_GRANTED));
+    assert_eq!(refusal(&frames, kept), None);
+    let mut service = world.client(1, "s", Role::Service);
+    for topic in ["admin.dashboard", "user.kim"] {
+        world.publish(&mut service, topic, topic);
+    }
+    assert_eq!(payloads(&world.receive(&mut boss)), ["user.kim"]);
+}
+
+#[test]
 fn an_authorizer_is_asked_about_publishes_again_when_its_answer_has_expired() {
     let asked = [Allow::new(Action::Publish, "chat.typing.*?")];
     let roles = Table::shipped().with(Role::Customer, &asked).expect("a pattern");

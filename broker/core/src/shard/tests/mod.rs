@@ -188,15 +188,7 @@ impl World {
     pub(super) fn greeting(&mut self, shard: u8, user: &str, role: Role) -> Client {
         let peer = Peer { address: None, datagrams: false };
         let key = self.shards[usize::from(shard)].open(self.now, peer).expect("room");
-        let token = format!("{user}/{}", role.name());
-        let identity = Identity {
-            user: Arc::from(user),
-            role,
-            expires_ms: self.now.unix_ms + 24 * 3_600_000,
-            issued_ms: None,
-            token_id: None,
-        };
-        self.tokens.insert(token.clone(), identity);
+        let token = self.token(user, role);
         let mut client = Client { shard, key, readers: BTreeMap::new(), next: 1, sequence: 0 };
         let producer = key.number() + (u64::from(shard) << 40) + 1;
         let hello = control::Hello {
@@ -208,6 +200,25 @@ impl World {
         };
         self.send(&mut client, control::encode(&hello, 0).expect("valid"));
         client
+    }
+
+    fn token(&mut self, user: &str, role: Role) -> String {
+        let token = format!("{user}/{}", role.name());
+        let identity = Identity {
+            user: Arc::from(user),
+            role,
+            expires_ms: self.now.unix_ms + 24 * 3_600_000,
+            issued_ms: None,
+            token_id: None,
+        };
+        self.tokens.insert(token.clone(), identity);
+        token
+    }
+
+    /// Gives a session a new token.
+    pub(super) fn refresh(&mut self, client: &mut Client, user: &str, role: Role) {
+        let body = control::Refresh { token: self.token(user, role) };
+        self.ask(client, |number| control::encode(&body, number).expect("valid"));
     }
 
     /// Sends one encoded frame.

@@ -36,8 +36,10 @@ use crate::chat::store::Store;
 use crate::role::Role;
 use crate::service::{Asker, Host, Problem, Verdict};
 
-/// How long the broker goes by a yes or a no.
-const TTL: Duration = Duration::from_secs(30);
+/// How long the broker goes by a yes, which stays one, and by a no, which a chat may change that
+/// begins.
+const YES: Duration = Duration::from_secs(600);
+const NO: Duration = Duration::from_secs(30);
 /// Between two looks at conversations whose times are days.
 const SLOW_SWEEP: Duration = Duration::from_secs(60);
 /// Who serves customers.
@@ -202,7 +204,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
         action: Action,
         topic: &Pattern,
     ) -> Result<Verdict, Problem> {
-        let no = Ok(Verdict::no(TTL));
+        let no = Ok(Verdict::no(NO));
         let tokens: Vec<&str> = topic.tokens().collect();
         let &["chat", kind, token] = tokens.as_slice() else { return no };
         let Some(id) = topic_token_to_id(token) else { return no };
@@ -211,7 +213,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             return no;
         }
         match self.store.conversation(&id).await? {
-            Some(chat) if may_see(&chat, asker) => Ok(Verdict::yes(TTL)),
+            Some(chat) if may_see(&chat, asker) => Ok(Verdict::yes(YES)),
             _ => no,
         }
     }
