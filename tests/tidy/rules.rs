@@ -88,7 +88,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tungstenite", &["bridge-ws/src/web/socket.rs"]),
     (
         "unicode_normalization",
-        &["broker/services/src/chat/rules/text.rs", "broker/services/src/orders/rules/webhook.rs"],
+        &[
+            "broker/services/src/chat/rules/text.rs",
+            "broker/services/src/orders/rules/tracking/easypost.rs",
+        ],
     ),
     ("ureq", &["broker/services/src/outbound.rs", "broker/src/auth/jwks/fetch.rs"]),
     ("uuid", &["broker/services/src/id.rs"]),

@@ -263,7 +263,11 @@ fn who_may_be_in_a_room_no_longer_is_out_of_it_and_told_so() {
     let number = rig.frames()[0].header.number;
     rig.subscribed(number, "chat.conversation.c1", 0);
     let beside = rig.frames().into_iter().filter(|frame| frame.header.kind == Kind::Subscribe);
-    rig.subscribed(beside.map(|frame| frame.header.number).min().expect("one"), "chat.typing.c1", 0);
+    rig.subscribed(
+        beside.map(|frame| frame.header.number).min().expect("one"),
+        "chat.typing.c1",
+        0,
+    );
     rig.delivers("chat.conversation.c1", 1, "a", b"1");
     rig.hears();
     rig.refused(number, Code::NOT_AUTHORIZED);
@@ -273,7 +277,10 @@ fn who_may_be_in_a_room_no_longer_is_out_of_it_and_told_so() {
     let heard = rig.hears();
     let [rooms, refused] = &heard[..] else { panic!("{heard:?}") };
     assert!(rooms.starts_with("42[\"sampan:rooms\"") && !rooms.contains("c1"), "{rooms}");
-    assert!(refused.starts_with(r#"42["sampan:refused",{"#) && refused.contains("201"), "{refused}");
+    assert!(
+        refused.starts_with(r#"42["sampan:refused",{"#) && refused.contains("201"),
+        "{refused}"
+    );
     rig.delivers("chat.conversation.c1", 2, "a", b"2");
     rig.refused(number, Code::UNKNOWN_REQUEST);
     assert!(rig.hears().is_empty());

@@ -27,3 +27,4 @@ mod routing;
 mod services;
 mod telling;
 mod tokens;
+mod tracking;

@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -64,8 +65,8 @@ async fn users_are_told_of_and_asked_for_by_those_who_run_the_shop() {
     assert!(broker.wait(), "a clean end");
 }
 
-/// `sampan services`.
-struct Apart(Child);
+/// `sampan services`; dropping it kills it.
+pub(crate) struct Apart(Child);
 
 impl Apart {
     fn start(broker: &Broker, data: &TempDir) -> Self {
@@ -74,7 +75,22 @@ impl Apart {
 
     /// One that listens for HTTP, and where.
     fn listening(broker: &Broker, data: &TempDir) -> (Self, SocketAddr) {
-        let mut apart = Apart::telling(broker, data, &["--http", "127.0.0.1:0"], Stdio::piped());
+        Apart::told(broker, data, &["--http", "127.0.0.1:0"])
+    }
+
+    /// One that listens, with a file of settings.
+    pub(crate) fn configured(broker: &Broker, data: &TempDir, config: &Path) -> (Self, SocketAddr) {
+        let config = config.to_str().expect("UTF-8");
+        Apart::told(broker, data, &["--http", "127.0.0.1:0", "--config", config])
+    }
+
+    /// The database of those with this folder.
+    pub(crate) fn database(data: &TempDir) -> Address {
+        Address::sqlite(&data.path().join("s.db"))
+    }
+
+    fn told(broker: &Broker, data: &TempDir, more: &[&str]) -> (Self, SocketAddr) {
+        let mut apart = Apart::telling(broker, data, more, Stdio::piped());
         let told = BufReader::new(apart.0.stderr.take().expect("piped"));
         let mut lines = told.lines().map_while(Result::ok);
         let address = |line: String| {

@@ -160,7 +160,9 @@ impl Shard {
     ) {
         let Some(question) = self.question(key, action, pattern) else { return };
         match self.answers.find(now.mono, &question) {
-            Some((allow, until)) => self.answered(now, key, Waiting::Command(command), allow, until),
+            Some((allow, until)) => {
+                self.answered(now, key, Waiting::Command(command), allow, until)
+            }
             None => self.put_question(now, key, question, pattern, Waiting::Command(command)),
         }
     }

@@ -76,6 +76,6 @@ async fn told(
     let Some(provider) = carriers.teller(&service) else {
         return failure(&Problem::not_found("webhooks of this service are not taken"));
     };
-    let signature = value(&headers, provider.signature_header());
+    let signature = value(&headers, provider.service().signature_header());
     answer(carriers.told(&orders, provider, signature, &body).await)
 }

@@ -107,7 +107,7 @@ class Events implements Transport {
         return { history: await this.#http.get(of(`history?${new URLSearchParams(rest)}`), signal) } as Told;
       }
       case "presence":
-        return this.#presence(body.topic, body.act, of("presence"));
+        return this.#presence(body.topic, body.act, of(body.after ? `presence?after=${encodeURIComponent(body.after)}` : "presence"));
       case "request":
         return { reply: await this.#request(body) };
       default:

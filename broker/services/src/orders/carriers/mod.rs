@@ -1,6 +1,5 @@
 //! Tracking services: who is asked about the numbers of which carriers, and what they answer.
 
-mod answer;
 mod counters;
 mod poll;
 mod webhook;
@@ -14,8 +13,8 @@ use tokio::time::{Instant, sleep_until};
 
 pub use self::counters::Counters;
 use super::model::{Checkpoint, Source};
-use super::rules::carrier::Provider;
 use super::rules::polling::Job;
+use super::rules::tracking::{Provider, Told, read};
 use crate::outbound::{Outbound, Question, encoded};
 
 /// Requests a minute if nothing is said.
@@ -126,7 +125,7 @@ impl Tracker {
     fn new(settings: &Settings) -> Result<Self, String> {
         let Settings { provider, key, webhook_secret, url, carriers, per_minute } =
             settings.clone();
-        let url = url.unwrap_or_else(|| provider.url().to_owned());
+        let url = url.unwrap_or_else(|| provider.service().url().to_owned());
         let outbound = Outbound::to(&url).map_err(|why| format!("{url}: {why}"))?;
         let per_minute = per_minute.unwrap_or(PER_MINUTE);
         if !(PER_MINUTE_MIN..=60_000).contains(&per_minute) {
@@ -157,74 +156,62 @@ impl Tracker {
         *next = (*next).max(now + pause.min(PAUSE_MAX));
     }
 
+    /// Where a parcel has been. A number that the service was not told of it is told of: it answers
+    /// then, and tells by itself from then on.
     async fn ask(&self, job: &Job) -> Result<Vec<Checkpoint>, Option<Duration>> {
+        let service = self.provider.service();
+        let is_to_tell = self.webhook_secret.is_some() && job.last_webhook_at.is_none();
+        if !(service.knows_strangers() && is_to_tell) {
+            let (carrier, number) = (encoded(&job.carrier), encoded(&job.tracking_number));
+            let path = service.question(&carrier, &number);
+            if let Some(points) = self.call(job, &path, Question::default()).await? {
+                return Ok(points);
+            }
+        }
+        let (path, body) = service.registration(&job.carrier, &job.tracking_number);
+        let question = Question::post("application/json", body.to_string());
+        Ok(self.call(job, path, question).await?.unwrap_or_default())
+    }
+
+    /// What the service says of the number of a job, if it knows it.
+    async fn call(
+        &self,
+        job: &Job,
+        path: &str,
+        question: Question,
+    ) -> Result<Option<Vec<Checkpoint>>, Option<Duration>> {
         let turn = self.turn(Instant::now()).map_err(Some)?;
         sleep_until(turn).await;
-        let (path, header) = self.provider.question(job, &self.key.0);
-        let answer =
-            match self.outbound.ask(&path, Question::default().header(header.0, header.1)).await {
-                Ok(answer) => answer,
-                Err(why) => {
-                    tracing::info!(order = job.order_id, why, "a tracking service did not answer");
-                    return Err(None);
-                }
-            };
+        let login = self.provider.service().login(&self.key.0);
+        let asked = self.outbound.ask(path, question.header(login.0, login.1)).await;
+        let answer = asked.map_err(|why| {
+            tracing::info!(order = job.order_id, why, "a tracking service did not answer");
+            None
+        })?;
         match answer.status {
-            200 => {
-                let read = answer::read(self.provider, Source::Poll, &answer.body);
-                let read = read.map_err(|why| {
+            200..=299 => {
+                let told = read(self.provider, Source::Poll, &answer.body).map_err(|why| {
                     tracing::warn!(why, "an answer of a tracking service makes no sense");
                     None
                 })?;
-                Ok(read
-                    .into_iter()
-                    // Some give numbers back in capitals.
-                    .filter(|told| told.number.eq_ignore_ascii_case(&job.tracking_number))
-                    .flat_map(|told| told.points_of(&job.carrier, &job.tracking_number))
-                    .collect())
+                // Some give numbers back in capitals.
+                let is_own = |told: &Told| told.number.eq_ignore_ascii_case(&job.tracking_number);
+                let own: Vec<Told> = told.into_iter().filter(is_own).collect();
+                let points =
+                    own.into_iter().map(|it| it.points_of(&job.carrier, &job.tracking_number));
+                Ok(points.reduce(|mut all, points| {
+                    all.extend(points);
+                    all
+                }))
             }
-            // It does not know the number yet.
-            404 => Ok(Vec::new()),
+            // It does not know the number, or not as one of this carrier, or was told of it before.
+            400 | 404 | 409 | 422 => Ok(None),
             status => {
                 tracing::info!(order = job.order_id, status, "a tracking service refused");
                 if let (429, Some(pause)) = (status, answer.retry_after) {
                     self.leave_alone(Instant::now(), pause);
                 }
                 Err(answer.retry_after)
-            }
-        }
-    }
-}
-
-impl Provider {
-    /// Where the service is.
-    fn url(self) -> &'static str {
-        match self {
-            Provider::AfterShip => "https://api.aftership.com/tracking/2025-07",
-            Provider::Shippo => "https://api.goshippo.com",
-            Provider::EasyPost => "https://api.easypost.com/v2",
-        }
-    }
-
-    /// How it is asked about a number: path, and the header that carries the key.
-    fn question(self, job: &Job, key: &str) -> (String, (&'static str, String)) {
-        use base64::Engine;
-        let (carrier, number) = (encoded(&job.carrier), encoded(&job.tracking_number));
-        match self {
-            Provider::AfterShip => (
-                format!("/trackings?tracking_numbers={number}&slug={carrier}"),
-                ("as-api-key", key.to_owned()),
-            ),
-            Provider::Shippo => (
-                format!("/tracks/{carrier}/{number}"),
-                ("authorization", format!("ShippoToken {key}")),
-            ),
-            Provider::EasyPost => {
-                let login = base64::engine::general_purpose::STANDARD.encode(format!("{key}:"));
-                (
-                    format!("/trackers?tracking_code={number}&carrier={carrier}"),
-                    ("authorization", format!("Basic {login}")),
-                )
             }
         }
     }

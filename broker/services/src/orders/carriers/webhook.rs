@@ -1,10 +1,9 @@
 //! What the services tell by themselves.
 
-use super::{Carriers, Counters, answer};
+use super::{Carriers, Counters};
 use crate::moment::Moment;
 use crate::orders::model::Source;
-use crate::orders::rules::carrier::Provider;
-use crate::orders::rules::webhook::check;
+use crate::orders::rules::tracking::{Provider, read};
 use crate::orders::store::Orders;
 use crate::refusal::Refusal;
 use crate::service::Problem;
@@ -48,10 +47,10 @@ impl Carriers {
         let secrets = self.trackers.iter().filter(|it| it.provider == provider);
         let mut secrets = secrets.filter_map(|it| it.webhook_secret.as_ref());
         let now = Moment::now();
-        if !secrets.any(|secret| check(provider, &secret.0, signature, body, now).is_ok()) {
+        if !secrets.any(|secret| provider.check(&secret.0, signature, body, now).is_ok()) {
             return Err(Refusal::NotAllowed("the webhook is not signed by its service").into());
         }
-        let told = answer::read(provider, Source::Webhook, body);
+        let told = read(provider, Source::Webhook, body);
         let told = told.map_err(|why| Problem::field("body", &why))?;
         let mut heard = 0;
         for parcel in told {

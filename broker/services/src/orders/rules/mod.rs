@@ -1,6 +1,5 @@
 //! What holds for orders, whatever stores them and whoever carries them.
 
-pub mod carrier;
 pub mod polling;
 pub mod timeline;
-pub mod webhook;
+pub mod tracking;

@@ -113,12 +113,6 @@ pub fn expired(job: &Job, now: Moment) -> Option<Job> {
     is_over.then(|| Job { stopped: Some(StopReason::Expired), ..job.clone() })
 }
 
-/// Whether the carrier is to be asked.
-#[must_use]
-pub fn is_due(job: &Job, now: Moment) -> bool {
-    job.stopped.is_none() && now >= job.next_poll_at && now < job.stop_at
-}
-
 /// The pause, longer or shorter by up to a tenth.
 fn spread(pause: Duration, seed: u64) -> Duration {
     let tenth = u64::try_from(pause.as_millis() / 10).unwrap_or(u64::MAX / 4).max(1);
@@ -153,7 +147,7 @@ mod tests {
         let bare = Order { tracking_number: None, ..order() };
         assert_eq!(start(&bare, at(0)), None);
         let job = start(&order(), at(0)).unwrap();
-        assert!(is_due(&job, at(0)));
+        assert_eq!((job.next_poll_at, job.stopped), (at(0), None));
         assert_eq!(start(&Order { status: Status::Delivered, ..order() }, at(0)), None);
     }
 
@@ -165,7 +159,6 @@ mod tests {
             told(&job, Status::Returned, at(1)),
         ] {
             assert_eq!(ended.stopped, Some(StopReason::Terminal));
-            assert!(!is_due(&ended, at(9_999)));
             assert_eq!(expired(&ended, at(9_999_999)), None);
         }
     }
@@ -174,7 +167,7 @@ mod tests {
     fn after_seven_days_it_ends_and_says_so_once() {
         let job = start(&order(), at(0)).unwrap();
         let last = at(0).after(TRACK);
-        assert!(!is_due(&job, last));
+        assert_eq!(answered(&job, MOVING, at(7 * 86_400 - 1), 0).next_poll_at, last);
         assert_eq!(expired(&job, at(7 * 86_400 - 1)), None);
         let ended = expired(&job, last).unwrap();
         assert_eq!(ended.stopped, Some(StopReason::Expired));

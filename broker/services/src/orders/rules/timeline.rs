@@ -133,12 +133,6 @@ fn told(before: &Order, after: &Order, point: &Checkpoint) -> OrderStatusUpdate 
     }
 }
 
-/// Whether an order should have come by now.
-#[must_use]
-pub fn is_late(order: &Order, now: Moment) -> bool {
-    !order.status.is_terminal() && order.estimated_delivery.is_some_and(|due| due < now)
-}
-
 #[cfg(test)]
 #[path = "timeline_tests.rs"]
 mod tests;

@@ -139,13 +139,6 @@ fn a_carriers_wrong_clock_does_not_stop_the_order() {
 }
 
 #[test]
-fn an_order_is_late_until_it_has_come() {
-    let due = Order { estimated_delivery: Some(at(5)), ..order() };
-    assert!(is_late(&due, at(6)) && !is_late(&due, at(5)));
-    assert!(!is_late(&Order { status: Status::Delivered, ..due }, at(6)));
-}
-
-#[test]
 fn fields_of_a_fingerprint_do_not_run_into_one_another() {
     let named = |carrier: &str, number: &str| Checkpoint {
         carrier: carrier.to_owned(),
