@@ -504,6 +504,19 @@ async fn a_text_message_is_delivered_when_its_gateway_has_said_so_and_signed_it(
     broker.metric_reaches("sampan_notify_receipts_total", 1.0).await;
     broker.metric_reaches("sampan_notify_receipts_refused_total", 1.0).await;
     broker.metric_reaches("sampan_notify_receipts_unknown_total", 2.0).await;
+    let answer = |words: &str| {
+        let text = format!("{CALLBACK}Body{words}From+66812345678MessageSidSM2");
+        let signature = STANDARD.encode(Secret::with_sha1(b"k3y").sign(text.as_bytes()));
+        let headers = format!("x-twilio-signature: {signature}\r\n");
+        let form = format!("MessageSid=SM2&From=%2B66812345678&Body={words}");
+        broker.http_call("POST", "/v1/webhooks/twilio", &headers, form.as_bytes())
+    };
+    assert_eq!(answer("Thanks"), (200, "{\"heard\":0}".to_owned()));
+    assert_eq!(answer("STOP"), (200, "{\"heard\":1}".to_owned()));
+    let listed = json!({ "channel": "sms" });
+    let listed = ask_in_time(&shop, "notify.suppressions", &listed).await.expect("read");
+    let one = &listed["suppressions"][0];
+    assert_eq!((&one["address"], &one["reason"]), (&"+66812345678".into(), &"stop".into()));
     let without = Broker::start();
     let refused = without.http_call("POST", "/v1/webhooks/twilio", "", b"MessageSid=SM1");
     assert_eq!(refused.0, 404, "no gateway is to tell");

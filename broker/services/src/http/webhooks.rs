@@ -13,7 +13,9 @@ use serde_json::json;
 
 use super::failure::{failure, json_of};
 use crate::notifications::Counters;
-use crate::notifications::send::{Receipts, SIGNATURE};
+use crate::notifications::Suppress;
+use crate::notifications::model::Channel;
+use crate::notifications::send::{Receipts, SIGNATURE, Told};
 use crate::notifications::store::Notifications;
 use crate::orders::Orders;
 use crate::orders::carriers::Carriers;
@@ -37,8 +39,15 @@ impl Gateways {
     async fn told(&self, signature: &str, body: &[u8]) -> Result<u32, Problem> {
         let read = self.receipts.read(body, signature);
         let read = read.inspect_err(|_| Counters::add(&self.counters.receipts_refused))?;
-        let Some(receipt) = read else { return Ok(0) };
-        let is_news = self.store.heard(&receipt).await?;
+        let is_news = match read {
+            None => return Ok(0),
+            Some(Told::Became(receipt)) => self.store.heard(&receipt).await?,
+            Some(Told::Stop(address)) => {
+                let reason = Some("stop".to_owned());
+                self.store.suppress(&Suppress { channel: Channel::Sms, address, reason }).await?;
+                true
+            }
+        };
         let count = if is_news { &self.counters.receipts } else { &self.counters.receipts_unknown };
         Counters::add(count);
         Ok(u32::from(is_news))

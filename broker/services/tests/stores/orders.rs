@@ -248,6 +248,29 @@ async fn a_number_that_was_corrected_moves_the_order_no_more() {
 }
 
 #[tokio::test]
+async fn a_job_that_cannot_be_read_stops_no_other_and_can_be_begun_anew() {
+    for (orders, database, site) in each().await {
+        for id in ["damaged", "whole", "old"] {
+            orders.upsert(&upsert(id, Some(&format!("TH-{id}")))).await.expect("told");
+        }
+        let mut work = database.begin().await.expect("begun");
+        let damage = "UPDATE tracking_jobs SET body = '{' WHERE order_id <> 'whole'";
+        work.execute(Query::new(damage)).await.expect("damaged");
+        let past = "UPDATE tracking_jobs SET stop_at = 1 WHERE order_id = 'old'";
+        work.execute(Query::new(past)).await.expect("moved");
+        work.commit().await.expect("committed");
+        let due = orders.due(10).await.expect("asked");
+        let due: Vec<&str> = due.iter().map(|job| job.order_id.as_str()).collect();
+        assert_eq!(due, ["whole"], "{}", site.name);
+        assert_eq!(orders.expire(10).await, Ok(0));
+        let open = Query::new("SELECT order_id FROM tracking_jobs WHERE is_over = 0");
+        assert_eq!(database.all(open).await.expect("read").len(), 1);
+        assert_eq!(orders.track("damaged").await, Ok(Some(true)));
+        assert_eq!(orders.due(10).await.expect("asked").len(), 1, "it is asked about again");
+    }
+}
+
+#[tokio::test]
 async fn a_number_is_the_same_however_its_carrier_writes_it() {
     for (orders, _, _site) in each().await {
         orders.upsert(&upsert("o", Some("th-1a"))).await.expect("told");

@@ -16,6 +16,7 @@ mod twilio;
 mod webpush;
 
 pub(crate) use self::receipt::SIGNATURE;
+pub(crate) use self::receipt::Told;
 pub use self::receipt::{Receipt, Receipts};
 pub use self::settings::{Settings, senders};
 pub(super) use self::webpush::{Services, public_key};

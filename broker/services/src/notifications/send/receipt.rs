@@ -1,6 +1,6 @@
-//! What a gateway of Twilio's kind says of a text message later: a form, signed with the account's key
-//! as <https://www.twilio.com/docs/usage/security> has it (2026-11-23): HMAC-SHA1 of the address that it
-//! calls and of all fields by name, in base64.
+//! What a gateway of Twilio's kind says of a text message later, and what somebody has answered to it:
+//! a form, signed with the account's key as <https://www.twilio.com/docs/usage/security> has it
+//! (2026-11-23): HMAC-SHA1 of the address that it calls and of all fields by name, in base64.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::rules::provider::{Answer, Class, Provider, classify};
+use super::super::rules::sms;
 use super::settings::Settings;
 use crate::service::Problem;
 use crate::signature::Secret;
@@ -25,6 +26,15 @@ pub struct Receipt {
     pub message_id: String,
     /// The gateway's code, if it has not arrived; and whether that is of its recipient.
     pub lost: Option<(String, Class)>,
+}
+
+/// What a gateway tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// What has become of a message.
+    Became(Receipt),
+    /// Whoever has this number wants none.
+    Stop(String),
 }
 
 /// Those who may say what has become of messages.
@@ -51,11 +61,12 @@ impl Receipts {
         Receipts(all.iter().filter_map(gateway).collect())
     }
 
-    /// What a form says; nothing of a message that is still on its way.
+    /// What a form says; nothing of a message that is still on its way, nor by words that are no
+    /// stop.
     ///
     /// # Errors
     /// A problem of a form that none of them has signed, that names no message, or if there are none.
-    pub(crate) fn read(&self, body: &[u8], signature: &str) -> Result<Option<Receipt>, Problem> {
+    pub(crate) fn read(&self, body: &[u8], signature: &str) -> Result<Option<Told>, Problem> {
         if self.0.is_empty() {
             return Err(Problem::not_found("webhooks of this service are not taken"));
         }
@@ -77,6 +88,11 @@ impl Receipts {
         let field = |wanted| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
         let message_id = field("MessageSid").filter(|id| !id.is_empty());
         let message_id = message_id.ok_or_else(|| Problem::field("MessageSid", "of which?"))?;
+        if let Some(words) = field("Body") {
+            let number = field("From").map(AsRef::as_ref).unwrap_or_default();
+            let number = sms::number(number).map_err(|_| Problem::field("From", "whose?"))?;
+            return Ok(sms::is_stop(words).then(|| Told::Stop(number.to_owned())));
+        }
         let lost = match field("MessageStatus").map(AsRef::as_ref) {
             Some("delivered") => None,
             Some(status @ ("failed" | "undelivered")) => {
@@ -87,7 +103,7 @@ impl Receipts {
             }
             _ => return Ok(None),
         };
-        Ok(Some(Receipt { message_id: message_id.to_string(), lost }))
+        Ok(Some(Told::Became(Receipt { message_id: message_id.to_string(), lost })))
     }
 }
 
@@ -127,7 +143,7 @@ mod tests {
         };
         let came =
             read("MessageStatus=delivered&MessageSid=SM1", "MessageSidSM1MessageStatusdelivered");
-        let receipt = |lost| Some(Receipt { message_id: "SM1".to_owned(), lost });
+        let receipt = |lost| Some(Told::Became(Receipt { message_id: "SM1".to_owned(), lost }));
         assert_eq!(came.map_err(|problem| problem.code), Ok(receipt(None)));
         for (code, class) in [
             ("21610", Class::Recipient),
@@ -146,6 +162,15 @@ mod tests {
         let altered =
             read("MessageSid=SM2&MessageStatus=delivered", "MessageSidSM1MessageStatusdelivered");
         assert_eq!(altered.unwrap_err().code, sampan_client::Code::NOT_GRANTED);
+        let answered = |words: &str, of: &str, number: &str| {
+            let body = format!("MessageSid=SM7&From={of}&Body={words}");
+            read(&body, &format!("Body{words}From{number}MessageSidSM7"))
+                .map_err(|problem| problem.code)
+        };
+        let stop = Told::Stop("+66812345678".to_owned());
+        assert_eq!(answered("Stop", "%2B66812345678", "+66812345678"), Ok(Some(stop)));
+        assert_eq!(answered("nonstop", "%2B66812345678", "+66812345678"), Ok(None));
+        assert_eq!(answered("stop", "shop", "shop"), Err(sampan_client::Code::BAD_FIELD));
         let nameless = read("MessageStatus=delivered", "MessageStatusdelivered");
         assert_eq!(nameless.unwrap_err().code, sampan_client::Code::BAD_FIELD);
         let (many, sorted) = ("a=1&".repeat(64), "a1".repeat(64));

@@ -1,5 +1,7 @@
 //! The jobs that ask carriers. One is changed under the lock of its order's row only.
 
+use tracing::warn;
+
 use super::super::events;
 use super::super::model::StopReason;
 use super::super::rules::polling::{Job, expired};
@@ -34,7 +36,7 @@ pub(super) async fn begin(
         return Ok(true);
     }
     let before = find(work, &job.order_id, &job.carrier, &job.tracking_number).await?;
-    let is_over = before.is_some_and(|before| before.stopped.is_some());
+    let is_over = before.is_none_or(|before| before.stopped.is_some());
     let is_begun = is_over && again;
     if is_begun {
         put(work, &job).await?;
@@ -79,11 +81,10 @@ pub(super) async fn stop_all(
     reason: StopReason,
     at: Moment,
 ) -> Result<(), Error> {
-    let query = Query::new(
-        "SELECT body FROM tracking_jobs WHERE order_id = $1 AND is_over = 0 ORDER BY id",
-    );
+    let query =
+        Query::new("SELECT * FROM tracking_jobs WHERE order_id = $1 AND is_over = 0 ORDER BY id");
     for row in work.all(query.bind(order_id)).await? {
-        let job: Job = row.json("body")?;
+        let Some(job) = read(work, &row).await? else { continue };
         end(work, &Job { stopped: Some(reason), ..job }, reason, at).await?;
     }
     Ok(())
@@ -96,14 +97,16 @@ pub(super) async fn due(database: &Database, max: u32) -> Result<Vec<Job>, Error
     let text = each(
         "UPDATE tracking_jobs SET lease_until = $2 WHERE id IN (SELECT id FROM tracking_jobs \
          WHERE is_over = 0 AND next_poll_at <= $1 AND stop_at > $1 AND lease_until <= $1 \
-         ORDER BY next_poll_at LIMIT $3) RETURNING body",
+         ORDER BY next_poll_at LIMIT $3) RETURNING *",
         "UPDATE tracking_jobs SET lease_until = $2 WHERE id IN (SELECT id FROM tracking_jobs \
          WHERE is_over = 0 AND next_poll_at <= $1 AND stop_at > $1 AND lease_until <= $1 \
-         ORDER BY next_poll_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING body",
+         ORDER BY next_poll_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING *",
     );
     let query = Query::new(text).bind(now).bind(now.as_ms() + LEASE_MS).bind(i64::from(max));
-    let job = |row: &Row| row.json("body");
-    let jobs = work.all(query).await?.iter().map(job).collect::<Result<_, Error>>()?;
+    let mut jobs = Vec::new();
+    for row in work.all(query).await? {
+        jobs.extend(read(&mut work, &row).await?);
+    }
     work.commit().await?;
     Ok(jobs)
 }
@@ -150,11 +153,26 @@ async fn find(
     number: &str,
 ) -> Result<Option<Job>, Error> {
     let query = Query::new(
-        "SELECT body FROM tracking_jobs \
+        "SELECT * FROM tracking_jobs \
          WHERE order_id = $1 AND carrier = $2 AND tracking_number = $3",
     );
-    let row = work.one(query.bind(order_id).bind(carrier).bind(number)).await?;
-    row.map(|row| row.json("body")).transpose()
+    match work.one(query.bind(order_id).bind(carrier).bind(number)).await? {
+        Some(row) => read(work, &row).await,
+        None => Ok(None),
+    }
+}
+
+/// The job of a row. One that cannot be read has ended, and stops no other.
+async fn read(work: &mut Work<'_>, row: &Row) -> Result<Option<Job>, Error> {
+    let damage = match row.json("body") {
+        Ok(job) => return Ok(Some(job)),
+        Err(error) => error,
+    };
+    let id: String = row.get("id")?;
+    warn!(%damage, id, "an order is tracked no longer by a job that cannot be read");
+    let query = Query::new("UPDATE tracking_jobs SET is_over = 1 WHERE id = $1");
+    work.execute(query.bind(id)).await?;
+    Ok(None)
 }
 
 /// Puts a job in the place of how it was; nobody has it then.
