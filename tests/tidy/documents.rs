@@ -128,3 +128,51 @@ fn exists(sources: &[Source], test: &str) -> bool {
         _ => false,
     })
 }
+
+/// Where the clients have the requests of each service: by the name in Rust, and as a member of the
+/// questions in TypeScript.
+const SERVICES: &[(&str, &str, &str)] = &[
+    ("users", "sdk/rust/src/shop/", "sdk/typescript/src/shop/shop.ts"),
+    ("shop", "sdk/rust/src/shop/", "sdk/typescript/src/shop/shop.ts"),
+    ("chat", "sdk/rust/src/chat/", "sdk/typescript/src/chat/chat.ts"),
+    ("inventory", "sdk/rust/src/inventory/", "sdk/typescript/src/shop/inventory.ts"),
+    ("orders", "sdk/rust/src/orders/", "sdk/typescript/src/shop/orders.ts"),
+    ("notify", "sdk/rust/src/notifications/", "sdk/typescript/src/shop/notifications.ts"),
+];
+
+/// Requests stand first in the rows of tables that begin with `request`.
+pub(crate) fn every_request_to_a_service_is_typed_in_both_clients(
+    sources: &[Source],
+) -> Vec<String> {
+    let Some(spec) = sources.iter().find(|source| source.path == "spec/services.md") else {
+        return vec!["spec/services.md: missing".to_owned()];
+    };
+    let (mut is_asked, mut out, mut count) = (false, Vec::new(), 0);
+    for line in spec.text.lines() {
+        is_asked = line.starts_with("| request ") || (is_asked && line.starts_with('|'));
+        let cell = line.split('|').nth(1).filter(|_| is_asked).unwrap_or("");
+        for request in cell.split('`').skip(1).step_by(2) {
+            count += 1;
+            let known = request.split_once('.').and_then(|(service, name)| {
+                SERVICES.iter().find(|row| row.0 == service).map(|row| (row, name))
+            });
+            let Some((&(_, rust, typescript), name)) = known else {
+                out.push(format!("spec/services.md: {request}: of which service?"));
+                continue;
+            };
+            let (constant, member) = (format!(": &str = \"{request}\";"), format!("\n  {name}: ["));
+            for (path, wanted) in [(rust, constant), (typescript, member)] {
+                let has = |source: &Source| {
+                    source.path.starts_with(path) && source.text.contains(&wanted)
+                };
+                if !sources.iter().any(has) {
+                    out.push(format!("{path}: no {request}"));
+                }
+            }
+        }
+    }
+    if count == 0 {
+        out.push("spec/services.md: no requests".to_owned());
+    }
+    out
+}

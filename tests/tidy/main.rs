@@ -32,7 +32,8 @@ rules! {
         every_relative_link_leads_somewhere
         no_sentence_stands_in_two_documents
         every_invariant_names_the_test_that_holds_it
-        every_defect_names_the_tests_that_show_it_gone;
+        every_defect_names_the_tests_that_show_it_gone
+        every_request_to_a_service_is_typed_in_both_clients;
 }
 
 /// What one rule finds in one file; the file stands beside a manifest that depends on tokio.
@@ -97,6 +98,13 @@ fn every_rule_finds_what_it_forbids_and_nothing_else() {
         (documents::every_relative_link_leads_somewhere, "a.md", "[a](https://a.example)", 0),
         (documents::every_invariant_names_the_test_that_holds_it, "ARCHITECTURE.md", "# A", 0),
         (documents::every_defect_names_the_tests_that_show_it_gone, "spec/defects.md", "# D", 0),
+        (
+            documents::every_request_to_a_service_is_typed_in_both_clients,
+            "spec/services.md",
+            "| request | by |\n| --- | --- |\n| `orders.fly`, `fly.high` | all |",
+            // Less the one of a document that is missing.
+            2,
+        ),
     ];
     for (rule, path, text, expected) in cases {
         assert_eq!(findings(*rule, path, text), *expected, "{path}: {text}");

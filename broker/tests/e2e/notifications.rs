@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use sampan::auth::Role;
+use sampan_client::orders::News;
 use sampan_client::{Client, Code, Delivery, Start};
 use sampan_services::Moment;
 use sampan_services::notifications::model::Kind;
@@ -132,20 +133,28 @@ async fn news_of_an_order_reach_the_phone_unless_a_page_has_them() {
     ask(&backend, "orders.upsert", &json!({ "id": "o1", "customer_id": "cat" }))
         .await
         .expect("told");
-    for (status, is_taken) in [("confirmed", true), ("shipped", false)] {
+    let mut follower = cat.orders().follow("o1").await.expect("one's own");
+    // That another has seen it spares no push.
+    let mut other = backend.orders().follow("o1").await.expect("all");
+    let status = async |status: &str| {
         let told = json!({ "id": "o1", "status": status });
         ask(&backend, "orders.status", &told).await.expect("told");
-        let update = event(&mut page, "order_status_update").await;
-        if is_taken {
-            let mark = json!({ "ids": [update["event_id"]], "as": "delivered" });
-            ask(&cat, "notify.mark", &mark).await.expect("marked");
-            let spared = event(&mut ends, "notification:suppressed").await;
-            assert_eq!(spared["reason"], "live");
-        } else {
-            let sent = event(&mut ends, "notification:sent").await;
-            assert_eq!((&sent["user_id"], &sent["attempts"]), (&"cat".into(), &1.into()));
+    };
+    status("confirmed").await;
+    event(&mut page, "order_status_update").await;
+    loop {
+        let news = timeout(PATIENCE, follower.next()).await.expect("in time").expect("open");
+        if matches!(news, News::Status(_)) {
+            break;
         }
     }
+    let spared = event(&mut ends, "notification:suppressed").await;
+    assert_eq!(spared["reason"], "live", "the follower marks what it hands out");
+    drop(follower);
+    status("shipped").await;
+    while !matches!(other.next().await, Some(News::Status(update)) if update.version == 2) {}
+    let sent = event(&mut ends, "notification:sent").await;
+    assert_eq!((&sent["user_id"], &sent["attempts"]), (&"cat".into(), &1.into()));
     let got = shop.phones.got("t1");
     let bodies: Vec<&str> = got.iter().map(|one| one.content.body.as_str()).collect();
     assert_eq!(bodies, ["คำสั่งซื้อ o1: จัดส่งแล้ว"]);

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use sampan::auth::Role;
+use sampan_client::shop::UserTold;
 use sampan_client::{Client, Code, HistoryFrom, Options};
 use sampan_services::Moment;
 use sampan_services::inventory::rules::allocation::Order;
@@ -54,6 +55,20 @@ async fn users_are_told_of_and_asked_for_by_those_who_run_the_shop() {
     for (name, question, expected) in refused {
         assert_eq!(code(ask(&backend, name, &question).await), Some(expected), "{question}");
     }
+    let typed = backend.shop().user("u 1").await.expect("known");
+    let UserTold { vip, lifetime_value, .. } = typed.user;
+    assert_eq!((vip, lifetime_value), (true, 1250.5));
+    let more = UserTold {
+        lifetime_value: 1251.5,
+        ..backend.shop().user("u 1").await.expect("known").user
+    };
+    let stored_anew = backend.shop().upsert_user(&more).await.expect("told");
+    assert_eq!(stored_anew.user.lifetime_value, 1251.5);
+    let day = "2026-11-01";
+    let figures = backend.shop().figures(day, day).await.expect("read");
+    assert_eq!((figures.total.counts.orders, figures.days.len()), (0, 0));
+    ask(&backend, "users.upsert", &told).await.expect("as before");
+    let stored = ask(&backend, "users.get", &wanted).await.expect("known");
     let broken = backend.request(topic("users.get"), &b"\xff{"[..], PATIENCE).await;
     assert_eq!(broken.expect_err("no JSON").code(), Some(Code::BAD_FIELD));
     let broker = broker.crash_and_restart();

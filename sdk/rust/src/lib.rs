@@ -53,6 +53,7 @@ mod received;
 mod responder;
 mod routes;
 mod shared;
+pub mod shop;
 mod start;
 mod status;
 mod subscription;

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::asked::{Counts, Day, Figures, Shown, Wanted};
+use sampan_client::shop::{Counts, Day, FIGURES, Figures, Shown, Wanted};
+
 use super::store::Ledger;
 use crate::chat::course::Courses;
 use crate::chat::rules::figures::Figures as OfChat;
 use crate::days::Days;
 use crate::role::Role;
 use crate::service::{Host, Problem};
-
-/// The figures of the shop, by day.
-pub const FIGURES: &str = "shop.figures";
 
 /// Answers for the figures of the shop.
 ///

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::asked::Counts;
 use crate::days::{self, Days};
 use crate::store::{Database, Error, Query, Row, both};
+use sampan_client::shop::Counts;
 
 /// What the tables of all services tell by day.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ mod model;
 mod service;
 mod store;
 
-pub use model::{Upsert, User, Wanted};
+pub use model::{Upsert, User, Wanted, plain};
 pub use service::{GET, UPSERT, serve};
 pub(crate) use store::SCHEMA;
 pub use store::Users;

@@ -1,7 +1,7 @@
 //! What is known of a user, and what may be told.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use sampan_client::shop as told;
+pub use sampan_client::shop::UserWanted as Wanted;
 
 use crate::id::check_id;
 use crate::moment::Moment;
@@ -12,116 +12,60 @@ use crate::service::Problem;
 const TEXT_BYTES_MAX: usize = 255;
 
 /// What a backend tells of a user. It takes the place of all that was told before.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Upsert {
-    /// Id of the user, as in the subject of the user's tokens.
-    pub id: String,
-    /// The role.
-    pub role: Role,
-    /// The name that others see.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Whether the user goes first where others wait.
-    #[serde(default)]
-    pub vip: bool,
-    /// What the user has bought so far, in the shop's currency.
-    #[serde(default)]
-    pub lifetime_value: f64,
-    /// Language and region, such as `th-TH`.
-    #[serde(default)]
-    pub locale: Option<String>,
-    /// Name of a time zone, such as `Asia/Bangkok`.
-    #[serde(default)]
-    pub time_zone: Option<String>,
-    /// E-mail address.
-    #[serde(default)]
-    pub email: Option<String>,
-    /// When the address was shown to be the user's.
-    #[serde(default)]
-    pub email_verified_at: Option<Moment>,
-    /// Telephone number, such as `+66812345678`.
-    #[serde(default)]
-    pub phone: Option<String>,
-    /// When the number was shown to be the user's.
-    #[serde(default)]
-    pub phone_verified_at: Option<Moment>,
-}
-
+pub type Upsert = told::UserTold<Moment>;
 /// A user.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct User {
-    /// What was told last.
-    #[serde(flatten)]
-    pub user: Upsert,
-    /// When the user was first told of.
-    pub created_at: Moment,
-    /// When last.
-    pub updated_at: Moment,
+pub type User = told::User<Moment>;
+
+/// What is taken for true of a user whom nobody has told of.
+#[must_use]
+pub fn plain(id: &str) -> User {
+    let user = Upsert {
+        id: id.to_owned(),
+        role: Role::Customer,
+        name: None,
+        vip: false,
+        lifetime_value: 0.0,
+        locale: None,
+        time_zone: None,
+        email: None,
+        email_verified_at: None,
+        phone: None,
+        phone_verified_at: None,
+    };
+    User { user, created_at: Moment::default(), updated_at: Moment::default() }
 }
 
-/// Which user is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Wanted {
-    /// Id of the user.
-    pub id: String,
-}
-
-impl User {
-    /// What is taken for true of a user whom nobody has told of.
-    #[must_use]
-    pub fn plain(id: &str) -> Self {
-        let user = Upsert {
-            id: id.to_owned(),
-            role: Role::Customer,
-            name: None,
-            vip: false,
-            lifetime_value: 0.0,
-            locale: None,
-            time_zone: None,
-            email: None,
-            email_verified_at: None,
-            phone: None,
-            phone_verified_at: None,
-        };
-        User { user, created_at: Moment::default(), updated_at: Moment::default() }
+/// Refuses what cannot be true.
+///
+/// # Errors
+/// A problem that names the field.
+pub(super) fn check(user: &Upsert) -> Result<(), Problem> {
+    check_id("id", &user.id)?;
+    let texts = [
+        ("name", user.name.as_deref(), is_text as fn(&str) -> bool),
+        ("locale", user.locale.as_deref(), is_locale),
+        ("time_zone", user.time_zone.as_deref(), is_time_zone),
+        ("email", user.email.as_deref(), is_email),
+        ("phone", user.phone.as_deref(), is_phone),
+    ];
+    for (field, text, is_valid) in texts {
+        if text.is_some_and(|text| !is_valid(text)) {
+            return Err(Problem::field(field, "not valid"));
+        }
     }
-}
-
-impl Upsert {
-    /// Refuses what cannot be true.
-    ///
-    /// # Errors
-    /// A problem that names the field.
-    pub fn check(&self) -> Result<(), Problem> {
-        check_id("id", &self.id)?;
-        let texts = [
-            ("name", self.name.as_deref(), is_text as fn(&str) -> bool),
-            ("locale", self.locale.as_deref(), is_locale),
-            ("time_zone", self.time_zone.as_deref(), is_time_zone),
-            ("email", self.email.as_deref(), is_email),
-            ("phone", self.phone.as_deref(), is_phone),
-        ];
-        for (field, text, is_valid) in texts {
-            if text.is_some_and(|text| !is_valid(text)) {
-                return Err(Problem::field(field, "not valid"));
-            }
-        }
-        if !self.lifetime_value.is_finite() || self.lifetime_value < 0.0 {
-            return Err(Problem::field("lifetime_value", "not a sum of money"));
-        }
-        let verified = [
-            ("email_verified_at", self.email.is_some(), self.email_verified_at),
-            ("phone_verified_at", self.phone.is_some(), self.phone_verified_at),
-        ];
-        for (field, has_address, verified_at) in verified {
-            if verified_at.is_some_and(|at| at.as_ms() < 0 || !has_address) {
-                return Err(Problem::field(field, "nothing was verified then"));
-            }
-        }
-        Ok(())
+    if !user.lifetime_value.is_finite() || user.lifetime_value < 0.0 {
+        return Err(Problem::field("lifetime_value", "not a sum of money"));
     }
+    let verified = [
+        ("email_verified_at", user.email.is_some(), user.email_verified_at),
+        ("phone_verified_at", user.phone.is_some(), user.phone_verified_at),
+    ];
+    for (field, has_address, verified_at) in verified {
+        if verified_at.is_some_and(|at| at.as_ms() < 0 || !has_address) {
+            return Err(Problem::field(field, "nothing was verified then"));
+        }
+    }
+    Ok(())
 }
 
 fn is_text(text: &str) -> bool {
@@ -164,9 +108,9 @@ mod tests {
     use super::*;
 
     fn told(change: impl FnOnce(&mut Upsert)) -> Result<(), Problem> {
-        let mut user = User::plain("u1").user;
+        let mut user = plain("u1").user;
         change(&mut user);
-        user.check()
+        check(&user)
     }
 
     #[test]

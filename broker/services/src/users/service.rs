@@ -1,14 +1,11 @@
 //! What others ask about users.
 
-use super::model::{Upsert, Wanted};
+use super::model::{Upsert, Wanted, check};
 use super::store::Users;
 use crate::role::Role;
 use crate::service::{Host, Problem};
 
-/// The topic on which a backend tells of a user.
-pub const UPSERT: &str = "users.upsert";
-/// The topic on which a user is asked for.
-pub const GET: &str = "users.get";
+pub use sampan_client::shop::{USER_GET as GET, USER_UPSERT as UPSERT};
 
 /// Answers for users.
 ///
@@ -16,7 +13,7 @@ pub const GET: &str = "users.get";
 /// Those of the client.
 pub async fn serve(host: &mut Host, users: &Users) -> Result<(), sampan_client::Error> {
     host.answer(users, UPSERT, Role::OPERATORS, |store, _, user: Upsert| async move {
-        user.check()?;
+        check(&user)?;
         Ok(store.upsert(&user).await?)
     })
     .await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{Upsert, User};
+use super::model::{Upsert, User, plain};
 use crate::moment::Moment;
 use crate::store::encoding::json;
 use crate::store::{Database, Error, Query, Row, Schema, Work, both, each};
@@ -74,7 +74,7 @@ impl Users {
     pub(crate) async fn known_or_plain_in(work: &mut Work<'_>, id: &str) -> Result<User, Error> {
         let query = Query::new("SELECT * FROM users WHERE id = $1").bind(id);
         let user = work.one(query).await?.as_ref().map(read).transpose()?;
-        Ok(user.unwrap_or_else(|| User::plain(id)))
+        Ok(user.unwrap_or_else(|| plain(id)))
     }
 
     /// Those of these users that somebody has told of.
@@ -94,7 +94,7 @@ impl Users {
     /// # Errors
     /// Those of the database.
     pub async fn known_or_plain(&self, id: &str) -> Result<User, Error> {
-        Ok(self.find(id).await?.unwrap_or_else(|| User::plain(id)))
+        Ok(self.find(id).await?.unwrap_or_else(|| plain(id)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sampan_services::SCHEMAS;
 use sampan_services::store::{Address, Database, Error, Fault, Query, Work, migrate};
-use sampan_services::users::{Upsert, User, Users};
+use sampan_services::users::{Upsert, Users, plain};
 use sampan_tests::servers::Postgres;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -92,7 +92,7 @@ async fn a_killed_postgres_loses_nothing_that_was_told_and_is_found_again() {
             let mut told = Vec::new();
             for number in 0_u32.. {
                 let id = format!("w{writer}-{number}");
-                match users.upsert(&Upsert { vip: true, ..User::plain(&id).user }).await {
+                match users.upsert(&Upsert { vip: true, ..plain(&id).user }).await {
                     Ok(_) => {
                         told.push(id);
                         stored.fetch_add(1, Ordering::Relaxed);

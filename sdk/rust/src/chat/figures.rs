@@ -85,7 +85,7 @@ impl Figures {
 
 /// A part of a whole; `None` of nothing.
 #[expect(clippy::cast_precision_loss, reason = "counts of a shop are far below 2^53")]
-fn ratio(part: u64, whole: u64) -> Option<f64> {
+pub(crate) fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 

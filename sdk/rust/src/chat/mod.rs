@@ -33,6 +33,7 @@ pub use event::{
     ReceiptEvent, StatusEvent, TransferEvent, TypingEvent,
 };
 pub use extra::Extra;
+pub(crate) use figures::ratio;
 pub use figures::{Figures, FiguresDay, FiguresShown, FiguresTold, FiguresWanted, Times};
 pub use file::{FileBegin, FileBegun, FileLink, FileOf};
 pub use handle::Chat;

@@ -13,6 +13,7 @@ mod handle;
 mod inbox;
 mod job;
 mod kind;
+mod marks;
 mod preference;
 mod sending;
 mod template;
@@ -25,6 +26,7 @@ pub use handle::Notifications;
 pub use inbox::{Inbox, InboxWanted, Item, Mark, Marked, Updated};
 pub use job::JobFollower;
 pub use kind::{Channel, Kind, Priority};
+pub(crate) use marks::Marks;
 pub use preference::{Preferences, QuietHours, Suppress, Suppressions, SuppressionsWanted};
 pub use sending::{
     Accepted, Attempt, DeliveryOf, Failed, FailedWanted, Outcome, Replay, Report, State, Trigger,

@@ -6,19 +6,17 @@ use protocol::Pattern;
 use protocol::control::Start;
 use protocol::topic::token;
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
 
 use super::again::Again;
-use super::{INBOX, Inbox, InboxWanted, Item, MARK, Mark, Marked, Updated};
+use super::marks::Marks;
+use super::{INBOX, Inbox, InboxWanted, Item, Updated};
 use crate::error::invalid;
 use crate::{Client, Delivery, Error, Gap, Received, Subscription};
 
-/// Notifications of one page of an inbox, and ids of one mark.
+/// Notifications of one page of an inbox.
 const PAGE: usize = 100;
 /// Notifications that are remembered as told, the newest.
 const KNOWN_MAX: usize = 1_000;
-/// Notifications that may wait to be marked as delivered; more are not marked, which costs a push.
-const MARKS_MAX: usize = 1_000;
 
 /// What is told of an inbox.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +45,7 @@ pub struct Watcher {
     /// What is to be told before anything else.
     due: VecDeque<News>,
     lost: Option<Again>,
-    /// What was told to the reader, for whoever marks it as delivered.
-    marks: mpsc::Sender<String>,
+    marks: Marks,
 }
 
 impl Watcher {
@@ -59,8 +56,7 @@ impl Watcher {
         let inbox = page(client, user, None).await?;
         let mut known = Known::default();
         known.hold(&inbox);
-        let (marks, marked) = mpsc::channel(MARKS_MAX);
-        tokio::spawn(mark(client.clone(), marked));
+        let marks = Marks::of(client);
         let (client, user) = (client.clone(), user.to_owned());
         Ok(Watcher { client, user, inbox, told, known, due: VecDeque::new(), lost: None, marks })
     }
@@ -76,7 +72,7 @@ impl Watcher {
         loop {
             if let Some(news) = self.due.pop_front() {
                 if let News::New(item) = &news {
-                    let _ = self.marks.try_send(item.notification_id.clone());
+                    self.marks.delivered(&item.notification_id);
                 }
                 return Some(news);
             }
@@ -178,15 +174,6 @@ async fn missed(client: &Client, user: &str, known: &Known) -> Result<(Vec<Item>
 async fn page(client: &Client, user: &str, before: Option<String>) -> Result<Inbox, Error> {
     let user_id = Some(user.to_owned());
     client.question(INBOX, &InboxWanted { user_id, before, archived: None, limit: None }).await
-}
-
-/// Marks as delivered what the reader has got. What cannot be marked gets a push as well.
-async fn mark(client: Client, mut marked: mpsc::Receiver<String>) {
-    let mut ids = Vec::new();
-    while marked.recv_many(&mut ids, PAGE).await > 0 {
-        let mark = Mark { ids: Some(std::mem::take(&mut ids)), mark: Marked::Delivered };
-        let _ = client.question::<Updated>(MARK, &mark).await;
-    }
 }
 
 fn json<T: DeserializeOwned>(message: &Received) -> Option<T> {

@@ -3,7 +3,8 @@
 use serde::de::DeserializeOwned;
 
 use super::{Order, OrderStatusUpdate, TrackingEvent, TrackingStopped};
-use crate::{Delivery, Error, Gap, Received, Subscription};
+use crate::notifications::Marks;
+use crate::{Client, Delivery, Error, Gap, Received, Subscription};
 
 /// What is told of an order.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,18 +20,22 @@ pub enum News {
     Lost(Gap),
 }
 
-/// Somebody who follows an order.
+/// Somebody who follows an order. What its customer has been told by this gets no push.
 #[derive(Debug)]
 pub struct Follower {
     order: Order,
     told: Subscription,
     /// The last version that is known.
     version: u64,
+    /// For the customer whose order it is.
+    marks: Option<Marks>,
 }
 
 impl Follower {
-    pub(super) fn new(order: Order, told: Subscription) -> Self {
-        Follower { version: order.version, order, told }
+    pub(super) fn new(client: &Client, order: Order, told: Subscription) -> Self {
+        let is_own = client.status().user == order.customer_id;
+        let marks = is_own.then(|| Marks::of(client));
+        Follower { version: order.version, order, told, marks }
     }
 
     /// How the order stood when it was first asked for.
@@ -50,6 +55,9 @@ impl Follower {
                 Some(News::Status(update)) if update.version <= self.version => {}
                 Some(News::Status(update)) => {
                     self.version = update.version;
+                    if let Some(marks) = &self.marks {
+                        marks.delivered(&update.event_id);
+                    }
                     return Some(News::Status(update));
                 }
                 Some(news) => return Some(news),

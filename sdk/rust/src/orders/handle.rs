@@ -99,6 +99,7 @@ impl Orders {
     }
 
     /// Follows an order: how it stands, and then all that is told of it, without a hole between.
+    /// What its customer has been told by this gets no push.
     ///
     /// # Errors
     /// See [`Orders`]; as for [`Client::subscribe`].
@@ -107,7 +108,7 @@ impl Orders {
         let topic = Topic::parse(&topic).map_err(invalid)?;
         // Whatever is told while the order is asked for waits in the subscription.
         let told = self.client.subscribe(&topic, Start::Now).await?;
-        Ok(Follower::new(self.order(id).await?, told))
+        Ok(Follower::new(&self.client, self.order(id).await?, told))
     }
 
     async fn of(&self, topic: &str, id: &str) -> Result<Order, Error> {

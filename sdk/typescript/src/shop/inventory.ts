@@ -1,7 +1,7 @@
 /** Stock, and what customers hold of it. */
 
 import type { Sampan } from "../client.js";
-import type { ProductStock, Reservation, Reserved, StockUpdate, Wanted } from "./model.js";
+import type { Adjusted, LocationStock, ProductStock, Reservation, Reserved, StockKey, StockUpdate, Wanted } from "./model.js";
 import { type Look, Service } from "./service.js";
 
 /** Questions and answers by the last token of their topic. */
@@ -12,6 +12,13 @@ export interface StockQuestions {
   extend: [{ reservation_id: string }, Reservation];
   get_reservation: [{ reservation_id: string }, Reservation];
   reservations: [{ customer_id?: string }, { reservations: Reservation[] }];
+  payment_pending: [{ reservation_id: string }, Reservation];
+  payment_failed: [{ reservation_id: string }, Reservation];
+  commit: [{ reservation_id: string; order_id: string }, Reservation];
+  restock: [{ lines: (StockKey & { quantity: number })[]; idempotency_key?: string }, { levels: LocationStock[] }];
+  adjust: [{ lines: Adjusted[]; idempotency_key?: string }, { levels: LocationStock[] }];
+  set_threshold: [Partial<StockKey> & { threshold?: number }, { success: boolean }];
+  set_location: [{ location: string; is_sellable: boolean; rank?: number }, { success: boolean }];
 }
 
 /**

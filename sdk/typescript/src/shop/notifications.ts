@@ -1,12 +1,20 @@
 /** A user's notifications: the inbox, the devices, and what the user wants to hear of. */
 
 import type { Sampan } from "../client.js";
-import type { Device, InboxItem, InboxUpdated, Mark, Preferences } from "./model.js";
+import type {
+  Accepted, BulkItem, BulkProgress, Channel, DeliveryOutcome, DeliveryReport, Device, InboxItem, InboxUpdated, Mark,
+  NotificationType, Preferences, Preview, Suppressed, Template, TemplatePut, Trigger,
+} from "./model.js";
 import { type Look, Service } from "./service.js";
 
 /** Questions and answers by the last token of their topic. */
 export interface NotificationQuestions {
-  inbox: [{ before?: string; archived?: boolean; limit?: number }, { items: InboxItem[]; unread: number }];
+  send: [Trigger, Accepted];
+  get: [{ notification_id: string }, DeliveryReport];
+  cancel: [{ notification_id: string }, DeliveryReport];
+  failed: [{ limit?: number }, { deliveries: DeliveryOutcome[] }];
+  replay: [{ delivery_id: string; ttl?: number }, DeliveryOutcome];
+  inbox: [{ user_id?: string; before?: string; archived?: boolean; limit?: number }, { items: InboxItem[]; unread: number }];
   mark: [{ ids?: string[]; as: Mark }, InboxUpdated];
   device_put: [{ provider: Device["provider"]; app?: string; token: string; p256dh?: string; auth?: string }, Device];
   device_remove: [{ device_id: string } | { token: string }, object];
@@ -14,6 +22,17 @@ export interface NotificationQuestions {
   preferences: [Record<string, never>, Preferences];
   preferences_put: [Preferences, Preferences];
   webpush_key: [Record<string, never>, { key: string }];
+  templates: [Record<string, never>, { templates: Template[] }];
+  template_put: [TemplatePut, Template];
+  preview: [{ type: NotificationType; channel: Channel; locale?: string; data: Record<string, unknown> }, Preview];
+  suppress: [Suppressed, object];
+  unsuppress: [Suppressed, object];
+  suppressions: [{ channel: Suppressed["channel"]; after?: string; limit?: number }, { suppressions: Suppressed[] }];
+  bulk_part: [{ job_id: string; from: number; items: BulkItem[]; is_last?: boolean }, BulkProgress];
+  bulk_get: [{ job_id: string }, BulkProgress];
+  bulk_refused: [{ job_id: string }, { items: { n: number; reason: string }[] }];
+  bulk_cancel: [{ job_id: string }, BulkProgress];
+  bulk_resume: [{ job_id: string }, BulkProgress];
 }
 
 /** What a look at the inbox hears. */
@@ -35,6 +54,11 @@ export interface InboxListener {
 export class Notifications extends Service<NotificationQuestions> {
   constructor(client: Sampan) {
     super(client, "notify");
+  }
+
+  /** Tells a user something; once under one `idempotency_key`. */
+  send(trigger: Trigger): Promise<Accepted> {
+    return this.ask("send", trigger);
   }
 
   /** The inbox, the newest first, and how many are not read. */

@@ -51,12 +51,6 @@ fn once(took: Duration) -> Times {
     Times { count: 1, sum_ms: ms, max_ms: ms }
 }
 
-/// A part of a whole; `None` of nothing.
-#[expect(clippy::cast_precision_loss, reason = "counts of a shop are far below 2^53")]
-pub(crate) fn ratio(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
-
 /// Figures by day and agent. What belongs to no agent is under the empty name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Book(BTreeMap<(String, String), Figures>);

@@ -1,3 +1,5 @@
+//! Each service in its own words.
+
 use std::time::Duration;
 
 use base64::Engine;

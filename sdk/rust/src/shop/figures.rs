@@ -1,13 +1,12 @@
-//! What is asked about the figures of a shop, and answered.
+//! The figures that a shop is run by, of all its services, by day.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::chat::course::FiguresShown;
-use crate::chat::rules::figures::ratio;
+use crate::chat::{FiguresShown, ratio};
 
 /// Which days are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// The first day, such as `2026-11-01`, of UTC.
@@ -17,7 +16,8 @@ pub struct Wanted {
 }
 
 /// What is counted of a day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
     /// Reservations that customers made on the day.
     pub reservations: u64,
@@ -52,7 +52,8 @@ impl Counts {
 }
 
 /// Counts with what follows from them; null where there is nothing to divide by.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Figures {
     /// The counts.
     #[serde(flatten)]
@@ -76,7 +77,8 @@ impl Figures {
 }
 
 /// The figures of a day.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Day {
     /// The day, of UTC.
     pub day: String,
@@ -86,7 +88,8 @@ pub struct Day {
 }
 
 /// The figures of some days.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Shown {
     /// All of them together.
     pub total: Figures,
