@@ -230,7 +230,7 @@ impl Services {
             None => self.chat(host, SqlStore::new(&self.database)).await?,
         }
         let orders = Orders::new(&self.database);
-        orders::serve(host, &orders).await?;
+        orders::serve(host, &orders, &self.counters.carriers).await?;
         if !self.carriers.is_empty() {
             host.beside("the asking of carriers", self.carriers.clone().ask_for_ever(orders));
         }

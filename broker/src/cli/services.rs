@@ -86,14 +86,15 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
 /// Routes for operators, and the services' own.
 fn routes(services: &Services, refusals: &Arc<Refusals>) -> sampan_services::http::Routes {
     let (checked, counted) = (services.clone(), services.clone());
-    let refusals = refusals.clone();
+    let (refusals, scaling) = (refusals.clone(), Watch::default());
+    let watched = scaling.clone();
     let metrics = Metrics::new(&Latencies::default(), move || Reading {
         beside: counted.counters().all().into_iter().chain(refusals.all()).collect(),
         services_up: Some(u64::from(counted.check().is_ok())),
+        scaling: watched.standing(),
         ..Reading::default()
     });
     let ready = move || checked.check().map(|()| "ready".to_owned());
-    let scaling = Watch::default();
     // For as long as the process lives. Nobody connects to it.
     tokio::spawn(scaling.clone().run(|| 0));
     http::router(ready, Arc::new(metrics), scaling).merge(services.routes())

@@ -18,6 +18,7 @@ use sampan_client::{Code, GapReason};
 use sampan_core::latency::{BOUNDS, Latency};
 use sampan_journal::front::Report;
 
+use crate::scaling::{Decision, Standing};
 use crate::shard::Counters;
 
 /// What is read at each scrape.
@@ -41,6 +42,8 @@ pub struct Reading {
     pub revocations: u64,
     /// Whether the services work, if there are any.
     pub services_up: Option<u64>,
+    /// Whether there should be more processes, or fewer.
+    pub scaling: Standing,
     /// What the bridge and the services count: name, help, count.
     pub beside: Vec<(&'static str, &'static str, u64)>,
 }
@@ -132,6 +135,7 @@ impl Collector for Source {
         for (name, help, count) in &reading.beside {
             page.total(name, help, *count)?;
         }
+        page.scaling(&reading.scaling)?;
         page.value("revocations", "Revocations in force", reading.revocations)?;
         page.total(
             "auth_key_failures",
@@ -163,6 +167,23 @@ impl Page<'_, '_> {
         self.gauge("rooms", "Topics with live state", |s| s.core.rooms)?;
         self.gauge("audiences", "Topics with subscribers, per shard", |s| s.core.audiences)?;
         self.gauge("latest_bytes", "Bytes kept for latest topics", |s| s.core.latest_bytes)
+    }
+
+    /// What `/scaling` tells.
+    fn scaling(&mut self, standing: &Standing) -> fmt::Result {
+        let Standing { decision, number, load, .. } = standing;
+        let cpu = ConstGauge::new(load.cpu_percent);
+        self.metric("scaling_cpu_percent", "Percent of its processors in use", &cpu)?;
+        let memory = ConstGauge::new(load.memory_percent);
+        self.metric("scaling_memory_percent", "Percent of its memory in use", &memory)?;
+        self.value("scaling_connections", "Connections of clients", load.connections)?;
+        self.total("scaling_decisions", "Decisions for more processes or fewer", *number)?;
+        let wanted = ConstGauge::new(match decision {
+            Decision::Out => 1_i64,
+            Decision::In => -1,
+            Decision::Hold => 0,
+        });
+        self.metric("scaling_wanted", "Processes more, by the last decision", &wanted)
     }
 
     fn messages(&mut self) -> fmt::Result {

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::scaling::Watch;
+use crate::scaling::{Load, Standing, Watch};
 
 async fn started(limits: Limits) -> (SocketAddr, Arc<Health>, oneshot::Sender<()>) {
     let health = Arc::new(Health::starting());
@@ -22,7 +22,9 @@ async fn started(limits: Limits) -> (SocketAddr, Arc<Health>, oneshot::Sender<()
         let shard = Arc::new(shard);
         let journal = Report { messages: 3, queue_bytes: 5, ..Report::default() };
         let journals = vec![journal; 2];
-        Reading { shards: vec![shard.clone(), shard], journals, ..Reading::default() }
+        let load = Load { cpu_percent: 12.5, memory_percent: 1.0, connections: 1_200 };
+        let scaling = Standing::default().look(load, Duration::ZERO);
+        Reading { shards: vec![shard.clone(), shard], journals, scaling, ..Reading::default() }
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let address = listener.local_addr().expect("bound");
@@ -87,6 +89,10 @@ async fn metrics_are_sums_over_shards_with_few_series() {
         "sampan_journal_queue_bytes 10",
         "sampan_journal_commit_seconds_count 0",
         "sampan_probe_ack_seconds_count 0",
+        "sampan_scaling_cpu_percent 12.5",
+        "sampan_scaling_connections 1200",
+        "sampan_scaling_decisions_total 1",
+        "sampan_scaling_wanted 1",
         "# EOF",
     ] {
         assert!(text.lines().any(|had| had == line), "{line} is not in\n{text}");

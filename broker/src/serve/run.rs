@@ -115,7 +115,9 @@ async fn serve(config: Config) -> Result<(), Error> {
     let served = offered.as_ref().filter(|_| bridge.is_some()).map(|services| services.routes());
     let refusals = Arc::new(http::Refusals::default());
     let (clients, counters) = bridge.map(|web| (web.router, web.counters)).unzip();
+    let scaling = Watch::default();
     let metrics = {
+        let watched = scaling.clone();
         let (broker, tokens, services) = (broker.clone(), tokens.clone(), offered.clone());
         let refusals = refusals.clone();
         Metrics::new(&latencies, move || {
@@ -123,12 +125,12 @@ async fn serve(config: Config) -> Result<(), Error> {
             let own = services.iter().flat_map(|services| services.counters().all());
             let up = services.as_ref().map(|services| u64::from(services.check().is_ok()));
             let beside = bridge.chain(own).chain(refusals.all()).collect();
-            Reading { beside, services_up: up, ..reading(&broker, &tokens, &monitors) }
+            let scaling = watched.standing();
+            Reading { beside, services_up: up, scaling, ..reading(&broker, &tokens, &monitors) }
         })
     };
     let (stop_http, http_stopped) = oneshot::channel::<()>();
     let asked = health.clone();
-    let scaling = Watch::default();
     let routes =
         http::router(move || asked.ready(Instant::now()), Arc::new(metrics), scaling.clone());
     let scaling = {

@@ -4,8 +4,8 @@ use sampan_bridge_ws::{Forward, Parameter};
 use sampan_client::inventory::{
     ADJUST, Adjust, COMMIT, Commit, EXTEND, GET, GET_RESERVATION, Levels, Location, PAYMENT_FAILED,
     PAYMENT_PENDING, ProductStock, RELEASE, RESERVATIONS, RESERVE, RESTOCK, Reservation,
-    Reservations, Reserve, Reserved, Restock, SET_LOCATION, SET_THRESHOLD, Set, Threshold,
-    WantedReservation,
+    Reservations, Reserve, Reserved, Restock, SET_LOCATION, SET_THRESHOLD, Set, TELL, Tell,
+    Threshold, WantedReservation,
 };
 
 const PRODUCT: Parameter = Parameter::path("product_id", "Id of the product");
@@ -61,6 +61,11 @@ pub(super) fn forwards() -> Vec<Forward> {
             "Says what a location is for",
         )
         .with(&[PLACE]),
+        Forward::post::<Tell, Set>(
+            "/v1/inventory/tell",
+            TELL,
+            "Has viewers told anew what is available",
+        ),
     ]
 }
 

@@ -70,6 +70,7 @@ async fn who_follows_an_order_hears_every_status_after_the_one_it_began_with() {
     assert!(shop.status(&at("o/1", Status::Confirmed, 1)).await.expect("told").changed);
     let customer = broker.client("cat", Role::Customer).await.orders();
     let mut follower = customer.follow("o/1").await.expect("followed");
+    broker.metric_reaches("sampan_orders_statuses_total", 1.0).await;
     let begun = follower.order().clone();
     assert_eq!(begun.status, Status::Confirmed);
     assert_eq!(begun.status_at, "2026-11-23T02:01:00.000Z");

@@ -111,8 +111,10 @@ async fn a_reservation_goes_from_the_cart_to_the_order_and_is_told_in_order() {
     }
     let names = ["held", "extended", "payment_pending", "committed"];
     assert_eq!(told, names.map(|name| format!("reservation:{name}")));
-    broker.metric_reaches("sampan_inventory_reserved_total", 2.0).await;
-    broker.metric_reaches("sampan_inventory_committed_total", 1.0).await;
+    // What was asked twice has happened once.
+    for name in ["sampan_inventory_reserved_total", "sampan_inventory_committed_total"] {
+        assert!((broker.metric(name) - 1.0).abs() < 0.5, "{name}: {}", broker.metric(name));
+    }
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use sampan_client::inventory::{
     Adjust, AdjustLine, Commit, Levels, Line, Location, LocationStock, OfCustomer, ProductStock,
-    Reservations, Reserve, Reserved, Restock, RestockLine, Set, Short, Threshold, WantedProduct,
-    WantedReservation,
+    Reservations, Reserve, Reserved, Restock, RestockLine, Set, Short, Tell, Threshold,
+    WantedProduct, WantedReservation,
 };
 
 use super::counters::Counters;
-use super::model::{HoldStatus, Key, Level, ONLINE, Reason, Reservation};
+use super::model::{Key, Level, ONLINE, Reason, Reservation};
 use super::rules::allocation;
 use super::rules::edge;
 use super::rules::hold::{self, Event};
@@ -41,8 +41,9 @@ impl Desk {
         match self.stock.reserve(&wanted).await? {
             Outcome::Held(reservation) => {
                 Counters::add(&self.counters.reserved, 1);
-                Ok(Reserved { success: true, reservation: Some(reservation), short: None })
+                Ok(held(reservation))
             }
+            Outcome::Known(reservation) => Ok(held(reservation)),
             Outcome::Short { key, available } => {
                 Counters::add(&self.counters.short, 1);
                 let short = Some(Short { key, available: available.max(0) });
@@ -63,8 +64,8 @@ impl Desk {
 
     pub(super) async fn commit(self, _: Asker, ask: Commit) -> Result<Reservation, Problem> {
         check_id("order_id", &ask.order_id)?;
-        let sold = self.stock.commit(&ask.reservation_id, &ask.order_id).await?;
-        Counters::add(&self.counters.committed, u64::from(sold.status == HoldStatus::Committed));
+        let (sold, is_new) = self.stock.commit(&ask.reservation_id, &ask.order_id).await?;
+        Counters::add(&self.counters.committed, u64::from(is_new));
         Ok(sold)
     }
 
@@ -161,9 +162,22 @@ impl Desk {
         Ok(Set { success: true })
     }
 
-    /// Ends what is over, and tells what a change of a location has left to tell.
+    pub(super) async fn tell(self, _: Asker, Tell { product_id }: Tell) -> Result<Set, Problem> {
+        if let Some(product_id) = &product_id {
+            check_id("product_id", product_id)?;
+        }
+        self.stock.tell(product_id.as_deref()).await?;
+        Ok(Set { success: true })
+    }
+
+    /// Ends what is over.
     pub(super) async fn sweep(self) -> Result<(), store::Error> {
         Counters::add(&self.counters.expired, self.stock.sweep().await?);
+        Ok(())
+    }
+
+    /// Tells what a change of a location has left to tell.
+    pub(super) async fn refresh(self) -> Result<(), store::Error> {
         self.stock.refresh().await
     }
 
@@ -198,6 +212,10 @@ impl Desk {
         let none = || Problem::not_found("there is no such reservation, or not for the asker");
         found.filter(is_own).ok_or_else(none)
     }
+}
+
+fn held(reservation: Reservation) -> Reserved {
+    Reserved { success: true, reservation: Some(reservation), short: None }
 }
 
 /// The customer that is meant: the asker, or whoever another than a customer names.

@@ -14,6 +14,8 @@ use crate::service::Host;
 
 /// Time between two looks for what is over.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Time between two looks for what viewers are to be told beside changes of stock.
+const REFRESH: Duration = Duration::from_secs(1);
 /// Time between two comparisons of what is counted as held with the holds.
 const UPKEEP: Duration = Duration::from_secs(600);
 
@@ -54,7 +56,9 @@ pub async fn serve(
     host.answer(&desk, topics::ADJUST, shop, Desk::adjust).await?;
     host.answer(&desk, topics::SET_THRESHOLD, shop, Desk::set_threshold).await?;
     host.answer(&desk, topics::SET_LOCATION, shop, Desk::set_location).await?;
+    host.answer(&desk, topics::TELL, shop, Desk::tell).await?;
     host.sweep(&desk, "inventory", SWEEP, Desk::sweep);
+    host.sweep(&desk, "inventory's views", REFRESH, Desk::refresh);
     host.sweep(&desk, "inventory's upkeep", UPKEEP, Desk::keep_up);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What others ask about orders, and who may see one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sampan_client::orders::{GET, HISTORY, LIST, STATUS, SUMMARY, TRACK, UNTRACK, UPSERT};
@@ -9,6 +10,7 @@ use super::asked::{
     Checked, Heard, History, HistoryWanted, List, ListWanted, PAGE_MAX, StatusTold, Summary,
     Upsert, Wanted,
 };
+use super::carriers::Counters;
 use super::model::Order;
 use super::store::{Orders, Whose};
 use crate::role::Role;
@@ -25,8 +27,12 @@ const TTL: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Those of the client.
-pub async fn serve(host: &mut Host, orders: &Orders) -> Result<(), Error> {
-    tell(host, orders).await?;
+pub async fn serve(
+    host: &mut Host,
+    orders: &Orders,
+    counters: &Arc<Counters>,
+) -> Result<(), Error> {
+    tell(host, orders, counters).await?;
     read(host, orders).await?;
     host.sweep(orders, "orders.expired", SWEEP, |store| async move {
         while store.expire(EXPIRED_MAX).await? > 0 {}
@@ -39,15 +45,19 @@ pub async fn serve(host: &mut Host, orders: &Orders) -> Result<(), Error> {
 }
 
 /// What the shop tells.
-async fn tell(host: &mut Host, orders: &Orders) -> Result<(), Error> {
+async fn tell(host: &mut Host, orders: &Orders, counters: &Arc<Counters>) -> Result<(), Error> {
     host.answer(orders, UPSERT, Role::OPERATORS, |store, _, told: Upsert| async move {
         Ok(store.upsert(&told.checked()?).await?)
     })
     .await?;
-    host.answer(orders, STATUS, Role::OPERATORS, |store, _, told: StatusTold| async move {
+    let counted = (orders.clone(), counters.clone());
+    host.answer(&counted, STATUS, Role::OPERATORS, |(store, counters), _, told| async move {
+        let told: StatusTold = told;
         let id = told.id.clone();
         let heard: Option<Heard> = store.hear(&id, vec![told.checked()?]).await?;
-        heard.ok_or_else(unknown)
+        let heard = heard.ok_or_else(unknown)?;
+        counters.heard(heard.changed);
+        Ok(heard)
     })
     .await?;
     host.answer(orders, TRACK, Role::OPERATORS, |store, _, Wanted { id }| async move {

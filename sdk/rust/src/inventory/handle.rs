@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use super::{
     ADJUST, Adjust, COMMIT, Commit, EXTEND, GET, GET_RESERVATION, Levels, Location, OfCustomer,
     PAYMENT_FAILED, PAYMENT_PENDING, ProductStock, RELEASE, RESERVATIONS, RESERVE, RESTOCK,
-    Reservation, Reservations, Reserve, Reserved, Restock, SET_LOCATION, SET_THRESHOLD, Set,
-    Threshold, ViewerUpdate, WantedProduct, WantedReservation,
+    Reservation, Reservations, Reserve, Reserved, Restock, SET_LOCATION, SET_THRESHOLD, Set, TELL,
+    Tell, Threshold, ViewerUpdate, WantedProduct, WantedReservation,
 };
 use crate::error::invalid;
 use crate::{Client, Delivery, Error, Subscription};
@@ -142,6 +142,16 @@ impl Inventory {
     /// See [`Inventory`].
     pub async fn set_location(&self, location: &Location) -> Result<(), Error> {
         self.ask::<Set>(SET_LOCATION, location).await.map(|_| ())
+    }
+
+    /// Has viewers told anew what is available, of one product or of all, within seconds: after the
+    /// broker has lost what it kept, nobody else tells them.
+    ///
+    /// # Errors
+    /// See [`Inventory`].
+    pub async fn tell(&self, product_id: Option<&str>) -> Result<(), Error> {
+        let wanted = Tell { product_id: product_id.map(str::to_owned) };
+        self.ask::<Set>(TELL, &wanted).await.map(|_| ())
     }
 
     /// Looks at a product: what is available of its variants at once, and then every change.

@@ -10,7 +10,7 @@ mod reservation;
 pub use handle::{Inventory, Viewer};
 pub use product::{
     Adjust, AdjustLine, Item, Key, Levels, Location, LocationStock, ProductStock, Restock,
-    RestockLine, Set, Threshold, ViewerUpdate, WantedProduct,
+    RestockLine, Set, Tell, Threshold, ViewerUpdate, WantedProduct,
 };
 pub use reservation::{
     Commit, HoldStatus, Line, OfCustomer, Reservation, Reservations, Reserve, Reserved,
@@ -46,3 +46,5 @@ pub const ADJUST: &str = "inventory.adjust";
 pub const SET_THRESHOLD: &str = "inventory.set_threshold";
 /// What a location is for: [`Location`], answered by [`Set`].
 pub const SET_LOCATION: &str = "inventory.set_location";
+/// Has viewers told anew what is available: [`Tell`], answered by [`Set`].
+pub const TELL: &str = "inventory.tell";

@@ -18,6 +18,7 @@ export interface StockQuestions {
   restock: [{ lines: (StockKey & { quantity: number })[]; idempotency_key?: string }, { levels: LocationStock[] }];
   adjust: [{ lines: Adjusted[]; idempotency_key?: string }, { levels: LocationStock[] }];
   set_threshold: [Partial<StockKey> & { threshold?: number }, { success: boolean }];
+  tell: [{ product_id?: string }, { success: boolean }];
   set_location: [{ location: string; is_sellable: boolean; rank?: number }, { success: boolean }];
 }
 

@@ -151,9 +151,6 @@ impl<'d> Books<'d> {
             );
             let query = query.bind(&item.product_id).bind(&item.variant_id);
             self.work.execute(query.bind(available)).await?;
-            if available == told.available {
-                continue;
-            }
             let view = edge::view(&item, available, told.version);
             self.tell(events::viewed(&item, &view, self.now)?);
             let edge = edge::edge(told.available, available).filter(|_| told.available != UNTOLD);

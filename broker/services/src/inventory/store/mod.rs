@@ -10,6 +10,7 @@ mod books;
 mod error;
 mod events;
 mod holds;
+mod old;
 mod requests;
 mod reserve;
 mod schema;
@@ -67,17 +68,20 @@ impl Stock {
     /// # Errors
     /// `NotFound`, and those of the rules: nothing has changed then. Those of the database.
     pub async fn step(&self, id: &str, event: &Event) -> Result<Reservation, Error> {
-        steps::step(self, id, event).await
+        steps::step(self, id, event).await.map(|(reservation, _)| reservation)
     }
 
     /// Sells what is held, for an order; also when its time is over, if all of it can be had again.
+    /// Whether it was not sold to that order before.
     ///
     /// # Errors
     /// `Closed` if it was given up, sold to another order, or is lost: then the money is to be paid
     /// back. `NotFound`; those of the database.
-    pub async fn commit(&self, id: &str, order: &str) -> Result<Reservation, Error> {
-        match self.step(id, &Event::Commit(order.to_owned())).await {
-            Err(Error::Refused(Refusal::Closed(_))) => steps::commit_late(self, id, order).await,
+    pub async fn commit(&self, id: &str, order: &str) -> Result<(Reservation, bool), Error> {
+        match steps::step(self, id, &Event::Commit(order.to_owned())).await {
+            Err(Error::Refused(Refusal::Closed(_))) => {
+                Ok((steps::commit_late(self, id, order).await?, true))
+            }
             done => done,
         }
     }
@@ -110,7 +114,8 @@ impl Stock {
         work.commit().await
     }
 
-    /// Says whether customers can buy from a location, and its place in the order.
+    /// Says whether customers can buy from a location, and its place in the order. Viewers are told
+    /// by [`Stock::refresh`].
     ///
     /// # Errors
     /// Those of the database.
@@ -133,8 +138,23 @@ impl Stock {
              AND l.variant_id = stock_items.variant_id AND l.location = $1)",
         );
         work.execute(query.bind(location)).await?;
-        work.commit().await?;
-        self.refresh().await
+        work.commit().await
+    }
+
+    /// Lets viewers be told anew what is available, of one product or of all: of a broker that has
+    /// lost what it knew, nobody else tells them.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such product; those of the database.
+    pub async fn tell(&self, product_id: Option<&str>) -> Result<(), Error> {
+        let mut work = self.database.begin().await?;
+        let query =
+            Query::new("UPDATE stock_items SET is_stale = 1 WHERE $1 = '' OR product_id = $1");
+        let marked = work.execute(query.bind(product_id.unwrap_or_default())).await?;
+        if marked == 0 && product_id.is_some() {
+            return Err(Refusal::NotFound("there is no such product").into());
+        }
+        Ok(work.commit().await?)
     }
 
     /// What there is of a product, by variant.
@@ -196,7 +216,8 @@ impl Stock {
         upkeep::expire_of(self, items).await
     }
 
-    /// Tells viewers what is available of items that a change of a location has touched.
+    /// Tells viewers what is available of items that a change of a location has touched, or of which
+    /// they are to be told anew.
     ///
     /// # Errors
     /// Those of the database.
@@ -213,11 +234,12 @@ impl Stock {
         upkeep::reconcile(self).await
     }
 
-    /// Forgets requests that are too old to come again; how many.
+    /// Forgets requests that are too old to come again, and reservations and movements that came to
+    /// nothing a month ago; how many rows.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn prune(&self) -> Result<u64, store::Error> {
-        upkeep::prune(self).await
+        old::prune(self).await
     }
 }

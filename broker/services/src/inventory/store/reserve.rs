@@ -35,6 +35,8 @@ pub struct Wanted {
 pub enum Outcome {
     /// It is held.
     Held(Reservation),
+    /// It was held before, under the same key, and stands so.
+    Known(Reservation),
     /// There is not enough of this. Nothing is held that was not before.
     Short {
         /// Of what, and where.
@@ -65,7 +67,7 @@ async fn attempt(stock: &Stock, wanted: &Wanted, items: &BTreeSet<Item>) -> Resu
         if let Some(id) = requests::once(&mut work, (&scope, key), wanted, &id).await? {
             let first = reservation(&holds::within(&mut work, &id).await?);
             let gone = || store::Error::Damaged(format!("{id}: a reservation without holds"));
-            return Ok(Outcome::Held(first.ok_or_else(gone)?));
+            return Ok(Outcome::Known(first.ok_or_else(gone)?));
         }
     }
     let mut books = Books::open(work, items).await?;

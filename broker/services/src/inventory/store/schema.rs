@@ -70,5 +70,14 @@ pub(crate) const SCHEMA: Schema = Schema {
             both("CREATE INDEX stock_requests_at ON stock_requests (at)"),
         ],
         &[both("CREATE INDEX reservations_made ON reservations (created_at)")],
+        &[
+            // Reservations that were made on a day, of those that are forgotten.
+            both("CREATE TABLE reservation_days (day BIGINT PRIMARY KEY, made BIGINT NOT NULL)"),
+            both(
+                "CREATE INDEX reservations_unsold ON reservations (created_at) \
+             WHERE status IN ('released', 'expired')",
+            ),
+            both("CREATE INDEX stock_movements_held ON stock_movements (at) WHERE on_hand = 0"),
+        ],
     ],
 };

@@ -13,16 +13,20 @@ use crate::refusal::Refusal;
 const UNKNOWN: Refusal = Refusal::NotFound("there is no such reservation, or not for the asker");
 const ENDED: Refusal = Refusal::Closed("the reservation has ended");
 
-/// Does to a reservation what happens to it. Ended lines are no matter for what ends a reservation,
+/// Does to a reservation what happens to it; whether that changes it. Ended lines are no matter for what ends a reservation,
 /// and stand in the way of all else.
-pub(super) async fn step(stock: &Stock, id: &str, event: &Event) -> Result<Reservation, Error> {
+pub(super) async fn step(
+    stock: &Stock,
+    id: &str,
+    event: &Event,
+) -> Result<(Reservation, bool), Error> {
     let (mut books, found) = locked(stock, id).await?;
     let ends = matches!(event, Event::Release | Event::Expire);
     let is_over = |hold: &Hold| ends && !hold.status.is_live();
     if found.iter().all(is_over) {
         let is_repeated = *event == Event::Release
             && found.iter().all(|hold| hold.status == HoldStatus::Released);
-        return if is_repeated { whole(&found) } else { Err(ENDED.into()) };
+        return if is_repeated { Ok((whole(&found)?, false)) } else { Err(ENDED.into()) };
     }
     let (mut stand, mut changed) = (Vec::new(), Vec::new());
     for before in found {
@@ -37,12 +41,13 @@ pub(super) async fn step(stock: &Stock, id: &str, event: &Event) -> Result<Reser
         }
         stand.push(step.0);
     }
-    if !changed.is_empty() {
+    let is_changed = !changed.is_empty();
+    if is_changed {
         let now = books.now;
         told(&mut books, fate(event), &changed, now)?;
         books.commit().await?;
     }
-    whole(&stand)
+    Ok((whole(&stand)?, is_changed))
 }
 
 /// Sells what a reservation held whose payment came when its time was over, if all of it can be had

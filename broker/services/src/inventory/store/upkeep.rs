@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::books::{Books, level};
-use super::{Error, Stock, holds, requests};
+use super::{Error, Stock, holds};
 use crate::inventory::model::{Item, Key, Level, Reason};
 use crate::inventory::rules::hold::Event;
 use crate::moment::Moment;
@@ -127,15 +127,6 @@ async fn recount(stock: &Stock, key: &Key) -> Result<bool, store::Error> {
     books.note(key, &before, &row, Reason::Adjusted, "reconciled").await?;
     books.commit().await?;
     Ok(true)
-}
-
-/// Forgets requests that are too old to come again.
-pub(super) async fn prune(stock: &Stock) -> Result<u64, store::Error> {
-    let mut work = stock.database.begin().await?;
-    let now = work.now().await?;
-    let pruned = requests::prune(&mut work, now).await?;
-    work.commit().await?;
-    Ok(pruned)
 }
 
 fn key(row: &Row) -> Result<Key, store::Error> {

@@ -35,8 +35,11 @@ impl Carriers {
                 asked.spawn(async move {
                     let answer = carriers.ask(&job).await;
                     let seed = RandomState::new().build_hasher().finish();
-                    if let Err(error) = orders.answered(&job, answer, seed).await {
-                        warn!(%error, order = job.order_id, "what a carrier said is not stored");
+                    match orders.answered(&job, answer, seed).await {
+                        Ok(is_changed) => carriers.counters.heard(is_changed),
+                        Err(error) => {
+                            warn!(%error, order = job.order_id, "what a carrier said is not stored");
+                        }
                     }
                 });
             }

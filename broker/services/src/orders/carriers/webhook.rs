@@ -56,7 +56,9 @@ impl Carriers {
         for parcel in told {
             let (carrier, number) = (parcel.carrier.clone(), parcel.number.clone());
             let points = parcel.points_of(&carrier, &number);
-            heard += usize::from(orders.hear_of(&carrier, &number, points).await?.is_some());
+            let Some(of) = orders.hear_of(&carrier, &number, points).await? else { continue };
+            heard += 1;
+            self.counters.heard(of.changed);
         }
         Ok(heard)
     }

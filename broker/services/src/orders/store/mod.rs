@@ -124,7 +124,7 @@ impl Orders {
 
     /// Takes what the carrier has answered to a poll, and sets the time of the next; `seed` spreads
     /// it. What it says of a job that has ended meanwhile is taken all the same, but of a number that
-    /// the order has no longer.
+    /// the order has no longer. Whether the order has a new status.
     ///
     /// # Errors
     /// Those of the database.
@@ -133,9 +133,9 @@ impl Orders {
         asked: &Job,
         answer: Result<Vec<Checkpoint>, Option<std::time::Duration>>,
         seed: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut work = self.0.begin().await?;
-        let Some(order) = lock(&mut work, &asked.order_id).await? else { return Ok(()) };
+        let Some(order) = lock(&mut work, &asked.order_id).await? else { return Ok(false) };
         let now = work.now().await?;
         let (points, failure) = match answer {
             Ok(_) if parcel(&order, &asked.carrier, &asked.tracking_number).is_none() => {
@@ -149,7 +149,8 @@ impl Orders {
         let Job { order_id, carrier, tracking_number, .. } = asked;
         let next = |job: &Job| answered(job, said, now, seed);
         jobs::change(&mut work, order_id, carrier, tracking_number, next).await?;
-        work.commit().await
+        work.commit().await?;
+        Ok(heard.changed)
     }
 
     /// Begins to ask the carrier about an order, or again; whether its carrier is asked from then

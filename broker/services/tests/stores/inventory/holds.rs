@@ -1,6 +1,7 @@
 //! Holds: how they are made, kept, paid and ended, one request after the other.
 
 use sampan_services::Refusal;
+use sampan_services::figures::{Days, Ledger};
 use sampan_services::inventory::model::{HoldStatus, Reason};
 use sampan_services::inventory::rules::allocation::Order;
 use sampan_services::inventory::rules::hold::Event;
@@ -65,8 +66,12 @@ async fn the_same_request_again_is_the_first_and_another_under_its_key_is_refuse
             idempotency_key: Some("k".to_owned()),
             ..wanted(customer, &[line("a", quantity)])
         };
-        let first = shop.stock.reserve(&once("u", 4)).await.expect(name);
-        assert_eq!(shop.stock.reserve(&once("u", 4)).await, Ok(first), "{name}");
+        let first = match shop.stock.reserve(&once("u", 4)).await {
+            Ok(Outcome::Held(first)) => first,
+            other => panic!("{name}: {other:?}"),
+        };
+        let again = shop.stock.reserve(&once("u", 4)).await;
+        assert_eq!(again, Ok(Outcome::Known(first)), "{name}");
         assert_eq!(shop.level("a").await, (9, 4), "{name}");
         let other = shop.stock.reserve(&once("u", 5)).await;
         assert!(matches!(other, Err(Error::Refused(Refusal::Differs(_)))), "{name}: {other:?}");
@@ -135,9 +140,10 @@ async fn a_sale_happens_once_and_a_second_order_does_not_get_it() {
         let name = shop.site.name;
         shop.restock("a", 5).await;
         let id = shop.held("u", &[line("a", 2)]).await.reservation_id;
-        let sold = shop.stock.commit(&id, "o1").await.expect(name);
+        let (sold, is_new) = shop.stock.commit(&id, "o1").await.expect(name);
         assert_eq!((sold.status, sold.order_id.as_deref()), (HoldStatus::Committed, Some("o1")));
-        assert_eq!(shop.stock.commit(&id, "o1").await, Ok(sold), "{name}");
+        assert!(is_new, "{name}");
+        assert_eq!(shop.stock.commit(&id, "o1").await, Ok((sold, false)), "{name}");
         for event in [commit("o2"), Event::Release, Event::Extend, Event::PaymentStarted] {
             let refused = shop.stock.step(&id, &event).await;
             assert!(matches!(refused, Err(Error::Refused(Refusal::Closed(_)))), "{name} {event:?}");
@@ -160,7 +166,7 @@ async fn a_payment_that_comes_late_buys_what_can_be_had_again_or_fails_once_for_
         let [unswept, swept, lost] = ["u", "v", "w"].map(str::to_owned);
         let unswept = shop.held(&unswept, &[line("a", 1)]).await.reservation_id;
         shop.pass(HOLD).await;
-        let late = shop.stock.commit(&unswept, "o1").await.expect(name);
+        let (late, _) = shop.stock.commit(&unswept, "o1").await.expect(name);
         assert_eq!((late.status, shop.level("a").await), (HoldStatus::Committed, (3, 0)), "{name}");
         let swept = shop.held(&swept, &[line("a", 1)]).await.reservation_id;
         shop.pass(HOLD).await;
@@ -301,5 +307,39 @@ async fn a_count_that_is_wrong_is_found_and_set_right() {
         assert_eq!(shop.stock.reconcile().await, Ok(1), "{name}");
         assert_eq!(shop.level("a").await, (9, 2), "{name}");
         assert_eq!(shop.stock.reconcile().await, Ok(0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_came_to_nothing_is_forgotten_after_a_month_and_sales_are_not() {
+    for shop in Shop::each().await {
+        let name = shop.site.name;
+        shop.restock("a", 9).await;
+        let lost = shop.held("u", &[line("a", 1)]).await.reservation_id;
+        shop.stock.step(&lost, &Event::Release).await.expect(name);
+        let sold = shop.held("v", &[line("a", 2)]).await.reservation_id;
+        shop.stock.commit(&sold, "o").await.expect(name);
+        let held = shop.held("w", &[line("a", 1)]).await.reservation_id;
+        assert_eq!(shop.stock.prune().await, Ok(0), "{name}");
+        let mut work = shop.database.begin().await.expect("begun");
+        for text in [
+            "UPDATE reservations SET created_at = 86400000 + 5",
+            "UPDATE stock_movements SET at = 86400000 + 5",
+        ] {
+            work.execute(Query::new(text)).await.expect(name);
+        }
+        work.commit().await.expect(name);
+        // A line, and of the movements those of its hold and release, and of the two other holds.
+        assert_eq!(shop.stock.prune().await, Ok(5), "{name}");
+        assert_eq!(shop.stock.prune().await, Ok(0), "{name}");
+        assert_eq!(shop.stock.reservation(&lost).await, Ok(None), "{name}");
+        for id in [&sold, &held] {
+            assert!(matches!(shop.stock.reservation(id).await, Ok(Some(_))), "{name}");
+        }
+        assert_eq!(shop.level("a").await, (7, 1), "{name}");
+        let day = Days::parse("1970-01-02", "1970-01-02").expect("a day");
+        let counts = Ledger::new(&shop.database).counts(&day).await.expect(name);
+        let counts = counts.values().next().expect(name);
+        assert_eq!((counts.reservations, counts.sold), (3, 1), "{name}: as before");
     }
 }

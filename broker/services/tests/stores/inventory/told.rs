@@ -1,8 +1,9 @@
 //! What is told of stock: to those who look, to the shop, and of reservations.
 
+use sampan_services::Refusal;
 use sampan_services::inventory::model::Reason;
 use sampan_services::inventory::rules::hold::Event;
-use sampan_services::inventory::store::Change;
+use sampan_services::inventory::store::{Change, Error};
 use serde_json::Value;
 
 use super::{HOLD, Shop, bangkok, item, line, moment};
@@ -153,9 +154,37 @@ async fn a_location_that_is_sold_from_no_longer_is_told_to_the_viewers_of_all_it
             let changes = [change("one", 2), change("two", 3)];
             shop.stock.adjust(&changes, Reason::Restocked, None).await.expect(name);
         }
-        shop.stock.set_location("two", false, 1).await.expect(name);
-        shop.stock.set_location("one", false, 0).await.expect(name);
+        for (location, rank) in [("two", 1), ("one", 0)] {
+            shop.stock.set_location(location, false, rank).await.expect(name);
+            shop.stock.refresh().await.expect(name);
+        }
         assert_eq!(quantities(&shop.named("inventory_update").await), [5, 5, 2, 2, 0, 0], "{name}");
         assert_eq!(shop.named("out_of_stock").await.len(), 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn viewers_are_told_anew_what_has_not_changed_if_the_shop_wants_it() {
+    for shop in Shop::each().await {
+        let name = shop.site.name;
+        for product in ["a", "b"] {
+            shop.restock(product, 2).await;
+        }
+        let told = async || shop.named("inventory_update").await;
+        let before = told().await;
+        shop.stock.refresh().await.expect(name);
+        assert_eq!(told().await.len(), 2, "{name}: nothing is to be told");
+        let unknown = shop.stock.tell(Some("c")).await;
+        assert!(matches!(unknown, Err(Error::Refused(Refusal::NotFound(_)))), "{name}");
+        shop.stock.tell(Some("b")).await.expect(name);
+        shop.stock.refresh().await.expect(name);
+        let again = told().await;
+        let [_, of_b, new] = &again[..] else { panic!("{name}: {again:?}") };
+        assert_eq!(new["available_quantity"], 2, "{name}");
+        assert!(new["version"].as_u64() > of_b["version"].as_u64(), "{name}: it counts");
+        shop.stock.tell(None).await.expect(name);
+        shop.stock.refresh().await.expect(name);
+        assert_eq!(told().await.len(), before.len() + 3, "{name}");
+        assert!(shop.named("back_in_stock").await.is_empty(), "{name}");
     }
 }
