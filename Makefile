@@ -73,8 +73,8 @@ real-stock: setup ## a shop of every Debian package: a thousand viewers, fifty c
 	REAL_INPUT=$(abspath $(REAL_INPUT)) $(CARGO) test --release --package sampan --test e2e $(LOCKED) \
 		catalog:: -- --nocapture
 
-real-orders: setup ## five thousand orders, a carrier that tells in any order or not at all, and five kills
-	SAMPAN_ORDERS=5000 $(CARGO) test --package sampan --test e2e $(LOCKED) orders:: -- --nocapture
+real-orders: setup ## five thousand orders, carriers that tell in any order or not at all, and five kills
+	SAMPAN_ORDERS=5000 $(CARGO) test --package sampan --test e2e $(LOCKED) tracking:: -- --nocapture
 
 real-bulk: setup setup-stores ## a hundred thousand notifications, a provider that fails now and then, and two kills
 	SAMPAN_BULK=100000 $(CARGO) test --package sampan --test e2e $(LOCKED) notifications::a_bulk -- --nocapture

@@ -79,7 +79,7 @@ impl Event {
     }
 
     /// Whether it can be sent: one that cannot would be stored, and lost.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         self.carrying(Vec::new()).check().map_err(|error| wrong(&self.name, &error))
     }
 

@@ -20,6 +20,8 @@ use crate::service::{Asker, Problem};
 
 /// Chats that an agent may have at once at most.
 const LIMIT_MAX: u32 = 100;
+/// Skills of an agent, and languages.
+const SKILLS_MAX: usize = 50;
 
 impl<S: Store, B: Blobs> Desk<S, B> {
     /// Gives a conversation that waits to an agent.
@@ -95,7 +97,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
                     }
                 }
             }
-            TransferTarget::Skill(skill) => check_words("toSkill", std::slice::from_ref(skill))?,
+            TransferTarget::Skill(skill) => check_words("toSkill", std::slice::from_ref(skill), 1)?,
         }
         let room = room(asked.force);
         let target = &target;
@@ -155,9 +157,7 @@ impl<S: Store, B: Blobs> Desk<S, B> {
             }
         }
         for (field, list) in [("skills", &told.skills), ("languages", &told.languages)] {
-            if list.len() > 50 || list.iter().any(|word| word.is_empty() || word.len() > 64) {
-                return Err(Problem::field(field, "at most 50 of 1 to 64 bytes each"));
-            }
+            check_words(field, list, SKILLS_MAX)?;
         }
         if told.concurrent_limit > LIMIT_MAX {
             return Err(Problem::field("concurrent_limit", "at most 100"));

@@ -24,8 +24,10 @@ use crate::signature::id_of;
 
 /// Conversations of a customer that may be unanswered at once, so that one customer does not fill the queue.
 const OPEN_MAX: u32 = 50;
-/// Tags or skills, and bytes of each.
-const WORDS_MAX: (usize, usize) = (20, 64);
+/// Tags or skills that are wanted.
+const WORDS_MAX: usize = 20;
+/// Bytes of each.
+const WORD_BYTES_MAX: usize = 64;
 /// Messages that are read at once when an answer to a question is looked for.
 const PAGE: u32 = 200;
 /// Times that a change of a message is tried while others are faster.
@@ -270,7 +272,7 @@ fn check_open(asked: &Open, customer: &str) -> Result<(), Problem> {
         ("wants.preferred_skills", &asked.wants.preferred_skills),
     ];
     for (field, list) in lists {
-        check_words(field, list)?;
+        check_words(field, list, WORDS_MAX)?;
     }
     let Origin { initial_url, user_agent, language, .. } =
         asked.metadata.clone().unwrap_or_default();
@@ -283,14 +285,14 @@ fn check_open(asked: &Open, customer: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Tags and skills.
-pub(super) fn check_words(field: &str, list: &[String]) -> Result<(), Problem> {
-    let (many, long) = WORDS_MAX;
-    let is_bad =
-        |word: &String| word.is_empty() || word.len() > long || word.chars().any(char::is_control);
-    if list.len() > many || list.iter().any(is_bad) {
-        let why = "at most 20 of 1 to 64 bytes each, without control characters";
-        return Err(Problem::field(field, why));
+/// Tags, skills and languages, so many at most.
+pub(super) fn check_words(field: &str, list: &[String], max: usize) -> Result<(), Problem> {
+    let is_bad = |word: &String| {
+        !(1..=WORD_BYTES_MAX).contains(&word.len()) || word.chars().any(char::is_control)
+    };
+    if list.len() > max || list.iter().any(is_bad) {
+        let why = format!("at most {max} of 1 to 64 bytes each, without control characters");
+        return Err(Problem::field(field, &why));
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ pub(super) async fn insert(
     let slot = it.agent_id.as_ref().map(|_| Id::new().to_string());
     let mut document = columns(it, slot)?;
     document.extend(doc! { "_id": &it.id, "next_seq": number(it.next_seq.max(1)), "fence": 0_i64,
-    "rewrites": 0_i64, "participants": [], "pending": pending::entries(events) });
+    "rewrites": 0_i64, "participants": [], "pending": pending::entries(events)? });
     if !store.conversations().insert(&document).await? {
         return Ok(false);
     }

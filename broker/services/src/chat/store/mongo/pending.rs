@@ -32,13 +32,12 @@ pub(super) fn check_room(entries: usize) -> Answer<()> {
 /// What an update adds to the list.
 pub(super) fn push(duties: &[(String, Duty)], events: &[Event]) -> Answer<Document> {
     let duties = duties.iter().map(|(id, duty)| Ok(doc! { "id": id, "duty": json(duty)? }));
-    let events = events.iter().map(|event| Ok(entry(event)));
-    let entries: Vec<Document> = duties.chain(events).collect::<Answer<_>>()?;
+    let entries: Vec<Document> = duties.chain(events.iter().map(entry)).collect::<Answer<_>>()?;
     Ok(doc! { "pending": { "$each": entries } })
 }
 
 /// The entries of a document that has just been made.
-pub(super) fn entries(events: &[Event]) -> Vec<Document> {
+pub(super) fn entries(events: &[Event]) -> Answer<Vec<Document>> {
     events.iter().map(entry).collect()
 }
 
@@ -47,11 +46,14 @@ pub(super) fn new(duty: Duty) -> (String, Duty) {
     (Id::new().to_string(), duty)
 }
 
-fn entry(event: &Event) -> Document {
+fn entry(event: &Event) -> Answer<Document> {
+    event.check()?;
     let version = event.version.map(number);
-    doc! { "id": &event.id, "topic": event.topic.as_str(), "name": &event.name, "key": event.key.clone(),
-    "version": version, "producer": &event.producer, "occurred_at": event.occurred_at.as_ms(),
-    "payload": &event.payload }
+    Ok(
+        doc! { "id": &event.id, "topic": event.topic.as_str(), "name": &event.name, "key": event.key.clone(),
+        "version": version, "producer": &event.producer, "occurred_at": event.occurred_at.as_ms(),
+        "payload": &event.payload },
+    )
 }
 
 /// An entry's event.
