@@ -42,6 +42,12 @@ async fn stock_goes_from_the_shelf_to_an_order_by_curl() {
     let product = broker.get(&cat, "/v1/inventory/products/p%2F1").await.json();
     assert_eq!(product["variants"][0]["available_quantity"], 2, "{product}");
     assert_eq!(broker.get(&cat, "/v1/inventory/products/none").await.status, 404);
+    let tell = "/v1/inventory/tell";
+    let told = post(&broker, &shop, tell, &json!({ "product_id": "p/1" })).await.json();
+    assert_eq!(told["success"], true, "{told}");
+    let unknown = post(&broker, &shop, tell, &json!({ "product_id": "none" })).await;
+    assert_eq!(unknown.status, 404, "{}", unknown.text());
+    assert_eq!(post(&broker, &cat, tell, &json!({})).await.status, 403);
 }
 
 #[tokio::test]
@@ -50,7 +56,7 @@ async fn the_document_describes_what_is_asked_about_stock() {
     let document = broker.get("", "/v1/openapi.json").await.json();
     let paths = document["paths"].as_object().expect("paths");
     let of_stock = paths.keys().filter(|path| path.starts_with("/v1/inventory/")).count();
-    assert_eq!(of_stock, 13);
+    assert_eq!(of_stock, 14);
     let reserve = &document["components"]["schemas"]["Reserve"];
     assert!(reserve["properties"]["lines"].is_object(), "{reserve}");
 }
