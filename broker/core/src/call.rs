@@ -114,10 +114,14 @@ impl Question {
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     kept: BTreeMap<Question, (bool, Instant)>,
+    /// When those that are over were last looked for.
+    swept_at: Option<Instant>,
 }
 
 /// Answers that one shard keeps.
 const ANSWERS_MAX: usize = 100_000;
+/// Between two looks, through all of them, for those that are over.
+const SWEEP: Duration = Duration::from_secs(1);
 
 impl Answers {
     /// What was answered, and until when it holds.
@@ -130,7 +134,11 @@ impl Answers {
             return;
         }
         if self.kept.len() >= ANSWERS_MAX {
-            self.kept.retain(|_, (_, until)| *until > now);
+            if self.swept_at.is_none_or(|at| now >= at + SWEEP) {
+                self.swept_at = Some(now);
+                self.kept.retain(|_, (_, until)| *until > now);
+            }
+            // What is not kept is asked again.
             if self.kept.len() >= ANSWERS_MAX {
                 self.kept.pop_first();
             }
@@ -141,5 +149,29 @@ impl Answers {
     /// Forgets what was answered about a user.
     pub(crate) fn forget(&mut self, user: &str) {
         self.kept.retain(|question, _| &*question.user != user);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_kept_for_their_time_and_no_more_than_may_be() {
+        let (mut answers, begun) = (Answers::default(), Instant::now());
+        let question = |n: usize| {
+            Question::new(n.to_string().into(), "customer", Action::Subscribe, "order.1")
+        };
+        let minute = Duration::from_secs(60);
+        for n in 0..ANSWERS_MAX + 10 {
+            answers.keep(begun, question(n), true, minute);
+        }
+        assert_eq!(answers.kept.len(), ANSWERS_MAX);
+        let last = question(ANSWERS_MAX + 9);
+        assert_eq!(answers.find(begun, &last), Some((true, begun + minute)));
+        let later = begun + minute;
+        assert_eq!(answers.find(later, &last), None);
+        answers.keep(later, last, false, minute);
+        assert_eq!(answers.kept.len(), 1, "what is over makes room");
     }
 }

@@ -83,6 +83,8 @@ pub(crate) struct Session {
     pub(crate) ready: bool,
     /// The deadline for which a timer is set.
     pub(crate) armed: Option<Instant>,
+    /// When the next answer is over by which a subscription stands, and a timer is set for it.
+    pub(crate) standing_at: Option<Instant>,
     /// Why the transport is to be closed once the control queue is empty.
     pub(crate) closing: Option<(Code, String)>,
 }
@@ -171,6 +173,7 @@ impl Session {
             controls: Bucket::new(limits.control_rate, now.mono),
             ready: false,
             armed: None,
+            standing_at: None,
             closing: None,
         }
     }

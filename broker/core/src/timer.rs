@@ -23,8 +23,8 @@ pub(crate) enum Timer {
     Presence(u64),
     /// A request or question has waited long enough.
     Call(u64),
-    /// The answer that a subscription stands by is over.
-    Standing(SessionKey, u64),
+    /// An answer is over by which subscriptions of a session stand.
+    Standing(SessionKey),
     /// A job's time is over, or a message may come again.
     Group(u32),
     /// The journal is asked again for what it has not taken.

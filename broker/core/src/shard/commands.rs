@@ -242,16 +242,36 @@ impl Shard {
         let standing = session.and_then(|session| session.subscriptions.get_mut(&number));
         if let Some(standing) = standing {
             standing.answered_until = Some(at);
-            self.timers.set(at, Timer::Standing(key, number));
+            self.arm_standing(key, at);
         }
     }
 
-    pub(super) fn standing_time(&mut self, now: Now, key: SessionKey, number: u64) {
-        let session = self.session(key);
-        let standing = session.and_then(|session| session.subscriptions.get_mut(&number));
-        if let Some(standing) = standing
-            && standing.answered_until.take_if(|until| *until <= now.mono).is_some()
-        {
+    /// One timer is enough for all subscriptions of a session: that of the answer that is over first.
+    fn arm_standing(&mut self, key: SessionKey, at: Instant) {
+        let Some(session) = self.session(key) else { return };
+        if session.standing_at.is_none_or(|armed| at < armed) {
+            session.standing_at = Some(at);
+            self.timers.set(at, Timer::Standing(key));
+        }
+    }
+
+    pub(super) fn standing_time(&mut self, now: Now, key: SessionKey) {
+        let Some(session) = self.session(key) else { return };
+        if session.standing_at.take_if(|at| *at <= now.mono).is_none() {
+            return;
+        }
+        let (mut due, mut next) = (Vec::new(), None);
+        for (number, standing) in &mut session.subscriptions {
+            if standing.answered_until.take_if(|until| *until <= now.mono).is_some() {
+                due.push(*number);
+            } else if let Some(until) = standing.answered_until {
+                next = Some(next.map_or(until, |next: Instant| next.min(until)));
+            }
+        }
+        if let Some(at) = next {
+            self.arm_standing(key, at);
+        }
+        for number in due {
             self.check_standing(now, key, number);
         }
     }

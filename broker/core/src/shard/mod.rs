@@ -373,7 +373,7 @@ impl Shard {
                 Timer::Missing(topic_id) => self.open_again(now, topic_id),
                 Timer::Presence(topic_id) => self.presence_time(now, topic_id),
                 Timer::Call(call) => self.call_timed_out(now, call),
-                Timer::Standing(key, number) => self.standing_time(now, key, number),
+                Timer::Standing(key) => self.standing_time(now, key),
                 Timer::Group(id) => self.group_time(now, id),
                 Timer::Groups => self.groups_time(),
                 Timer::Letters => self.expire_letters(now),
