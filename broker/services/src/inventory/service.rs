@@ -12,10 +12,9 @@ use super::store::Stock;
 use crate::role::Role;
 use crate::service::Host;
 
-/// Time between two looks for what is over.
+/// Time between two looks for what is over, and for what viewers are to be told beside changes of
+/// stock.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Time between two looks for what viewers are to be told beside changes of stock.
-const REFRESH: Duration = Duration::from_secs(1);
 /// Time between two comparisons of what is counted as held with the holds.
 const UPKEEP: Duration = Duration::from_secs(600);
 
@@ -58,7 +57,7 @@ pub async fn serve(
     host.answer(&desk, topics::SET_LOCATION, shop, Desk::set_location).await?;
     host.answer(&desk, topics::TELL, shop, Desk::tell).await?;
     host.sweep(&desk, "inventory", SWEEP, Desk::sweep);
-    host.sweep(&desk, "inventory's views", REFRESH, Desk::refresh);
+    host.sweep(&desk, "inventory's views", SWEEP, Desk::refresh);
     host.sweep(&desk, "inventory's upkeep", UPKEEP, Desk::keep_up);
     Ok(())
 }

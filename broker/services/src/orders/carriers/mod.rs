@@ -112,11 +112,11 @@ impl Carriers {
         asked
     }
 
-    /// The fewest requests that any of them takes within half a minute.
+    /// The fewest jobs that any of them takes within half a minute, with two requests for each.
     fn round_max(&self) -> u32 {
-        let half =
-            |tracker: &Tracker| Duration::from_secs(30).as_millis() / tracker.pause.as_millis();
-        let least = self.trackers.iter().map(half).min().unwrap_or(1);
+        let jobs =
+            |tracker: &Tracker| Duration::from_secs(15).as_millis() / tracker.pause.as_millis();
+        let least = self.trackers.iter().map(jobs).min().unwrap_or(1);
         u32::try_from(least).unwrap_or(u32::MAX).clamp(1, 16)
     }
 }
